@@ -1,0 +1,205 @@
+"""How rows become batches: whole slices of arrays, with what belongs to each row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from skorch.dataset import Dataset, get_len
+from skorch.helper import SliceDataset
+from skorch.utils import is_dataset
+from torch.utils.data import DataLoader, Subset, default_collate
+
+# What travels with an input, as further keys beside it. The module sees the
+# input alone, the loss sees all of it.
+INPUT = "skkd_input"
+TEACHER_LOGITS = "teacher_logits"
+HARD_WEIGHT = "hard_weight"
+SOFT_WEIGHT = "soft_weight"
+
+
+def is_lazy(X: Any) -> bool:
+    """Tell whether the rows of `X` are fetched one by one, on demand."""
+    return is_dataset(X) or isinstance(X, SliceDataset)
+
+
+def row_of(X: Any, i: int) -> Any:
+    """Return the input of row `i` of a lazy `X`."""
+    return X[i][0] if is_dataset(X) else X[i]
+
+
+def iter_inputs(X: Any, batch_size: int) -> Iterator[Any]:
+    """Yield the rows of `X` in order, `batch_size` at a time."""
+    for start in range(0, len_of(X), batch_size):
+        stop = start + batch_size
+        if is_lazy(X):
+            rows = range(start, min(stop, len(X)))
+            yield default_collate([row_of(X, i) for i in rows])
+        elif isinstance(X, Mapping):
+            yield {key: value[start:stop] for key, value in X.items()}
+        elif hasattr(X, "iloc"):
+            yield X.iloc[start:stop]
+        else:
+            yield X[start:stop]
+
+
+def len_of(X: Any) -> int:
+    """Return the number of rows of `X`, whatever holds them."""
+    if isinstance(X, Mapping):
+        return get_len(X)
+    # Sparse matrices have a shape and no length, lists the reverse.
+    return X.shape[0] if hasattr(X, "shape") else len(X)
+
+
+def split_inputs(X: Any) -> tuple[Any, dict[str, torch.Tensor]]:
+    """Split a batch into the input of the module and what travels beside it."""
+    if isinstance(X, Mapping) and INPUT in X:
+        beside = dict(X)
+        return beside.pop(INPUT), beside
+    return X, {}
+
+
+def weights_beside(
+    weight: np.ndarray | None, labelled: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Return the rows' weights in the two terms of the loss, each of mean 1.
+
+    With mean 1 over the whole set, the mean over a batch is an unbiased estimate of
+    the weighted mean over all rows, however few labels the batch has.
+    """
+    if weight is None and labelled.all():
+        return {}
+    soft = np.ones(len(labelled)) if weight is None else weight
+    hard = soft * labelled
+    # Without any label there is no hard term, and nothing to divide by.
+    return {
+        HARD_WEIGHT: hard / (hard.mean() or 1.0),
+        SOFT_WEIGHT: soft / soft.mean(),
+    }
+
+
+class TrainingSet(Dataset):
+    """The rows of a fit: input, class number, and what travels beside the input.
+
+    Parameters
+    ----------
+    base : torch.utils.data.Dataset
+        Gives ``(input, target)`` for a row.
+    X, y : array-like
+        The rows and labels as the user gave them: what callbacks see.
+    codes : ndarray of shape (n,), int64
+        Column of each row's class; -1 marks an unlabelled row.
+    beside : dict of str to ndarray of n rows
+        Further keys for the batch, such as the teacher's logits.
+    """
+
+    def __init__(
+        self,
+        base: torch.utils.data.Dataset,
+        *,
+        X: Any,
+        y: np.ndarray,
+        codes: np.ndarray,
+        beside: dict[str, np.ndarray] | None = None,
+    ) -> None:
+        self.base, self.X, self.y, self.codes = base, X, y, codes
+        self.beside = beside or {}
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def __getitem__(self, i: int) -> tuple[Any, Any]:
+        inputs = self.base[i][0]
+        return self._with_beside(inputs, i), self.codes[i]
+
+    def arrays(self) -> Any:
+        """Return the array(s) behind the rows, or None where items are made."""
+        return arrays_of(self.base)
+
+    def batch(self, inputs: Any, rows: np.ndarray) -> tuple[Any, torch.Tensor]:
+        """Return what a loss needs of `rows`, given their stacked `inputs`."""
+        return self._with_beside(inputs, rows), torch.from_numpy(self.codes[rows])
+
+    def _with_beside(self, inputs: Any, rows: Any) -> Any:
+        if not self.beside:
+            return inputs
+        beside = {k: torch.as_tensor(v[rows]) for k, v in self.beside.items()}
+        return {INPUT: inputs, **beside}
+
+
+class WholeBatches(torch.utils.data.Dataset):
+    """Rows of arrays for a DataLoader, fetched a batch at a time.
+
+    A DataLoader that collates single items spends most of an epoch of a small
+    network on that; one indexing operation a batch takes almost nothing.
+    """
+
+    def __init__(self, dataset: Any, rows: np.ndarray) -> None:
+        self.dataset, self.rows = dataset, rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitems__(self, indices: Sequence[int]) -> tuple[Any, torch.Tensor]:
+        rows = self.rows[np.asarray(indices)]
+        inputs = take(arrays_of(self.dataset), rows)
+        if isinstance(self.dataset, TrainingSet):
+            return self.dataset.batch(inputs, rows)
+        y = self.dataset.y
+        return inputs, torch.zeros(len(rows)) if y is None else take(y, rows)
+
+
+def whole_batches(dataset: Any) -> WholeBatches | None:
+    """Wrap `dataset` where its rows lie in arrays; None where they do not."""
+    base, rows = unwrap(dataset)
+    if arrays_of(base) is None:
+        return None
+    return WholeBatches(base, np.arange(len(base)) if rows is None else rows)
+
+
+def as_is(batch: Any) -> Any:
+    """Collate nothing: the batch is one already."""
+    return batch
+
+
+def arrays_of(dataset: Any) -> Any:
+    """Return the array, or mapping of arrays, that `dataset` merely indexes."""
+    if isinstance(dataset, TrainingSet):
+        return dataset.arrays()
+    # A subclass may transform items: only skorch's own is known not to.
+    if type(dataset) is not Dataset:
+        return None
+    X, y = dataset.X, dataset.y
+    parts = [*X.values()] if isinstance(X, Mapping) else [X]
+    parts += [] if y is None else [y]
+    return X if all(isinstance(p, (np.ndarray, torch.Tensor)) for p in parts) else None
+
+
+def take(X: Any, rows: np.ndarray) -> Any:
+    """Copy `rows` out of an array, or out of each array of a mapping, as tensors."""
+    if isinstance(X, Mapping):
+        return {key: take(value, rows) for key, value in X.items()}
+    return torch.as_tensor(X[rows])
+
+
+def unwrap(dataset: Any) -> tuple[Any, np.ndarray | None]:
+    """Follow nested Subsets down to their dataset and its row numbers."""
+    rows = None
+    while isinstance(dataset, Subset):
+        indices = np.asarray(dataset.indices)
+        rows = indices if rows is None else indices[rows]
+        dataset = dataset.dataset
+    return dataset, rows
+
+
+def loader(dataset: Any, batch_size: int) -> DataLoader:
+    """Iterate over `dataset` in order, without touching the global generator."""
+    fast = whole_batches(dataset)
+    return DataLoader(
+        fast if fast is not None else dataset,
+        batch_size=batch_size,
+        collate_fn=as_is if fast is not None else default_collate,
+        generator=torch.Generator(),
+    )

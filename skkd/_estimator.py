@@ -1,0 +1,529 @@
+"""DistilledClassifier: a small network taught by a fitted classifier."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from skorch.dataset import Dataset, unpack_data
+from skorch.utils import to_numpy, to_tensor
+from sklearn.metrics import accuracy_score
+from torch.utils.data import DataLoader, Subset
+
+from skkd._batches import (
+    HARD_WEIGHT,
+    INPUT,
+    SOFT_WEIGHT,
+    TEACHER_LOGITS,
+    TrainingSet,
+    loader,
+    split_inputs,
+    weights_beside,
+)
+from skkd._modules import count_parameters, describe, evaluating, first_tensor
+from skkd._net import SklearnNet
+from skkd._random import seeded_rng
+from skkd._sharing import SharedTeacherMixin
+from skkd._teaching import Lesson, check_teacher, hold_lesson
+from skkd._validation import (
+    DistillationWarning,
+    check_augment,
+    check_hyperparameters,
+    check_labels,
+    check_logits,
+    check_sample_weight,
+    labels_of,
+    row_weights,
+)
+from skkd.losses import as_loss
+from skkd.teachers import Teacher
+
+
+class DistilledClassifier(SharedTeacherMixin, SklearnNet):
+    """A small network that learns from the labels and from a fitted teacher.
+
+    The loss of a batch is
+
+    ``(1 - alpha) * criterion(student_logits, y)
+    + alpha * distillation(student_logits, teacher_logits, y, temperature)``
+
+    with, by default, cross-entropy for the labels and Hinton's
+    ``T^2 * KL(teacher^T || student^T)`` for the teacher [1]_. ``alpha`` weighs the
+    teacher; many libraries weigh the labels by it. In validation the loss is the plain
+    criterion, so that it compares across all of these settings.
+
+    It is a skorch :class:`~skorch.classifier.NeuralNetClassifier` and a scikit-learn
+    classifier: it can be cloned, pickled, put into a Pipeline and searched.
+
+    Parameters
+    ----------
+    module : type, callable, torch.nn.Module or None, default=None
+        Builds the student, called with ``n_classes`` and ``input_shape`` (of one row)
+        where its signature asks for them, and with ``module__*``. It returns logits of
+        shape (n, n_classes). An instance is a template: copied at every fit, never
+        trained in place. None takes :class:`~skkd.students.MLP` for ``(n,
+        n_features)`` and :class:`~skkd.students.SmallCNN` for ``(n, C, H, W)``.
+    teacher : object or None, default=None
+        Anything fitted that classifies: a skorch net, a torch module that returns
+        logits, a scikit-learn classifier or pipeline, a callable that returns logits,
+        a list of these, or what :func:`~skkd.teachers.as_teacher` made of one. It is
+        used as it is: never refitted, changed or copied, not even by `clone`. None
+        trains the student alone.
+    temperature : float, default=4.0
+        Softens both distributions; above 0.
+    alpha : float, default=0.5
+        Weight of the teacher's term, in [0, 1]. 0 trains the plain student and does
+        not run the teacher; 1 uses no label.
+    distillation : str, DistillationLoss or callable, default="kd"
+        The teacher's term: "kd", "hard", "mse", an object of :mod:`skkd.losses`, or a
+        function of ``(student_logits, teacher_logits, y, temperature)``. Its
+        parameters are set by ``distillation__*``.
+    teacher_cv : "prefit", None, int, splitter or iterable, default="prefit"
+        "prefit" demands a fitted teacher. None fits a clone of it on the training
+        data. Anything else is a cross-validation: the soft target of a row comes from
+        a clone that was not fitted on this row.
+    unlabeled : label or None, default=None
+        Rows of y equal to it are taught by the teacher alone. None takes every label
+        for a label.
+    augment : callable or None, default=None
+        Tensor to tensor, applied to each training batch ``(n, *input_shape)`` on the
+        device. Student and teacher see the same view, so the teacher runs on every
+        batch instead of once.
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes, multiplied into ``sample_weight``.
+    memory : str, joblib.Memory or None, default=None
+        Where to remember the teacher's logits between fits, on disk.
+    random_state : int, RandomState or None, default=None
+        An int makes a fit repeatable bit for bit on one machine and leaves the global
+        generators alone. None draws from torch's global generator.
+    criterion : type or torch.nn.Module, default=torch.nn.CrossEntropyLoss
+        The labels' term.
+    optimizer : type, default=torch.optim.Adam
+        Its parameters are set by ``optimizer__*``.
+    lr : float, default=1e-3
+        Learning rate.
+    max_epochs : int, default=30
+        Passes over the training data.
+    batch_size : int, default=64
+        Rows of a batch; -1 takes all.
+    train_split : callable or None, default=None
+        Holds out validation data, as :class:`skorch.dataset.ValidSplit`. None trains
+        on every row.
+    device : str or torch.device, default="auto"
+        "auto" takes the accelerator of the machine, if there is one.
+    verbose : int, default=0
+        1 prints a line for each epoch.
+    iterator_train, iterator_valid, dataset, callbacks, predict_nonlinearity, \
+warm_start, compile, use_caching, torch_load_kwargs, classes
+        As in :class:`skorch.net.NeuralNet`. Training batches are shuffled.
+    **kwargs
+        Parameters of the parts: ``module__*``, ``optimizer__*``, ``criterion__*``,
+        ``distillation__*``, ``iterator_train__*``, ``callbacks__*`` and so on.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels, in the order of the student's outputs.
+    n_features_in_ : int
+        Number of features, or of channels of images.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, where X had any.
+    input_shape_ : tuple of int
+        Shape of one row.
+    module_ : torch.nn.Module
+        The trained student.
+    teacher_ : object
+        The teacher that was used: ``teacher`` itself, or the clones fitted by
+        ``teacher_cv``. None where none was asked.
+    history : skorch.history.History
+        What was recorded of each epoch.
+
+    See Also
+    --------
+    skkd.teachers.as_teacher : Say more about a teacher.
+    skkd.losses : The losses of the teacher's term.
+
+    References
+    ----------
+    .. [1] G. Hinton, O. Vinyals, J. Dean, "Distilling the Knowledge in a Neural
+       Network", 2015, section 2. https://arxiv.org/abs/1503.02531
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.ensemble import RandomForestClassifier
+    >>> from skkd import DistilledClassifier
+    >>> X, y = load_digits(return_X_y=True)
+    >>> forest = RandomForestClassifier(random_state=0).fit(X[:1000], y[:1000])
+    >>> student = DistilledClassifier(teacher=forest, random_state=0)
+    >>> student.fit(X[:1000], y[:1000]).score(X[1000:], y[1000:]) > 0.85
+    True
+    """
+
+    _unregistered = frozenset({"teacher_"})
+    _deferred = (*SklearnNet._deferred, "distillation")
+
+    def __init__(
+        self,
+        module: Any = None,
+        *,
+        teacher: Any = None,
+        temperature: float = 4.0,
+        alpha: float = 0.5,
+        distillation: Any = "kd",
+        teacher_cv: Any = "prefit",
+        unlabeled: Any = None,
+        augment: Callable[[torch.Tensor], torch.Tensor] | None = None,
+        class_weight: Any = None,
+        memory: Any = None,
+        random_state: Any = None,
+        criterion: Any = torch.nn.CrossEntropyLoss,
+        optimizer: Any = torch.optim.Adam,
+        lr: float = 1e-3,
+        max_epochs: int = 30,
+        batch_size: int = 64,
+        iterator_train: Any = DataLoader,
+        iterator_valid: Any = DataLoader,
+        dataset: Any = Dataset,
+        train_split: Any = None,
+        callbacks: Any = None,
+        predict_nonlinearity: Any = "auto",
+        warm_start: bool = False,
+        verbose: int = 0,
+        device: Any = "auto",
+        compile: bool = False,
+        use_caching: Any = "auto",
+        torch_load_kwargs: Any = None,
+        classes: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            module,
+            criterion=criterion,
+            optimizer=optimizer,
+            lr=lr,
+            max_epochs=max_epochs,
+            batch_size=batch_size,
+            iterator_train=iterator_train,
+            iterator_valid=iterator_valid,
+            dataset=dataset,
+            train_split=train_split,
+            callbacks=callbacks,
+            predict_nonlinearity=predict_nonlinearity,
+            warm_start=warm_start,
+            verbose=verbose,
+            device=device,
+            compile=compile,
+            use_caching=use_caching,
+            torch_load_kwargs=torch_load_kwargs,
+            classes=classes,
+            **kwargs,
+        )
+        self.teacher = teacher
+        self.temperature = temperature
+        self.alpha = alpha
+        self.distillation = distillation
+        self.teacher_cv = teacher_cv
+        self.unlabeled = unlabeled
+        self.augment = augment
+        self.class_weight = class_weight
+        self.memory = memory
+        self.random_state = random_state
+
+    # Fitting ------------------------------------------------------------------
+
+    def fit(
+        self,
+        X: Any,
+        y: ArrayLike | None = None,
+        *,
+        teacher_logits: ArrayLike | None = None,
+        teacher_X: Any = None,
+        sample_weight: ArrayLike | None = None,
+        **fit_params: Any,
+    ) -> DistilledClassifier:
+        """Train the student.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_features) or (n, C, H, W), or other
+            Also a mapping of arrays, a torch Dataset or a skorch SliceDataset. uint8
+            images stay uint8 until they reach the student.
+        y : array-like of shape (n,), default=None
+            Labels of any type that scikit-learn classifies. May be None where X is a
+            Dataset that holds them.
+        teacher_logits : array-like of shape (n, n_classes), default=None
+            Logits or log-probabilities that replace the teacher's forward pass,
+            columns in the order of ``classes_``.
+        teacher_X : array-like of n rows, default=None
+            The same rows as the teacher wants them, where these differ from X: other
+            columns, paths of images.
+        sample_weight : array-like of shape (n,), default=None
+            Weight of each row in both terms of the loss.
+        **fit_params
+            Passed to the student's ``forward`` and to ``train_split``.
+
+        Returns
+        -------
+        DistilledClassifier
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter, the data, or the teacher's classes or outputs do not fit.
+        NotFittedError
+            If ``teacher_cv="prefit"`` and the teacher is not fitted.
+        """
+        return self._fit(
+            X,
+            y,
+            fresh=not (self.warm_start and self.initialized_),
+            teacher_logits=teacher_logits,
+            teacher_X=teacher_X,
+            sample_weight=sample_weight,
+            fit_params=fit_params,
+        )
+
+    def partial_fit(
+        self,
+        X: Any,
+        y: ArrayLike | None = None,
+        classes: ArrayLike | None = None,
+        *,
+        teacher_logits: ArrayLike | None = None,
+        teacher_X: Any = None,
+        sample_weight: ArrayLike | None = None,
+        **fit_params: Any,
+    ) -> DistilledClassifier:
+        """Train the student for ``max_epochs`` more, without building it anew.
+
+        Parameters
+        ----------
+        X, y, teacher_logits, teacher_X, sample_weight, **fit_params
+            As in :meth:`fit`.
+        classes : array-like of shape (n_classes,), default=None
+            All labels there will be; needed at the first call where y lacks some.
+
+        Returns
+        -------
+        DistilledClassifier
+            The fitted estimator.
+        """
+        return self._fit(
+            X,
+            y,
+            fresh=not self.initialized_,
+            classes=classes,
+            teacher_logits=teacher_logits,
+            teacher_X=teacher_X,
+            sample_weight=sample_weight,
+            fit_params=fit_params,
+        )
+
+    def _fit(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        fresh: bool,
+        classes: Any = None,
+        teacher_logits: Any,
+        teacher_X: Any,
+        sample_weight: Any,
+        fit_params: dict[str, Any],
+    ) -> DistilledClassifier:
+        self.check_training_readiness()
+        check_hyperparameters(self.temperature, self.alpha, self.teacher_cv)
+        check_augment(self.augment, self.teacher_cv, teacher_logits, teacher_X)
+        distillation = as_loss(self.distillation, **self.get_params_for("distillation"))
+        given_X = X
+        X, y, codes = self._read(
+            X, y, fresh=fresh, classes=classes, unlabeled=self.unlabeled
+        )
+        if teacher_X is None:
+            # With the names of its columns, where these are what a teacher goes by.
+            teacher_X = given_X if hasattr(given_X, "iloc") else X
+        sample_weight = check_sample_weight(sample_weight, y)
+        weight = row_weights(sample_weight, self.class_weight, y, codes >= 0)
+        adapter = check_teacher(
+            self.teacher,
+            self.teacher_cv,
+            self.classes_,
+            given=teacher_logits is not None,
+            labelled=codes >= 0,
+        )
+        with self._random_stream(fresh) as seed:
+            if fresh:
+                self.initialize()
+            self.distillation_ = distillation
+            rows = self._rows(X, y, codes, weights_beside(weight, codes >= 0))
+            self._check_student(rows, adapter, fit_params)
+            # In a stream of its own, so that the student's is the same without it.
+            with seeded_rng(seed, self.device):
+                lesson = self._lesson(
+                    adapter, teacher_X, rows, teacher_logits, sample_weight
+                )
+            self.teacher_, self.live_teacher_ = lesson.teacher, lesson.live
+            if lesson.logits is not None:
+                rows.beside[TEACHER_LOGITS] = lesson.logits
+            super().partial_fit(rows, y, **fit_params)
+        return self
+
+    def _lesson(
+        self,
+        adapter: Teacher | None,
+        X: Any,
+        rows: TrainingSet,
+        logits: Any,
+        sample_weight: Any,
+    ) -> Lesson:
+        if self.alpha == 0 or (self.teacher is None and logits is None):
+            return Lesson(self.teacher if self._is_prefit else None, None, None)
+        return hold_lesson(
+            adapter, self, X, rows, logits=logits, sample_weight=sample_weight
+        )
+
+    def _check_student(
+        self, rows: TrainingSet, adapter: Teacher | None, fit_params: dict[str, Any]
+    ) -> None:
+        """Raise, before training, where the student does not fit the data."""
+        size = count_parameters(self.module_)
+        if adapter is not None and (adapter.n_parameters or size) < size:
+            warnings.warn(
+                f"The student {describe(self.module_)} is larger than its teacher, "
+                f"{adapter.n_parameters:,} parameters: nothing is gained by distilling. "
+                "Make the student smaller.",
+                DistillationWarning,
+                stacklevel=4,
+            )
+        if self.compile or not self.max_epochs:
+            return
+        batch = next(iter(loader(Subset(rows, range(min(2, len(rows)))), 2)))
+        with evaluating(self.module_), torch.no_grad():
+            try:
+                shape = tuple(first_tensor(self.infer(batch[0], **fit_params)).shape)
+            except (RuntimeError, TypeError) as error:
+                raise ValueError(
+                    f"The student {describe(self.module_)} does not take rows of X "
+                    f"({self.input_shape_}, {self.input_dtype_}): {error}. Standardize "
+                    "from skkd.students as the first layer takes any dtype."
+                ) from error
+        if len(shape) != 2 or shape[1] != len(self.classes_):
+            raise ValueError(
+                f"The student {describe(self.module_)} gives outputs of shape "
+                f"{('n', *shape[1:])}, expected ('n', {len(self.classes_)}): a logit for "
+                f"each class of y. A module whose __init__ has an argument n_classes is "
+                "built with the right number."
+            )
+
+    # The loss -----------------------------------------------------------------
+
+    def train_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
+        """Augment the batch, ask a live teacher about the very same view, and train."""
+        if self.augment is not None:
+            batch = self._augmented(*unpack_data(batch))
+        return super().train_step(batch, **fit_params)
+
+    def _augmented(self, X: Any, y: Any) -> tuple[Any, Any]:
+        inputs, beside = split_inputs(X)
+        view = self.augment(to_tensor(inputs, device=self.device))  # type: ignore[misc]
+        if self.live_teacher_ is not None:
+            said = self.live_teacher_.logits(to_numpy(view), self.classes_)
+            beside[TEACHER_LOGITS] = torch.from_numpy(
+                check_logits(said, len(y), self.classes_)
+            )
+        return ({INPUT: view, **beside} if beside else view), y
+
+    def get_loss(
+        self, y_pred: Any, y_true: Any, X: Any = None, training: bool = False
+    ) -> torch.Tensor:
+        """Return the loss of a batch.
+
+        Parameters
+        ----------
+        y_pred : Tensor of shape (n, n_classes)
+            Outputs of the student.
+        y_true : Tensor of shape (n,), int64
+            Column of each row's class, -1 where it has no label.
+        X : object, default=None
+            The batch's inputs, with the teacher's logits beside them.
+        training : bool, default=False
+            False gives the plain criterion, whatever the teacher says.
+
+        Returns
+        -------
+        Tensor of shape ()
+        """
+        if not training:
+            return super().get_loss(y_pred, y_true, X=X, training=False)
+        beside = to_tensor(split_inputs(X)[1], device=self.device)
+        if self.alpha == 0 or TEACHER_LOGITS not in beside:
+            return self._hard_loss(y_pred, y_true, beside.get(HARD_WEIGHT))
+        soft = self._soft_loss(y_pred, y_true, beside)
+        if self.alpha == 1:
+            return soft
+        hard = self._hard_loss(y_pred, y_true, beside.get(HARD_WEIGHT))
+        return (1 - self.alpha) * hard + self.alpha * soft
+
+    def _hard_loss(self, y_pred: Any, y: Any, weight: Any) -> torch.Tensor:
+        if weight is None:
+            return super().get_loss(y_pred, y, training=True)
+        # A criterion that can weigh rows gives one loss for each when asked not to reduce.
+        reduction, self.criterion_.reduction = self.criterion_.reduction, "none"
+        try:
+            each = super().get_loss(y_pred, y.clamp(min=0), training=True)
+        finally:
+            self.criterion_.reduction = reduction
+        return (weight.to(each.dtype) * each).mean()
+
+    def _soft_loss(self, y_pred: Any, y: Any, beside: Any) -> torch.Tensor:
+        student = first_tensor(y_pred)
+        if isinstance(self.criterion_, torch.nn.NLLLoss):  # the module gives p
+            student = torch.log(student + torch.finfo(student.dtype).eps)
+        teacher = beside[TEACHER_LOGITS]
+        teacher = teacher.to(torch.promote_types(teacher.dtype, student.dtype))
+        y = to_tensor(y, device=self.device)
+        each = self.distillation_(student, teacher, y, self.temperature)
+        weight = beside.get(SOFT_WEIGHT)
+        if weight is None:
+            return each.mean()
+        if each.ndim == 0:
+            raise ValueError(
+                f"distillation={self.distillation!r} gives one loss for a batch, so its "
+                "rows cannot be weighted: leave out sample_weight and class_weight."
+            )
+        return (weight.to(each.dtype) * each).mean()
+
+    # Using the student --------------------------------------------------------
+
+    def score(
+        self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> float:
+        """Return the accuracy over the labelled rows.
+
+        Parameters
+        ----------
+        X : array-like of n rows
+        y : array-like of shape (n,)
+            True labels; rows equal to ``unlabeled`` do not count.
+        sample_weight : array-like of shape (n,), default=None
+
+        Returns
+        -------
+        float
+        """
+        y, labelled = check_labels(X, labels_of(X, y), self.unlabeled)
+        weight = None if sample_weight is None else np.asarray(sample_weight)[labelled]
+        predicted = self.predict(X)[labelled]
+        return accuracy_score(y[labelled], predicted, sample_weight=weight)
+
+    def trim_for_prediction(self) -> None:
+        """Drop what only training needs, the teacher with it; cannot be undone."""
+        self.predict_nonlinearity = self._get_predict_nonlinearity()
+        super().trim_for_prediction()
+        self.teacher = self.teacher_ = self.live_teacher_ = None

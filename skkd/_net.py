@@ -1,0 +1,359 @@
+"""skorch's classifier with the manners of a scikit-learn estimator."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import torch
+from skorch import NeuralNetClassifier
+from skorch.dataset import unpack_data
+from skorch.utils import to_tensor
+from sklearn.utils import check_random_state
+from torch.utils.data import DataLoader, Subset
+
+from skkd._batches import (
+    SOFT_WEIGHT,
+    TrainingSet,
+    as_is,
+    loader,
+    split_inputs,
+    unwrap,
+    whole_batches,
+)
+from skkd._modules import cast_floats, resolve_device
+from skkd._random import seeded_rng
+from skkd._validation import (
+    check_inputs,
+    check_labels,
+    encode_labels,
+    find_classes,
+    labels_of,
+)
+from skkd.students import Standardize, default_student
+
+
+class SklearnNet(NeuralNetClassifier):
+    """A skorch classifier that keeps scikit-learn's conventions.
+
+    Parameters are stored as they are; labels of any type go in and come out; the data
+    are checked; batches are shuffled; a module instance is a template; ``random_state``
+    governs all that is random. It knows nothing of teachers.
+    """
+
+    # skorch sets these in __init__, where scikit-learn wants nothing but parameters.
+    history_ = None
+    initialized_ = False
+    virtual_params_: Mapping[str, Any] = MappingProxyType({})
+    input_shape_: tuple[int, ...] | None = None
+
+    # Attributes that may hold a module which is not a part of the student.
+    _unregistered = frozenset[str]()
+    # Prefixes of parameters that take effect at the next fit. skorch would
+    # raise on them once the net is initialised.
+    _deferred = ("iterator_train", "iterator_valid", "dataset")
+
+    def __init__(self, module: Any = None, **params: Any) -> None:
+        super().__init__(module, **params)
+        for name in ("history_", "initialized_", "virtual_params_"):
+            del vars(self)[name]
+
+    # Parameters ---------------------------------------------------------------
+
+    @classmethod
+    def _init_names(cls) -> set[str]:
+        parameters = inspect.signature(cls.__init__).parameters.values()
+        named = (p.name for p in parameters if p.kind is not p.VAR_KEYWORD)
+        return set(named) - {"self"}
+
+    def _get_param_names(self) -> list[str]:
+        # Unknown keywords stay parameters until skorch complains of them in fit.
+        names = self._init_names() | self._params_to_validate
+        return [k for k in vars(self) if k in names or ("__" in k and k[0] != "_")]
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the parameters, as scikit-learn does."""
+        params = super().get_params(deep=deep)
+        params["device"] = vars(self)["device"]
+        return params
+
+    def set_params(self, **params: Any) -> SklearnNet:
+        """Set parameters, as scikit-learn does."""
+        later = {
+            name: params.pop(name)
+            for name in [*params]
+            if name == "callbacks" or name.startswith(self._deferred)
+        }
+        super().set_params(**params)
+        for name, value in later.items():
+            setattr(self, name, value)
+            self._params_to_validate.add(name)
+        return self
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # skorch takes every torch module for a part of the net and registers it.
+        if name in self._init_names() or name in self._unregistered:
+            object.__setattr__(self, name, value)
+        else:
+            super().__setattr__(name, value)
+
+    @property
+    def device(self) -> Any:
+        """The device in use, with ``"auto"`` resolved."""
+        return resolve_device(vars(self)["device"])
+
+    @device.setter
+    def device(self, device: Any) -> None:
+        vars(self)["device"] = device
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        requested = state["device"]
+        super().__setstate__({**state, "device": resolve_device(requested)})
+        if requested == "auto":
+            self.device = requested
+
+    # Data ---------------------------------------------------------------------
+
+    def _read(
+        self, X: Any, y: Any, *, fresh: bool, classes: Any = None, unlabeled: Any = None
+    ) -> tuple[Any, np.ndarray, np.ndarray]:
+        """Validate a fit's X and y; return them with each row's class number."""
+        reset = fresh or not hasattr(self, "classes_inferred_")
+        X = check_inputs(self, X, reset=reset)
+        y, labelled = check_labels(X, labels_of(X, y), unlabeled)
+        if reset:
+            declared = self.classes if classes is None else classes
+            self.classes_inferred_ = find_classes(y[labelled], declared)
+            self.input_dtype_ = getattr(X, "dtype", None)
+        elif classes is not None and set(classes) != set(self.classes_.tolist()):
+            raise ValueError(
+                f"classes={list(classes)} differs from those of the first fit, "
+                f"{self.classes_.tolist()}."
+            )
+        return X, y, encode_labels(y, labelled, self.classes_)
+
+    def check_data(self, X: Any, y: Any) -> None:
+        """Do nothing: the data were checked before the net was built."""
+
+    def get_dataset(self, X: Any, y: Any = None) -> Any:
+        """Wrap X, and y if given, for an iterator; labels become class numbers."""
+        X = np.asarray(X) if hasattr(X, "iloc") else X
+        if y is None or isinstance(X, TrainingSet):
+            return super().get_dataset(X)
+        y, labelled = check_labels(X, y)
+        return self._rows(X, y, encode_labels(y, labelled, self.classes_))
+
+    def _rows(
+        self,
+        X: Any,
+        y: np.ndarray,
+        codes: np.ndarray,
+        beside: dict[str, np.ndarray] | None = None,
+    ) -> TrainingSet:
+        base = super().get_dataset(X, codes)
+        return TrainingSet(base, X=X, y=y, codes=codes, beside=beside)
+
+    def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
+        """Split as ``train_split`` says; rows without a label are never held out."""
+        labelled = np.flatnonzero(X.codes >= 0)
+        if not self.train_split or len(labelled) == len(X):
+            train, valid = super().get_split_datasets(X, X.y, **fit_params)
+        else:
+            known = Subset(X, labelled)
+            train, valid = self.train_split(known, X.y[labelled], **fit_params)
+            base, rows = unwrap(train)
+            if base is not X:
+                raise ValueError(
+                    "train_split gave training data of its own, which have no "
+                    "unlabelled rows: use one that splits, such as ValidSplit."
+                )
+            unlabelled = np.flatnonzero(X.codes < 0)
+            train = Subset(X, np.concatenate([rows, unlabelled]))
+        if valid is not None and not isinstance(unwrap(valid)[0], TrainingSet):
+            y_valid, known = check_labels(valid, labels_of(valid, None))
+            codes = encode_labels(y_valid, known, self.classes_)
+            X_valid = getattr(valid, "X", valid)
+            valid = TrainingSet(valid, X=X_valid, y=y_valid, codes=codes)
+        return train, valid
+
+    def get_iterator(self, dataset: Any, training: bool = False) -> Any:
+        """Iterate over batches: whole slices of arrays, shuffled in a fit."""
+        name = "iterator_train" if training else "iterator_valid"
+        iterator = getattr(self, name)
+        kwargs = {"batch_size": self.batch_size, **self.get_params_for(name)}
+        if kwargs["batch_size"] == -1:
+            kwargs["batch_size"] = len(dataset)
+        if iterator is not DataLoader:
+            return iterator(dataset, **kwargs)
+        if "batch_sampler" in kwargs:
+            del kwargs["batch_size"]
+        # `forward(training=True)` iterates over other data, whose order matters.
+        fitting = training and isinstance(unwrap(dataset)[0], TrainingSet)
+        if fitting and not {"shuffle", "sampler", "batch_sampler"} & kwargs.keys():
+            kwargs["shuffle"] = True
+        if not training:
+            # Without its own, a DataLoader draws from the global generator.
+            kwargs.setdefault("generator", torch.Generator())
+        fast = None if "collate_fn" in kwargs else whole_batches(dataset)
+        if fast is None:
+            return iterator(dataset, **kwargs)
+        return iterator(fast, collate_fn=as_is, **kwargs)
+
+    def infer(self, x: Any, **fit_params: Any) -> Any:
+        """Run the module on the input alone, without what travels beside it."""
+        inputs, _ = split_inputs(x)
+        inputs = cast_floats(to_tensor(inputs, device=self.device), self.module_)
+        return super().infer(inputs, **fit_params)
+
+    # What callbacks see -------------------------------------------------------
+
+    def notify(self, method_name: str, **kwargs: Any) -> None:
+        """Call the callbacks, with X and labels as the user gave them."""
+        if isinstance(kwargs.get("X"), TrainingSet):
+            kwargs["X"] = kwargs["X"].X
+        if "batch" in kwargs:
+            kwargs.update(self._as_given(kwargs["batch"], kwargs.get("y_pred")))
+        super().notify(method_name, **kwargs)
+
+    def _as_given(self, batch: Any, y_pred: Any) -> dict[str, Any]:
+        """Return batch and prediction in labels, without the unlabelled rows."""
+        X, codes = unpack_data(batch)
+        X, codes = split_inputs(X)[0], torch.as_tensor(codes)
+        labelled = codes >= 0
+        if not labelled.all():
+            X, codes, y_pred = (_select(v, labelled) for v in (X, codes, y_pred))
+        plain = np.array_equal(self.classes_, np.arange(len(self.classes_)))
+        y = codes if plain else self.classes_[codes.cpu().numpy()]
+        return {"batch": (X, y)} | ({} if y_pred is None else {"y_pred": y_pred})
+
+    # Building the student -----------------------------------------------------
+
+    def initialize_module(self) -> SklearnNet:
+        """Build the student; a module instance is copied, never trained in place."""
+        kwargs = self.get_params_for("module")
+        if isinstance(self.module, torch.nn.Module) and not kwargs:
+            self.module_ = copy.deepcopy(self.module)
+            return self
+        factory = self.module
+        if isinstance(factory, torch.nn.Module):
+            factory = type(factory)
+        if factory is None:
+            if self.input_shape_ is None:
+                raise ValueError(
+                    "module=None chooses a student by the shape of X, which is not "
+                    "known before fit: pass module=, or call fit first."
+                )
+            factory = default_student(self.input_shape_)
+        module = factory(**{**self._facts_for(factory), **kwargs})
+        if self.module is None and self._wants_float64():
+            module = module.double()
+        self.module_ = module
+        return self
+
+    def _facts_for(self, factory: Any) -> dict[str, Any]:
+        """Return what the data tell, for those arguments that `factory` has."""
+        try:
+            wanted = inspect.signature(factory).parameters
+        except ValueError:  # some classes written in C have no signature
+            return {}
+        facts = {"input_shape": self.input_shape_}
+        if hasattr(self, "classes_"):
+            facts["n_classes"] = len(self.classes_)
+        return {k: v for k, v in facts.items() if k in wanted and v is not None}
+
+    def _wants_float64(self) -> bool:
+        # As scikit-learn's own networks: a table of float64 is learnt in float64.
+        tabular = self.input_shape_ is not None and len(self.input_shape_) == 1
+        on_mps = torch.device(self.device).type == "mps"  # has no float64
+        return tabular and not on_mps and self.input_dtype_ == np.float64
+
+    def on_epoch_begin(
+        self, net: Any, dataset_train: Any = None, dataset_valid: Any = None, **kw: Any
+    ) -> None:
+        """Let the student's `Standardize` learn from the training rows, once."""
+        super().on_epoch_begin(net, dataset_train, dataset_valid, **kw)
+        layers = [m for m in self.module_.modules() if isinstance(m, Standardize)]
+        for layer in layers:
+            if not layer.adapted:
+                layer.adapt(self._weighted_inputs(dataset_train))
+
+    def _weighted_inputs(self, dataset: Any) -> Iterator[tuple[Any, Any]]:
+        for batch in loader(dataset, batch_size=1024):
+            inputs, beside = split_inputs(unpack_data(batch)[0])
+            yield inputs, beside.get(SOFT_WEIGHT)
+
+    @contextmanager
+    def _random_stream(self, fresh: bool) -> Iterator[int | None]:
+        """Draw all that is random in a fit from ``random_state``.
+
+        None draws from torch's global generator, as skorch does. A fit that goes on
+        (`partial_fit`, `warm_start`) goes on with the stream.
+        """
+        seed = getattr(self, "next_seed_", None)
+        if self.random_state is None:
+            seed = None
+        elif fresh or seed is None:
+            seed = check_random_state(self.random_state).randint(2**31 - 1)
+        with seeded_rng(seed, self.device):
+            yield seed
+            if seed is not None:
+                self.next_seed_ = int(torch.randint(2**31 - 1, ()).item())
+
+    # Prediction ---------------------------------------------------------------
+
+    def _get_predict_nonlinearity(self) -> Any:
+        nonlinearity = super()._get_predict_nonlinearity()
+        criterion = getattr(self.criterion_, "_orig_mod", self.criterion_)
+        if self.predict_nonlinearity != "auto" or isinstance(
+            criterion, (torch.nn.CrossEntropyLoss, torch.nn.NLLLoss)
+        ):
+            return nonlinearity
+        # skorch knows no further criterion and would return logits.
+        return _softmax
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return the probability of each class.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, ...), mapping of arrays or torch Dataset
+
+        Returns
+        -------
+        ndarray of shape (n, n_classes)
+            Columns in the order of ``classes_``.
+        """
+        self.check_is_fitted()
+        return super().predict_proba(check_inputs(self, X, reset=False))
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the most probable label.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, ...), mapping of arrays or torch Dataset
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            Labels, of the type that `fit` was given.
+        """
+        best = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[best]
+
+
+def _softmax(logits: torch.Tensor) -> torch.Tensor:
+    return torch.softmax(logits, dim=-1)
+
+
+def _select(values: Any, rows: torch.Tensor) -> Any:
+    if isinstance(values, Mapping):
+        return {key: _select(value, rows) for key, value in values.items()}
+    if isinstance(values, tuple):
+        return tuple(_select(value, rows) for value in values)
+    return None if values is None else values[rows.to(values.device)]

@@ -1,0 +1,114 @@
+"""Where the soft targets of a fit come from."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.utils.validation import check_memory
+
+from skkd._batches import len_of
+from skkd._validation import check_logits
+from skkd.teachers import Teacher, as_teacher
+from skkd.teachers._fitting import check_fittable, fit_teacher
+
+
+class Lesson(NamedTuple):
+    """What a teacher has to say about the rows of a fit."""
+
+    teacher: Any  # what is shown as `teacher_`
+    logits: np.ndarray | None  # (n, n_classes), float32; None where it is asked live
+    live: Teacher | None  # asked about every batch
+
+
+def check_teacher(
+    teacher: Any, teacher_cv: Any, classes: np.ndarray, *, given: bool, labelled: Any
+) -> Teacher | None:
+    """Raise, before anything is trained, where the teacher cannot teach.
+
+    Parameters
+    ----------
+    teacher, teacher_cv
+        The estimator's parameters.
+    classes : ndarray of shape (n_classes,)
+    given : bool
+        Whether logits were passed in place of the teacher's.
+    labelled : ndarray of bool, shape (n,)
+
+    Returns
+    -------
+    Teacher or None
+        The fitted teacher; None where there is none, or clones are to be fitted.
+    """
+    if teacher is None or given:
+        if teacher is None and not given and not labelled.all():
+            raise ValueError(
+                f"{int((~labelled).sum())} rows are marked as unlabelled, and only a "
+                "teacher can teach these: pass teacher=, or leave them out."
+            )
+        return None
+    if not isinstance(teacher_cv, str):
+        check_fittable(teacher, teacher_cv)
+        return None
+    adapter = as_teacher(teacher)
+    adapter.check(classes)
+    return adapter
+
+
+def hold_lesson(
+    adapter: Teacher | None,
+    estimator: Any,
+    X: Any,
+    rows: Any,
+    *,
+    logits: Any = None,
+    sample_weight: np.ndarray | None = None,
+) -> Lesson:
+    """Ask the teacher about every row, once.
+
+    Parameters
+    ----------
+    adapter : Teacher or None
+        What :func:`check_teacher` returned.
+    estimator : DistilledClassifier
+        Its ``teacher``, ``teacher_cv``, ``memory``, ``augment`` and ``classes_``.
+    X : array-like of n rows
+        As the teacher wants them.
+    rows : TrainingSet
+    logits : array-like of shape (n, n_classes), default=None
+        Taken in place of the teacher's.
+    sample_weight : ndarray of shape (n,), default=None
+        For the fitting of clones.
+
+    Returns
+    -------
+    Lesson
+    """
+    classes, n = estimator.classes_, len(rows)
+    if logits is not None:
+        return Lesson(estimator.teacher, check_logits(logits, n, classes), None)
+    if len_of(X) != n:
+        raise ValueError(f"teacher_X has {len_of(X)} rows, expected {n}, those of X.")
+    teacher = estimator.teacher
+    if adapter is None:
+        teacher, logits = fit_teacher(
+            teacher,
+            estimator.teacher_cv,
+            X,
+            rows.y,
+            rows.codes >= 0,
+            classes=classes,
+            sample_weight=sample_weight,
+        )
+    if estimator.augment is not None:
+        return Lesson(teacher, None, adapter or as_teacher(teacher))
+    if adapter is not None:
+        remember = check_memory(estimator.memory).cache(_logits)
+        logits = remember(adapter, X, classes)
+    return Lesson(teacher, check_logits(logits, n, classes), None)
+
+
+def _logits(adapter: Teacher, X: Any, classes: np.ndarray) -> np.ndarray:
+    # A function of the module, so that joblib can find it again. It compares the
+    # content of its arguments: a teacher whose weights changed is asked again.
+    return adapter.logits(X, classes)

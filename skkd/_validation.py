@@ -1,0 +1,239 @@
+"""What may be passed in, and what is said where it may not."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from numbers import Real
+from typing import Any
+
+import numpy as np
+import torch
+from skorch.dataset import get_len
+from skorch.utils import data_from_dataset, is_dataset, to_numpy
+from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import _check_sample_weight, validate_data
+
+from skkd._batches import is_lazy, row_of
+
+
+class DistillationWarning(UserWarning):
+    """Something about a teacher and its student that is probably not meant."""
+
+
+def check_hyperparameters(temperature: Any, alpha: Any, teacher_cv: Any) -> None:
+    """Raise where a value is outside what the loss is defined for."""
+    if not _is_number(temperature) or not 0 < temperature < math.inf:
+        raise ValueError(
+            f"temperature={temperature!r}: expected a finite number above 0. "
+            "1 leaves the teacher's probabilities as they are, 2 to 8 soften them."
+        )
+    if not _is_number(alpha) or not 0 <= alpha <= 1:
+        raise ValueError(
+            f"alpha={alpha!r}: expected a number in [0, 1], the weight of the "
+            "teacher's term: 0 trains on the labels alone, 1 on the teacher alone."
+        )
+    if isinstance(teacher_cv, str) and teacher_cv != "prefit":
+        raise ValueError(
+            f"teacher_cv={teacher_cv!r}: expected 'prefit', None, an int, a "
+            "cross-validation splitter or an iterable of splits."
+        )
+
+
+def check_augment(
+    augment: Any, teacher_cv: Any, teacher_logits: Any, teacher_X: Any
+) -> None:
+    """Refuse soft targets of the plain inputs for augmented ones."""
+    if augment is None:
+        return
+    if not callable(augment):
+        raise TypeError(
+            f"augment={augment!r}: expected a callable, tensor to tensor, or None."
+        )
+    if teacher_logits is not None or teacher_X is not None:
+        raise ValueError(
+            "augment= changes the inputs, and teacher_logits= or teacher_X= would teach "
+            "what the teacher said of the unchanged ones. Leave out one of the two."
+        )
+    if teacher_cv is not None and not isinstance(teacher_cv, str):
+        raise ValueError(
+            f"augment= asks the teacher about every view, and teacher_cv={teacher_cv!r} "
+            "has a teacher for each fold. Use teacher_cv='prefit' or None with augment."
+        )
+
+
+def check_sample_weight(sample_weight: Any, y: np.ndarray) -> np.ndarray | None:
+    """Validate the weights of the rows, as float64."""
+    if sample_weight is None:
+        return None
+    return _check_sample_weight(
+        sample_weight, y, dtype=np.float64, ensure_non_negative=True
+    )
+
+
+def row_weights(
+    sample_weight: np.ndarray | None, class_weight: Any, y: np.ndarray, labelled: np.ndarray
+) -> np.ndarray | None:
+    """Return the weight of each row, float64, None where all weigh the same."""
+    if class_weight is not None:
+        by_class = np.ones(len(y))
+        by_class[labelled] = compute_sample_weight(class_weight, y[labelled])
+        sample_weight = by_class if sample_weight is None else sample_weight * by_class
+    if sample_weight is not None and not sample_weight[labelled].sum() > 0:
+        raise ValueError("The weights of all labelled rows are zero: nothing to learn.")
+    return sample_weight
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def check_inputs(estimator: Any, X: Any, *, reset: bool) -> Any:
+    """Validate `X` and remember (``reset=True``) or compare its shape.
+
+    Arrays become NumPy arrays of their own dtype. Mappings of arrays and lazy
+    datasets are left as they are.
+    """
+    if is_lazy(X):
+        if not len(X):
+            raise ValueError(f"X is an empty {type(X).__name__}: it has no rows.")
+        shape = getattr(row_of(X, 0), "shape", None)
+        shape = None if shape is None else tuple(shape)
+    elif isinstance(X, Mapping) and not hasattr(X, "toarray"):  # scipy's DOK is a dict
+        get_len(X)
+        shape = None
+    else:
+        X = _check_array(estimator, X, reset=reset)
+        shape = X.shape[1:]
+    if reset:
+        estimator.input_shape_ = shape
+    elif shape is not None and estimator.input_shape_ not in (None, shape):
+        raise ValueError(
+            f"X has rows of shape {shape}, but {type(estimator).__name__} was "
+            f"fitted on rows of shape {estimator.input_shape_}."
+        )
+    return X
+
+
+def _check_array(estimator: Any, X: Any, *, reset: bool) -> np.ndarray:
+    if isinstance(X, torch.Tensor):
+        X = to_numpy(X)
+    if getattr(X, "ndim", 2) == 1 and getattr(X, "dtype", None) is not None:
+        if np.asarray(X[:1]).dtype.kind in "OUS" and isinstance(X[0], str):
+            raise ValueError(
+                f"X is a 1-D array of strings (the first is {X[0]!r}). Paths of "
+                "images become images by ImageReader: make_pipeline("
+                "ImageReader(size=64), DistilledClassifier(...))."
+            )
+    X = validate_data(estimator, X, reset=reset, allow_nd=True)
+    # torch knows the machine's own byte order only.
+    return X if X.dtype.isnative else X.astype(X.dtype.newbyteorder("="))
+
+
+def labels_of(X: Any, y: Any) -> Any:
+    """Return the labels of a fit: `y`, or those inside a torch Dataset."""
+    if y is not None or not is_dataset(X):
+        return y
+    try:
+        return data_from_dataset(X)[1]
+    except AttributeError:
+        pass
+    targets = getattr(X, "targets", None)
+    if targets is not None and len(targets) == len(X):
+        return targets
+    return [np.asarray(X[i][1]).item() for i in range(len(X))]
+
+
+def check_labels(
+    X: Any, y: Any, unlabeled: Any = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Validate `y` and tell its labelled rows from its unlabelled ones.
+
+    Returns
+    -------
+    y : ndarray of shape (n,)
+    labelled : ndarray of bool, shape (n,)
+    """
+    if y is None:
+        raise ValueError(
+            "DistilledClassifier requires y to be passed, but the target y is None."
+        )
+    y = to_numpy(y) if isinstance(y, torch.Tensor) else y
+    y = column_or_1d(y, warn=True)
+    check_consistent_length(range(len(X)) if is_lazy(X) else _first(X), y)
+    labelled = np.ones(len(y), dtype=bool)
+    if unlabeled is not None:
+        is_nan = isinstance(unlabeled, Real) and math.isnan(unlabeled)
+        labelled = np.array(
+            [not (value != value if is_nan else value == unlabeled) for value in y],
+            dtype=bool,
+        )
+    known = y[labelled]
+    assert_all_finite(known, input_name="y")
+    if len(known):
+        check_classification_targets(known)
+    return y, labelled
+
+
+def _first(X: Any) -> Any:
+    return next(iter(X.values())) if isinstance(X, Mapping) else X
+
+
+def find_classes(known: np.ndarray, classes: Any = None) -> np.ndarray:
+    """Return the classes of a fit, from what was declared or from the labels."""
+    if classes is not None:
+        classes = np.asarray(classes)
+        if len(np.unique(classes)) != len(classes):
+            raise ValueError(f"classes={classes.tolist()} names a class twice.")
+        return classes
+    if not len(known):
+        raise ValueError(
+            "No row of y is labelled, so the classes are unknown: pass classes=[...]."
+        )
+    return np.unique(known)
+
+
+def encode_labels(
+    y: np.ndarray, labelled: np.ndarray, classes: np.ndarray
+) -> np.ndarray:
+    """Return the column of each row's class, int64, -1 for unlabelled rows."""
+    column = {label: i for i, label in enumerate(classes.tolist())}
+    known = y[labelled].tolist()
+    unknown = sorted({str(label) for label in known if label not in column})
+    if unknown:
+        raise ValueError(
+            f"y has labels outside the known classes: {', '.join(unknown[:10])}. "
+            f"Known are {classes.tolist()[:20]}. Classes are fixed by the first fit, "
+            "or by classes=[...]."
+        )
+    codes = np.full(len(y), -1, dtype=np.int64)
+    codes[labelled] = [column[label] for label in known]
+    return codes
+
+
+def check_logits(logits: Any, n_rows: int, classes: np.ndarray) -> np.ndarray:
+    """Validate the teacher's logits of a fit, as float32."""
+    logits = np.asarray(to_numpy(logits) if isinstance(logits, torch.Tensor) else logits)
+    expected = (n_rows, len(classes))
+    if logits.shape != expected:
+        raise ValueError(
+            f"teacher_logits has shape {logits.shape}, expected {expected}: a row for "
+            f"each row of X and a column for each class of y, in the order "
+            f"{classes.tolist()[:20]}."
+        )
+    if logits.dtype.kind not in "fiu":
+        raise ValueError(
+            f"teacher_logits has dtype {logits.dtype}, expected floating point."
+        )
+    logits = logits.astype(np.float32, copy=False)
+    finite = np.isfinite(logits).all(axis=1)
+    if not finite.all():
+        raise ValueError(
+            f"The teacher's logits are not finite in {int((~finite).sum())} of "
+            f"{n_rows} rows (the first is row {int(np.argmin(finite))}). A logarithm "
+            "of a zero probability is -inf: clip probabilities first, for instance "
+            "np.log(np.clip(p, 1e-7, 1))."
+        )
+    return logits

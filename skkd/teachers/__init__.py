@@ -1,0 +1,119 @@
+"""Teachers: anything fitted that classifies, asked for logits and left untouched."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from skorch import NeuralNet
+from sklearn.frozen import FrozenEstimator
+
+from skkd.teachers._base import Teacher
+from skkd.teachers._ensemble import EnsembleTeacher
+from skkd.teachers._sklearn import METHODS, CallableTeacher, SklearnTeacher
+from skkd.teachers._torch import ModuleTeacher, SkorchTeacher
+
+__all__ = ["Teacher", "as_teacher"]
+
+
+def as_teacher(
+    teacher: Any,
+    *,
+    classes: Any = None,
+    output: str = "auto",
+    extra_classes: str = "error",
+    weights: Sequence[float] | None = None,
+    average: str = "proba",
+) -> Teacher:
+    """Make a teacher of anything fitted that classifies.
+
+    ``DistilledClassifier(teacher=...)`` does this by itself. Call it where the
+    teacher needs a word of explanation: what its outputs are, which classes its
+    columns stand for, how much each member of an ensemble counts.
+
+    Parameters
+    ----------
+    teacher : skorch net, torch.nn.Module, classifier, callable, or a list of these
+        Used as it is: never refitted, trained, moved to another device, left in
+        another mode, or copied, not even by :func:`sklearn.base.clone`.
+    classes : array-like of shape (n_outputs,), default=None
+        Labels of the teacher's columns. None takes ``teacher.classes_`` where there
+        is one, and otherwise takes the columns in the order of the student's
+        ``classes_``.
+    output : {"auto", "logits", "proba", "log_proba"}, default="auto"
+        What the teacher returns. "auto" decides by type: modules and callables give
+        logits; for a skorch net the criterion decides; scikit-learn's classifiers
+        are asked for probabilities, and for ``decision_function`` only where they
+        have none.
+    extra_classes : {"error", "drop"}, default="error"
+        What to do where the teacher knows classes that the student does not. "drop"
+        leaves their columns out, so that the rest sums to one again.
+    weights : sequence of float, default=None
+        Weight of each member of a list of teachers. None weighs all the same.
+    average : {"proba", "logits"}, default="proba"
+        Whether a list of teachers is averaged over probabilities or over logits.
+
+    Returns
+    -------
+    Teacher
+        With a method ``logits(X, classes)``.
+
+    Raises
+    ------
+    TypeError
+        If the teacher gives no soft targets: not a classifier, or labels only.
+    ValueError
+        If an option is not one of those above.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skkd.teachers import as_teacher
+    >>> X, y = load_iris(return_X_y=True)
+    >>> teacher = as_teacher(LogisticRegression(max_iter=500).fit(X, y))
+    >>> teacher.logits(X, classes=[0, 1, 2]).shape
+    (150, 3)
+    """
+    _check_option("output", output, ("auto", "logits", "proba", "log_proba"))
+    _check_option("extra_classes", extra_classes, ("error", "drop"))
+    _check_option("average", average, ("proba", "logits"))
+    while isinstance(teacher, FrozenEstimator):
+        teacher = teacher.estimator
+    options = {"classes": classes, "output": output, "extra_classes": extra_classes}
+    if isinstance(teacher, Teacher):
+        if (classes, output, extra_classes, weights) != (None, "auto", "error", None):
+            raise ValueError(f"{teacher!r} is a Teacher already: its options are set.")
+        return teacher
+    if isinstance(teacher, (list, tuple)):
+        members = [as_teacher(member, **options) for member in teacher]
+        return EnsembleTeacher(members, weights, average)
+    if weights is not None:
+        raise ValueError(f"weights={weights!r} needs a list of teachers to weigh.")
+    return _adapter_for(teacher)(teacher, **options)
+
+
+def _adapter_for(teacher: Any) -> type[Teacher]:
+    if isinstance(teacher, type):
+        raise TypeError(
+            f"teacher is the class {teacher.__name__}: expected a fitted instance of it."
+        )
+    if isinstance(teacher, NeuralNet):
+        return SkorchTeacher
+    if isinstance(teacher, torch.nn.Module):
+        return ModuleTeacher
+    if any(hasattr(teacher, method) for method in METHODS):
+        return SklearnTeacher
+    if callable(teacher):
+        return CallableTeacher
+    raise TypeError(
+        f"teacher is a {type(teacher).__name__}: expected a fitted classifier with one "
+        f"of {', '.join(METHODS)}, a skorch net, a torch module, a callable that "
+        "returns logits, or a list of these. Labels alone teach nothing soft."
+    )
+
+
+def _check_option(name: str, value: Any, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise ValueError(f"{name}={value!r}: expected one of {', '.join(allowed)}.")

@@ -1,0 +1,165 @@
+"""What every teacher has in common: logits, aligned to the student's classes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.exceptions import NotFittedError
+
+from skkd._modules import describe
+from skkd._random import preserved_rng
+
+
+class Teacher:
+    """What a teacher knows, as logits with columns in the student's order.
+
+    Made by :func:`as_teacher`. `clone` returns the very same object, so that a
+    teacher survives as a value in a parameter grid.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        *,
+        classes: Any = None,
+        output: str = "auto",
+        extra_classes: str = "error",
+    ) -> None:
+        self.model = model
+        self.classes = classes
+        self.output = output
+        self.extra_classes = extra_classes
+
+    def __repr__(self) -> str:
+        return f"as_teacher({describe(self.model)})"
+
+    def __sklearn_clone__(self) -> Teacher:
+        return self
+
+    @property
+    def classes_(self) -> np.ndarray | None:
+        """Labels of the columns, or None where they go by position."""
+        known = self.classes
+        if known is None:
+            known = getattr(self.model, "classes_", None)
+        return None if known is None else np.asarray(known)
+
+    @property
+    def n_parameters(self) -> int | None:
+        """Number of parameters of a network, None where that means nothing."""
+        return None
+
+    def check(self, classes: Any) -> None:
+        """Raise where the teacher is not fitted or does not know `classes`.
+
+        Parameters
+        ----------
+        classes : array-like of shape (n_classes,)
+            The student's classes.
+
+        Raises
+        ------
+        NotFittedError
+            If the teacher is not fitted.
+        ValueError
+            If it lacks one of the classes, or knows others and was not told to drop
+            them.
+        """
+        _columns(self, np.asarray(classes))
+
+    def logits(self, X: Any, classes: Any) -> np.ndarray:
+        """Return the teacher's logits for `X`, columns in the order of `classes`.
+
+        Parameters
+        ----------
+        X : array-like, DataFrame, mapping of arrays or torch Dataset, n rows
+            Given to the teacher as it is.
+        classes : array-like of shape (n_classes,)
+            The student's classes.
+
+        Returns
+        -------
+        ndarray of shape (n, n_classes)
+            Logits; log-probabilities where the teacher gives probabilities.
+
+        Raises
+        ------
+        ValueError
+            If the teacher's outputs do not fit the classes.
+        """
+        classes = np.asarray(classes)
+        with preserved_rng():
+            values, kind = self._ask(X)
+        columns = _columns(self, classes)
+        width = len(classes if columns is None else self.classes_)  # type: ignore[arg-type]
+        if values.ndim != 2 or values.shape[1] != width:
+            raise ValueError(
+                f"The teacher {describe(self.model)} gives outputs of shape "
+                f"{values.shape}, expected (n, {width}): a column for each class, "
+                f"{self.classes_ if columns is not None else classes}."
+            )
+        values = _to_logits(values, kind)
+        if columns is None or len(columns) == width:
+            return values if columns is None else values[:, columns]
+        picked = values[:, columns]
+        # Logits need no renormalising, the softmax of the loss does it.
+        return picked if kind == "logits" else _log_softmax(picked)
+
+    def _ask(self, X: Any) -> tuple[np.ndarray, str]:
+        """Return the raw outputs for `X`, and which of `output` they are."""
+        raise NotImplementedError
+
+
+def _columns(teacher: Teacher, classes: np.ndarray) -> list[int] | None:
+    """Return the teacher's column of each class, None where they go by position."""
+    known = teacher.classes_
+    if known is None:
+        return None
+    if known.ndim != 1:
+        raise ValueError(
+            f"The teacher {describe(teacher.model)} has several outputs, each with "
+            "classes of its own: expected a classifier with one."
+        )
+    column = {label: i for i, label in enumerate(known.tolist())}
+    missing = [label for label in classes.tolist() if label not in column]
+    if missing:
+        raise ValueError(
+            f"The teacher {describe(teacher.model)} does not know the classes "
+            f"{missing[:10]} of y; it knows {known.tolist()[:20]}. Give it under the "
+            "same labels (as_teacher(teacher, classes=[...]) names its columns), or "
+            "train it on all of them."
+        )
+    if len(column) > len(classes) and teacher.extra_classes != "drop":
+        extra = sorted(set(column) - set(classes.tolist()), key=str)
+        raise ValueError(
+            f"The teacher {describe(teacher.model)} knows classes that y does not "
+            f"have: {extra[:10]}. If their columns may be left out and the rest "
+            "renormalised, say so: as_teacher(teacher, extra_classes='drop')."
+        )
+    return [column[label] for label in classes.tolist()]
+
+
+def _to_logits(values: np.ndarray, kind: str) -> np.ndarray:
+    if kind != "proba":
+        lowest = np.finfo(np.float32).min if values.dtype.kind == "f" else None
+        return np.maximum(values, lowest) if kind == "log_proba" else values
+    # As sklearn.metrics.log_loss does: a zero of a forest is "rare", not "never".
+    eps = np.finfo(values.dtype if values.dtype.kind == "f" else float).eps
+    return np.log(np.clip(values, eps, None))
+
+
+def _log_softmax(values: np.ndarray) -> np.ndarray:
+    return torch.log_softmax(torch.from_numpy(values), dim=1).numpy()
+
+
+def not_fitted(model: Any) -> NotFittedError:
+    """Say what to do about a teacher that is not fitted."""
+    return NotFittedError(
+        f"The teacher {describe(model)} is not fitted, and teacher_cv='prefit' uses it "
+        "as it is. Fit it first; or pass teacher_cv=None to fit a clone of it on the "
+        "training data. If it was fitted: clone un-fits an estimator that stands in a "
+        "parameter grid or inside another estimator, which as_teacher(teacher) or "
+        "sklearn.frozen.FrozenEstimator(teacher) prevents."
+    )

@@ -1,0 +1,115 @@
+"""Teachers fitted on the way: on all rows, or out of fold."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.model_selection import check_cv
+from sklearn.utils import _safe_indexing
+from sklearn.utils.validation import has_fit_parameter
+
+from skkd.teachers import as_teacher
+
+
+def fit_teacher(
+    teacher: Any,
+    cv: Any,
+    X: Any,
+    y: np.ndarray,
+    labelled: np.ndarray,
+    *,
+    classes: np.ndarray,
+    sample_weight: np.ndarray | None = None,
+) -> tuple[Any, np.ndarray]:
+    """Fit clones of `teacher` on the labelled rows and ask them about every row.
+
+    Parameters
+    ----------
+    teacher : estimator, or a list of estimators
+    cv : None, int, splitter or iterable of (train, test)
+        None fits one clone on all labelled rows. Anything else fits a clone for each
+        split, and no labelled row is taught by a clone that saw its label.
+    X, y : array-like of n rows
+    labelled : ndarray of bool, shape (n,)
+    classes : ndarray of shape (n_classes,)
+    sample_weight : ndarray of shape (n,), default=None
+
+    Returns
+    -------
+    teacher_ : fitted estimator, or a list of them where `cv` is not None
+    logits : ndarray of shape (n, n_classes)
+    """
+    known = np.flatnonzero(labelled)
+    if cv is None:
+        fitted = _fit_clone(teacher, X, y, known, sample_weight)
+        adapter = as_teacher(fitted)
+        adapter.check(classes)
+        return fitted, adapter.logits(X, classes)
+    members = []
+    logits = np.full((len(y), len(classes)), np.nan)
+    taught = np.zeros(len(y), dtype=bool)
+    for train, test in check_cv(cv, y[known], classifier=True).split(known, y[known]):
+        rows = known[test]
+        if taught[rows].any():
+            raise ValueError(_not_a_partition(cv))
+        fitted = _fit_clone(teacher, X, y, known[train], sample_weight)
+        as_teacher(fitted).check(classes)
+        logits[rows] = as_teacher(fitted).logits(_safe_indexing(X, rows), classes)
+        taught[rows] = True
+        members.append(fitted)
+    if not taught[known].all():
+        raise ValueError(_not_a_partition(cv))
+    if len(known) < len(y):
+        # None of the members saw a label of these rows, so all of them may teach.
+        rest = _safe_indexing(X, np.flatnonzero(~labelled))
+        logits[~labelled] = as_teacher(members).logits(rest, classes)
+    return members, logits
+
+
+def _fit_clone(
+    teacher: Any,
+    X: Any,
+    y: np.ndarray,
+    rows: np.ndarray,
+    sample_weight: np.ndarray | None,
+) -> Any:
+    if isinstance(teacher, (list, tuple)):
+        return [_fit_clone(member, X, y, rows, sample_weight) for member in teacher]
+    everything = len(rows) == len(y) and (rows == np.arange(len(y))).all()
+    X_rows = X if everything else _safe_indexing(X, rows)
+    kwargs = {}
+    if sample_weight is not None:
+        if has_fit_parameter(teacher, "sample_weight"):
+            kwargs["sample_weight"] = sample_weight[rows]
+        else:
+            warnings.warn(
+                f"{type(teacher).__name__}.fit takes no sample_weight: the teacher is "
+                "fitted without the weights, the student with them.",
+                UserWarning,
+                stacklevel=2,
+            )
+    return clone(teacher).fit(X_rows, y[rows], **kwargs)
+
+
+def check_fittable(teacher: Any, teacher_cv: Any) -> None:
+    """Raise where clones of `teacher` cannot be fitted."""
+    members = teacher if isinstance(teacher, (list, tuple)) else [teacher]
+    for member in members:
+        if not (hasattr(member, "fit") and hasattr(member, "get_params")):
+            raise TypeError(
+                f"teacher_cv={teacher_cv!r} fits clones of the teacher, and a "
+                f"{type(member).__name__} cannot be cloned and fitted: pass a "
+                "scikit-learn estimator or a skorch net, or teacher_cv='prefit' with "
+                "a trained teacher."
+            )
+
+
+def _not_a_partition(cv: Any) -> str:
+    return (
+        f"teacher_cv={cv!r} does not hold out each labelled row exactly once, so some "
+        "rows would have no out-of-fold teacher, or two: use a partition, such as "
+        "StratifiedKFold."
+    )
