@@ -1,0 +1,93 @@
+"""What every distillation loss shares. Think twice before adding to it."""
+
+import torch
+from sklearn.base import BaseEstimator
+from torch import Tensor
+
+
+class DistillationLoss(BaseEstimator):
+    """A distillation loss: a small callable object with parameters.
+
+    Subclasses store their constructor arguments unchanged, as any scikit-learn
+    estimator does, and define ``__call__``. ``get_params``, ``set_params``,
+    ``clone`` and ``repr`` then come for free, so that a parameter ``beta`` can be
+    searched as ``distillation__beta``.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skkd.losses import DistillationLoss
+    >>> class ScaledL1(DistillationLoss):
+    ...     def __init__(self, beta=1.0):
+    ...         self.beta = beta
+    ...
+    ...     def __call__(self, student_logits, teacher_logits, y, temperature):
+    ...         gap = student_logits - teacher_logits.detach()
+    ...         return self.beta * gap.abs().sum(dim=1)
+    >>> loss = ScaledL1().set_params(beta=0.5)
+    >>> loss
+    ScaledL1(beta=0.5)
+    >>> y = torch.tensor([0])
+    >>> loss(torch.tensor([[1.0, 2.0]]), torch.tensor([[0.0, 4.0]]), y, 1.0)
+    tensor([1.5000])
+    """
+
+    def __call__(
+        self,
+        student_logits: Tensor,
+        teacher_logits: Tensor,
+        y: Tensor,
+        temperature: float,
+    ) -> Tensor:
+        """Return the loss of each row, or one loss for the batch.
+
+        Parameters
+        ----------
+        student_logits : Tensor of shape (n, n_classes)
+            Floating point; the gradient flows here.
+        teacher_logits : Tensor of shape (n, n_classes)
+            Columns in the student's order; no gradient flows here.
+        y : int64 Tensor of shape (n,)
+            Column numbers; -1 marks an unlabelled row.
+        temperature : float
+            Positive; a loss that has no temperature ignores it.
+
+        Returns
+        -------
+        Tensor of shape (n,), or a scalar for a loss defined over a batch
+            At least float32.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} does not define __call__(student_logits, "
+            "teacher_logits, y, temperature), which every DistillationLoss needs."
+        )
+
+
+def as_pair(student_logits: Tensor, teacher_logits: Tensor) -> tuple[Tensor, Tensor]:
+    """Check both logits and bring them to one precision, the teacher detached.
+
+    Parameters
+    ----------
+    student_logits, teacher_logits : Tensor of shape (n, n_classes)
+        Any dtype.
+
+    Returns
+    -------
+    student, teacher : Tensor of shape (n, n_classes)
+        In the student's dtype, float32 at least.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ or are not two-dimensional.
+    """
+    shape = tuple(student_logits.shape)
+    if student_logits.ndim != 2 or shape != tuple(teacher_logits.shape):
+        raise ValueError(
+            f"Got student logits of shape {shape} and teacher logits of shape "
+            f"{tuple(teacher_logits.shape)}; expected (n, n_classes) for both. Give "
+            "the student one output and the teacher one column for each class."
+        )
+    # Half precision overflows at 65504 and rounds away small probabilities.
+    dtype = torch.promote_types(student_logits.dtype, torch.float32)
+    return student_logits.to(dtype), teacher_logits.detach().to(dtype)

@@ -1,0 +1,131 @@
+"""The names of the losses, and the way from what a user passes to a loss."""
+
+import inspect
+from collections.abc import Callable, Iterable
+from difflib import get_close_matches
+from typing import Any
+
+from sklearn.base import clone
+from torch import Tensor
+
+from skkd.losses._base import DistillationLoss
+from skkd.losses.hard_label import HardLabel
+from skkd.losses.kd import KD
+from skkd.losses.logit_mse import LogitMSE
+
+LOSSES: dict[str, type[DistillationLoss]] = {
+    "kd": KD,
+    "hard": HardLabel,
+    "mse": LogitMSE,
+}
+
+LossFunction = Callable[[Tensor, Tensor, Tensor, float], Tensor]
+
+
+def as_loss(distillation: Any, **params: Any) -> LossFunction:
+    """Make a distillation loss from a name, an object, a class or a function.
+
+    Parameters
+    ----------
+    distillation : str, DistillationLoss instance or subclass, or callable
+        - a name (``"kd"``, ``"hard"``, ``"mse"``) or a subclass of
+          :class:`DistillationLoss` makes a new object;
+        - an object with ``get_params`` and ``set_params`` is cloned, so that the one
+          passed never changes;
+        - any other callable that accepts ``(student_logits, teacher_logits, y,
+          temperature)`` is returned as it is.
+    **params
+        Parameters to set on the new object, by name.
+
+    Returns
+    -------
+    callable
+        ``loss(student_logits, teacher_logits, y, temperature) -> Tensor``.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name, or a parameter that the loss does not have.
+    TypeError
+        For anything that is no such callable, or parameters for a plain function.
+
+    Examples
+    --------
+    >>> from skkd.losses import as_loss
+    >>> as_loss("kd")
+    KD()
+    >>> as_loss("kb")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    ValueError: Got distillation='kb'; expected 'kd', 'hard' or 'mse', ... 'kd'?
+    """
+    if isinstance(distillation, str):
+        return _make(_by_name(distillation), params)
+    if isinstance(distillation, type):
+        if issubclass(distillation, DistillationLoss):
+            return _make(distillation, params)
+        raise _not_a_loss(distillation)
+    if not callable(distillation):
+        raise _not_a_loss(distillation)
+    if hasattr(distillation, "get_params") and hasattr(distillation, "set_params"):
+        _check_names(type(distillation), params, distillation.get_params())
+        return clone(distillation).set_params(**params)
+    if not _accepts_four(distillation):
+        raise _not_a_loss(distillation)
+    if params:
+        raise TypeError(
+            f"Got {_names(params)} for distillation={distillation!r}, a plain callable "
+            "that has no parameters. Drop them, fix them with functools.partial, or "
+            "write the loss as a subclass of skkd.losses.DistillationLoss."
+        )
+    return distillation
+
+
+def _make(cls: type[DistillationLoss], params: dict[str, Any]) -> DistillationLoss:
+    _check_names(cls, params, cls._get_param_names())
+    return cls(**params)
+
+
+def _by_name(name: str) -> type[DistillationLoss]:
+    if name in LOSSES:
+        return LOSSES[name]
+    *first, last = map(repr, LOSSES)
+    close = get_close_matches(name.lower(), LOSSES, n=1, cutoff=0.5)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    raise ValueError(
+        f"Got distillation={name!r}; expected {', '.join(first)} or {last}, a "
+        f"DistillationLoss or a callable.{hint}"
+    )
+
+
+def _check_names(cls: type, params: dict[str, Any], valid: Iterable[str]) -> None:
+    valid = sorted(valid)
+    unknown = [name for name in params if name not in valid]
+    if unknown:
+        expected = f"expected {_names(valid)}" if valid else "it has no parameters"
+        raise ValueError(
+            f"Got {_names(unknown)} for the distillation loss {cls.__name__}; "
+            f"{expected}. Correct the name or leave it out."
+        )
+
+
+def _accepts_four(function: Callable[..., Any]) -> bool:
+    try:
+        inspect.signature(function).bind(None, None, None, None)
+    except TypeError:
+        return False
+    except ValueError:  # Some builtins have no signature: let the call decide.
+        return True
+    return True
+
+
+def _not_a_loss(got: Any) -> TypeError:
+    return TypeError(
+        f"Got distillation={got!r}; expected one of {_names(LOSSES)}, a "
+        "DistillationLoss or a callable (student_logits, teacher_logits, y, "
+        "temperature) -> Tensor. Pass an instance, or wrap it in such a function."
+    )
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(map(repr, names))

@@ -1,0 +1,66 @@
+"""Distillation through the teacher's decisions (DeiT, Touvron et al., 2021)."""
+
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from skkd.losses._base import DistillationLoss, as_pair
+
+
+class HardLabel(DistillationLoss):
+    r"""Cross-entropy of the student with the class that the teacher decides for.
+
+    .. math:: \ell = \mathrm{CE}(\mathrm{softmax}(z_s), y_t),
+              \quad y_t = \mathrm{argmax}_c \, z_t(c)
+
+    for each row. Only the teacher's decision is used, not its confidence; among
+    equal logits the first class wins. The temperature is ignored, as in the paper.
+
+    References
+    ----------
+    Touvron et al., "Training data-efficient image transformers & distillation
+    through attention", 2021, eq. 3 (the half that holds the teacher's label; the
+    other half, with weight 1/2, is the criterion at ``alpha=0.5``).
+    https://arxiv.org/abs/2012.12877
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skkd.losses import HardLabel
+    >>> student = torch.tensor([[2.0, 0.0], [2.0, 0.0]])
+    >>> teacher = torch.tensor([[0.1, 0.0], [0.0, 9.0]])
+    >>> HardLabel()(student, teacher, torch.tensor([0, 0]), temperature=1.0)
+    tensor([0.1269, 2.1269])
+    """
+
+    def __call__(
+        self,
+        student_logits: Tensor,
+        teacher_logits: Tensor,
+        y: Tensor,
+        temperature: float,
+    ) -> Tensor:
+        """Return the loss of each row.
+
+        Parameters
+        ----------
+        student_logits, teacher_logits : Tensor of shape (n, n_classes)
+            Finite; half precision is computed in float32.
+        y : int64 Tensor of shape (n,)
+            Ignored: the teacher's decision is the label.
+        temperature : float
+            Ignored: a decision has no temperature.
+
+        Returns
+        -------
+        Tensor of shape (n,)
+            In the student's dtype, float32 at least.
+
+        Raises
+        ------
+        ValueError
+            If the shapes differ.
+        """
+        z_s, z_t = as_pair(student_logits, teacher_logits)
+
+        y_t = z_t.argmax(dim=1)
+        return cross_entropy(z_s, y_t, reduction="none")
