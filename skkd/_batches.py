@@ -25,9 +25,21 @@ def is_lazy(X: Any) -> bool:
     return is_dataset(X) or isinstance(X, SliceDataset)
 
 
+def pair_of(dataset: Any, i: int) -> tuple[Any, Any]:
+    """Return input and label of row `i` of a torch Dataset."""
+    item = dataset[i]
+    if not isinstance(item, (tuple, list)) or len(item) != 2:
+        size = f" of {len(item)}" if isinstance(item, (tuple, list)) else ""
+        raise ValueError(
+            f"Row {i} of the {type(dataset).__name__} is a {type(item).__name__}{size}"
+            ", expected a pair, input and label."
+        )
+    return item[0], item[1]
+
+
 def row_of(X: Any, i: int) -> Any:
     """Return the input of row `i` of a lazy `X`."""
-    return X[i][0] if is_dataset(X) else X[i]
+    return pair_of(X, i)[0] if is_dataset(X) else X[i]
 
 
 def iter_inputs(X: Any, batch_size: int) -> Iterator[Any]:
@@ -111,7 +123,7 @@ class TrainingSet(Dataset):
         return len(self.codes)
 
     def __getitem__(self, i: int) -> tuple[Any, Any]:
-        inputs = self.base[i][0]
+        inputs, _ = pair_of(self.base, i)
         return self._with_beside(inputs, i), self.codes[i]
 
     def arrays(self) -> Any:

@@ -9,24 +9,20 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from skorch.dataset import Dataset, unpack_data
-from skorch.utils import to_numpy, to_tensor
 from sklearn.metrics import accuracy_score
+from skorch.dataset import Dataset
 from torch.utils.data import DataLoader, Subset
 
 from skkd._batches import (
-    HARD_WEIGHT,
-    INPUT,
-    SOFT_WEIGHT,
     TEACHER_LOGITS,
     TrainingSet,
     loader,
-    split_inputs,
     weights_beside,
 )
 from skkd._modules import count_parameters, describe, evaluating, first_tensor
-from skkd._net import SklearnNet
+from skkd._objective import DistillationNet
 from skkd._random import seeded_rng
+from skkd._repr import BriefReprMixin
 from skkd._sharing import SharedTeacherMixin
 from skkd._teaching import Lesson, check_teacher, hold_lesson
 from skkd._validation import (
@@ -34,7 +30,6 @@ from skkd._validation import (
     check_augment,
     check_hyperparameters,
     check_labels,
-    check_logits,
     check_sample_weight,
     labels_of,
     row_weights,
@@ -43,7 +38,7 @@ from skkd.losses import as_loss
 from skkd.teachers import Teacher
 
 
-class DistilledClassifier(SharedTeacherMixin, SklearnNet):
+class DistilledClassifier(BriefReprMixin, SharedTeacherMixin, DistillationNet):
     """A small network that learns from the labels and from a fitted teacher.
 
     The loss of a batch is
@@ -165,7 +160,7 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
     """
 
     _unregistered = frozenset({"teacher_"})
-    _deferred = (*SklearnNet._deferred, "distillation")
+    _deferred = (*DistillationNet._deferred, "distillation")
 
     def __init__(
         self,
@@ -287,6 +282,7 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
             teacher_X=teacher_X,
             sample_weight=sample_weight,
             fit_params=fit_params,
+            method="fit",
         )
 
     def partial_fit(
@@ -323,6 +319,7 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
             teacher_X=teacher_X,
             sample_weight=sample_weight,
             fit_params=fit_params,
+            method="partial_fit",
         )
 
     def _fit(
@@ -336,6 +333,7 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
         teacher_X: Any,
         sample_weight: Any,
         fit_params: dict[str, Any],
+        method: str,
     ) -> DistilledClassifier:
         self.check_training_readiness()
         check_hyperparameters(self.temperature, self.alpha, self.teacher_cv)
@@ -371,7 +369,7 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
             self.teacher_, self.live_teacher_ = lesson.teacher, lesson.live
             if lesson.logits is not None:
                 rows.beside[TEACHER_LOGITS] = lesson.logits
-            super().partial_fit(rows, y, **fit_params)
+            super().partial_fit(rows, y, _routing_method=method, **fit_params)
         return self
 
     def _lesson(
@@ -396,17 +394,18 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
         if adapter is not None and (adapter.n_parameters or size) < size:
             warnings.warn(
                 f"The student {describe(self.module_)} is larger than its teacher, "
-                f"{adapter.n_parameters:,} parameters: nothing is gained by distilling. "
+                f"{adapter.n_parameters:,} parameters: nothing is saved by distilling. "
                 "Make the student smaller.",
                 DistillationWarning,
                 stacklevel=4,
             )
-        if self.compile or not self.max_epochs:
+        # Who passes fit_params knows what the module expects.
+        if self.compile or not self.max_epochs or fit_params:
             return
         batch = next(iter(loader(Subset(rows, range(min(2, len(rows)))), 2)))
         with evaluating(self.module_), torch.no_grad():
             try:
-                shape = tuple(first_tensor(self.infer(batch[0], **fit_params)).shape)
+                shape = tuple(first_tensor(self.infer(batch[0])).shape)
             except (RuntimeError, TypeError) as error:
                 raise ValueError(
                     f"The student {describe(self.module_)} does not take rows of X "
@@ -416,88 +415,10 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
         if len(shape) != 2 or shape[1] != len(self.classes_):
             raise ValueError(
                 f"The student {describe(self.module_)} gives outputs of shape "
-                f"{('n', *shape[1:])}, expected ('n', {len(self.classes_)}): a logit for "
-                f"each class of y. A module whose __init__ has an argument n_classes is "
-                "built with the right number."
+                f"{('n', *shape[1:])}, expected ('n', {len(self.classes_)}): a logit "
+                "for each class of y. A module whose __init__ takes n_classes "
+                "is built with the right number."
             )
-
-    # The loss -----------------------------------------------------------------
-
-    def train_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
-        """Augment the batch, ask a live teacher about the very same view, and train."""
-        if self.augment is not None:
-            batch = self._augmented(*unpack_data(batch))
-        return super().train_step(batch, **fit_params)
-
-    def _augmented(self, X: Any, y: Any) -> tuple[Any, Any]:
-        inputs, beside = split_inputs(X)
-        view = self.augment(to_tensor(inputs, device=self.device))  # type: ignore[misc]
-        if self.live_teacher_ is not None:
-            said = self.live_teacher_.logits(to_numpy(view), self.classes_)
-            beside[TEACHER_LOGITS] = torch.from_numpy(
-                check_logits(said, len(y), self.classes_)
-            )
-        return ({INPUT: view, **beside} if beside else view), y
-
-    def get_loss(
-        self, y_pred: Any, y_true: Any, X: Any = None, training: bool = False
-    ) -> torch.Tensor:
-        """Return the loss of a batch.
-
-        Parameters
-        ----------
-        y_pred : Tensor of shape (n, n_classes)
-            Outputs of the student.
-        y_true : Tensor of shape (n,), int64
-            Column of each row's class, -1 where it has no label.
-        X : object, default=None
-            The batch's inputs, with the teacher's logits beside them.
-        training : bool, default=False
-            False gives the plain criterion, whatever the teacher says.
-
-        Returns
-        -------
-        Tensor of shape ()
-        """
-        if not training:
-            return super().get_loss(y_pred, y_true, X=X, training=False)
-        beside = to_tensor(split_inputs(X)[1], device=self.device)
-        if self.alpha == 0 or TEACHER_LOGITS not in beside:
-            return self._hard_loss(y_pred, y_true, beside.get(HARD_WEIGHT))
-        soft = self._soft_loss(y_pred, y_true, beside)
-        if self.alpha == 1:
-            return soft
-        hard = self._hard_loss(y_pred, y_true, beside.get(HARD_WEIGHT))
-        return (1 - self.alpha) * hard + self.alpha * soft
-
-    def _hard_loss(self, y_pred: Any, y: Any, weight: Any) -> torch.Tensor:
-        if weight is None:
-            return super().get_loss(y_pred, y, training=True)
-        # A criterion that can weigh rows gives one loss for each when asked not to reduce.
-        reduction, self.criterion_.reduction = self.criterion_.reduction, "none"
-        try:
-            each = super().get_loss(y_pred, y.clamp(min=0), training=True)
-        finally:
-            self.criterion_.reduction = reduction
-        return (weight.to(each.dtype) * each).mean()
-
-    def _soft_loss(self, y_pred: Any, y: Any, beside: Any) -> torch.Tensor:
-        student = first_tensor(y_pred)
-        if isinstance(self.criterion_, torch.nn.NLLLoss):  # the module gives p
-            student = torch.log(student + torch.finfo(student.dtype).eps)
-        teacher = beside[TEACHER_LOGITS]
-        teacher = teacher.to(torch.promote_types(teacher.dtype, student.dtype))
-        y = to_tensor(y, device=self.device)
-        each = self.distillation_(student, teacher, y, self.temperature)
-        weight = beside.get(SOFT_WEIGHT)
-        if weight is None:
-            return each.mean()
-        if each.ndim == 0:
-            raise ValueError(
-                f"distillation={self.distillation!r} gives one loss for a batch, so its "
-                "rows cannot be weighted: leave out sample_weight and class_weight."
-            )
-        return (weight.to(each.dtype) * each).mean()
 
     # Using the student --------------------------------------------------------
 

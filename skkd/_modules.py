@@ -31,9 +31,8 @@ def resolve_device(device: Any) -> Any:
     """Turn ``"auto"`` into the accelerator of this machine, or the CPU."""
     if not (isinstance(device, str) and device == "auto"):
         return device
-    if torch.accelerator.is_available():
-        return torch.accelerator.current_accelerator().type
-    return "cpu"
+    accelerator = torch.accelerator.current_accelerator(check_available=True)
+    return "cpu" if accelerator is None else accelerator.type
 
 
 @contextmanager

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import copy
 import inspect
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import torch
+from sklearn.utils import check_random_state
 from skorch import NeuralNetClassifier
 from skorch.dataset import unpack_data
 from skorch.utils import to_tensor
-from sklearn.utils import check_random_state
 from torch.utils.data import DataLoader, Subset
 
 from skkd._batches import (
@@ -26,9 +26,11 @@ from skkd._batches import (
     unwrap,
     whole_batches,
 )
-from skkd._modules import cast_floats, resolve_device
+from skkd._modules import cast_floats, describe
+from skkd._params import SklearnParamsMixin
 from skkd._random import seeded_rng
 from skkd._validation import (
+    DistillationWarning,
     check_inputs,
     check_labels,
     encode_labels,
@@ -38,84 +40,15 @@ from skkd._validation import (
 from skkd.students import Standardize, default_student
 
 
-class SklearnNet(NeuralNetClassifier):
+class SklearnNet(SklearnParamsMixin, NeuralNetClassifier):
     """A skorch classifier that keeps scikit-learn's conventions.
 
-    Parameters are stored as they are; labels of any type go in and come out; the data
-    are checked; batches are shuffled; a module instance is a template; ``random_state``
-    governs all that is random. It knows nothing of teachers.
+    Labels of any type go in and come out; the data are checked; batches are shuffled;
+    a module instance is a template; ``random_state`` governs all that is random. It
+    knows nothing of teachers.
     """
 
-    # skorch sets these in __init__, where scikit-learn wants nothing but parameters.
-    history_ = None
-    initialized_ = False
-    virtual_params_: Mapping[str, Any] = MappingProxyType({})
     input_shape_: tuple[int, ...] | None = None
-
-    # Attributes that may hold a module which is not a part of the student.
-    _unregistered = frozenset[str]()
-    # Prefixes of parameters that take effect at the next fit. skorch would
-    # raise on them once the net is initialised.
-    _deferred = ("iterator_train", "iterator_valid", "dataset")
-
-    def __init__(self, module: Any = None, **params: Any) -> None:
-        super().__init__(module, **params)
-        for name in ("history_", "initialized_", "virtual_params_"):
-            del vars(self)[name]
-
-    # Parameters ---------------------------------------------------------------
-
-    @classmethod
-    def _init_names(cls) -> set[str]:
-        parameters = inspect.signature(cls.__init__).parameters.values()
-        named = (p.name for p in parameters if p.kind is not p.VAR_KEYWORD)
-        return set(named) - {"self"}
-
-    def _get_param_names(self) -> list[str]:
-        # Unknown keywords stay parameters until skorch complains of them in fit.
-        names = self._init_names() | self._params_to_validate
-        return [k for k in vars(self) if k in names or ("__" in k and k[0] != "_")]
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the parameters, as scikit-learn does."""
-        params = super().get_params(deep=deep)
-        params["device"] = vars(self)["device"]
-        return params
-
-    def set_params(self, **params: Any) -> SklearnNet:
-        """Set parameters, as scikit-learn does."""
-        later = {
-            name: params.pop(name)
-            for name in [*params]
-            if name == "callbacks" or name.startswith(self._deferred)
-        }
-        super().set_params(**params)
-        for name, value in later.items():
-            setattr(self, name, value)
-            self._params_to_validate.add(name)
-        return self
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        # skorch takes every torch module for a part of the net and registers it.
-        if name in self._init_names() or name in self._unregistered:
-            object.__setattr__(self, name, value)
-        else:
-            super().__setattr__(name, value)
-
-    @property
-    def device(self) -> Any:
-        """The device in use, with ``"auto"`` resolved."""
-        return resolve_device(vars(self)["device"])
-
-    @device.setter
-    def device(self, device: Any) -> None:
-        vars(self)["device"] = device
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        requested = state["device"]
-        super().__setstate__({**state, "device": resolve_device(requested)})
-        if requested == "auto":
-            self.device = requested
 
     # Data ---------------------------------------------------------------------
 
@@ -164,7 +97,7 @@ class SklearnNet(NeuralNetClassifier):
         if not self.train_split or len(labelled) == len(X):
             train, valid = super().get_split_datasets(X, X.y, **fit_params)
         else:
-            known = Subset(X, labelled)
+            known = Subset(X, labelled.tolist())
             train, valid = self.train_split(known, X.y[labelled], **fit_params)
             base, rows = unwrap(train)
             if base is not X:
@@ -173,13 +106,18 @@ class SklearnNet(NeuralNetClassifier):
                     "unlabelled rows: use one that splits, such as ValidSplit."
                 )
             unlabelled = np.flatnonzero(X.codes < 0)
-            train = Subset(X, np.concatenate([rows, unlabelled]))
+            train = Subset(X, np.concatenate([rows, unlabelled]).tolist())
         if valid is not None and not isinstance(unwrap(valid)[0], TrainingSet):
-            y_valid, known = check_labels(valid, labels_of(valid, None))
-            codes = encode_labels(y_valid, known, self.classes_)
-            X_valid = getattr(valid, "X", valid)
-            valid = TrainingSet(valid, X=X_valid, y=y_valid, codes=codes)
+            valid = self._with_codes(valid)
         return train, valid
+
+    def _with_codes(self, dataset: Any) -> Any:
+        """Replace labels by class numbers in a dataset that came from elsewhere."""
+        y, known = check_labels(dataset, labels_of(dataset, None))
+        codes = encode_labels(y, known, self.classes_)
+        if y.dtype == codes.dtype and (y == codes).all():
+            return dataset
+        return TrainingSet(dataset, X=getattr(dataset, "X", dataset), y=y, codes=codes)
 
     def get_iterator(self, dataset: Any, training: bool = False) -> Any:
         """Iterate over batches: whole slices of arrays, shuffled in a fit."""
@@ -249,7 +187,18 @@ class SklearnNet(NeuralNetClassifier):
                     "known before fit: pass module=, or call fit first."
                 )
             factory = default_student(self.input_shape_)
-        module = factory(**{**self._facts_for(factory), **kwargs})
+        kwargs = {**self._facts_for(factory), **kwargs}
+        try:
+            inspect.signature(factory).bind(**kwargs)
+        except TypeError as error:
+            raise TypeError(
+                f"The student {describe(factory)} cannot be built: {error}. n_classes "
+                "and input_shape are known from the first fit on; before it, and for "
+                "any other argument, pass module__<argument>=..."
+            ) from error
+        except ValueError:  # some classes written in C have no signature
+            pass
+        module = factory(**kwargs)
         if self.module is None and self._wants_float64():
             module = module.double()
         self.module_ = module
@@ -261,7 +210,7 @@ class SklearnNet(NeuralNetClassifier):
             wanted = inspect.signature(factory).parameters
         except ValueError:  # some classes written in C have no signature
             return {}
-        facts = {"input_shape": self.input_shape_}
+        facts: dict[str, Any] = {"input_shape": self.input_shape_}
         if hasattr(self, "classes_"):
             facts["n_classes"] = len(self.classes_)
         return {k: v for k, v in facts.items() if k in wanted and v is not None}
@@ -308,10 +257,10 @@ class SklearnNet(NeuralNetClassifier):
 
     def _get_predict_nonlinearity(self) -> Any:
         nonlinearity = super()._get_predict_nonlinearity()
-        criterion = getattr(self.criterion_, "_orig_mod", self.criterion_)
-        if self.predict_nonlinearity != "auto" or isinstance(
-            criterion, (torch.nn.CrossEntropyLoss, torch.nn.NLLLoss)
-        ):
+        criterion = getattr(self, "criterion_", None)
+        criterion = getattr(criterion, "_orig_mod", criterion)
+        known = (type(None), torch.nn.CrossEntropyLoss, torch.nn.NLLLoss)
+        if self.predict_nonlinearity != "auto" or isinstance(criterion, known):
             return nonlinearity
         # skorch knows no further criterion and would return logits.
         return _softmax
@@ -344,6 +293,14 @@ class SklearnNet(NeuralNetClassifier):
             Labels, of the type that `fit` was given.
         """
         best = self.predict_proba(X).argmax(axis=1)
+        if not hasattr(self, "classes_"):
+            warnings.warn(
+                "The labels are unknown, since this net was initialised, not fitted: "
+                "predict returns column numbers. Pass classes=[...] to have labels.",
+                DistillationWarning,
+                stacklevel=2,
+            )
+            return best
         return self.classes_[best]
 
 

@@ -64,9 +64,9 @@ class SharedTeacherMixin:
         super().set_params(**params)  # type: ignore[misc]
         if inner and self._is_prefit:
             raise ValueError(
-                f"{', '.join(inner)}: with teacher_cv='prefit' the teacher is used as it "
-                "is and its parameters cannot be set. With teacher_cv=None, or an int, "
-                "clones of it are fitted, and these can."
+                f"{', '.join(inner)}: with teacher_cv='prefit' the teacher is used as "
+                "it is and its parameters cannot be set. With teacher_cv=None, or an "
+                "int, clones of it are fitted, and these can."
             )
         if inner:
             self.teacher.set_params(**{k.removeprefix(prefix): inner[k] for k in inner})

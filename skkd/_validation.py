@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from numbers import Real
 from typing import Any
 
 import numpy as np
 import torch
-from skorch.dataset import get_len
-from skorch.utils import data_from_dataset, is_dataset, to_numpy
 from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, validate_data
+from skorch.dataset import get_len
+from skorch.utils import data_from_dataset, is_dataset, to_numpy
 
-from skkd._batches import is_lazy, row_of
+from skkd._batches import is_lazy, pair_of, row_of
 
 
 class DistillationWarning(UserWarning):
@@ -54,13 +55,13 @@ def check_augment(
         )
     if teacher_logits is not None or teacher_X is not None:
         raise ValueError(
-            "augment= changes the inputs, and teacher_logits= or teacher_X= would teach "
-            "what the teacher said of the unchanged ones. Leave out one of the two."
+            "augment= changes the inputs, and teacher_logits= or teacher_X= would "
+            "teach what was said of the unchanged ones. Leave out one of the two."
         )
     if teacher_cv is not None and not isinstance(teacher_cv, str):
         raise ValueError(
-            f"augment= asks the teacher about every view, and teacher_cv={teacher_cv!r} "
-            "has a teacher for each fold. Use teacher_cv='prefit' or None with augment."
+            "augment= asks one teacher about every view, and with "
+            f"teacher_cv={teacher_cv!r} each fold has its own: use 'prefit' or None."
         )
 
 
@@ -74,7 +75,10 @@ def check_sample_weight(sample_weight: Any, y: np.ndarray) -> np.ndarray | None:
 
 
 def row_weights(
-    sample_weight: np.ndarray | None, class_weight: Any, y: np.ndarray, labelled: np.ndarray
+    sample_weight: np.ndarray | None,
+    class_weight: Any,
+    y: np.ndarray,
+    labelled: np.ndarray,
 ) -> np.ndarray | None:
     """Return the weight of each row, float64, None where all weigh the same."""
     if class_weight is not None:
@@ -120,13 +124,13 @@ def check_inputs(estimator: Any, X: Any, *, reset: bool) -> Any:
 def _check_array(estimator: Any, X: Any, *, reset: bool) -> np.ndarray:
     if isinstance(X, torch.Tensor):
         X = to_numpy(X)
-    if getattr(X, "ndim", 2) == 1 and getattr(X, "dtype", None) is not None:
-        if np.asarray(X[:1]).dtype.kind in "OUS" and isinstance(X[0], str):
-            raise ValueError(
-                f"X is a 1-D array of strings (the first is {X[0]!r}). Paths of "
-                "images become images by ImageReader: make_pipeline("
-                "ImageReader(size=64), DistilledClassifier(...))."
-            )
+    first = next(iter(X), None) if hasattr(X, "__iter__") and len(X) else None
+    if isinstance(first, (str, os.PathLike)) and not hasattr(X, "columns"):
+        raise ValueError(
+            f"X is a list of strings (the first is {str(first)!r}). Paths of images "
+            "become images by ImageReader: make_pipeline(ImageReader(size=64), "
+            "DistilledClassifier(...))."
+        )
     X = validate_data(estimator, X, reset=reset, allow_nd=True)
     # torch knows the machine's own byte order only.
     return X if X.dtype.isnative else X.astype(X.dtype.newbyteorder("="))
@@ -143,7 +147,7 @@ def labels_of(X: Any, y: Any) -> Any:
     targets = getattr(X, "targets", None)
     if targets is not None and len(targets) == len(X):
         return targets
-    return [np.asarray(X[i][1]).item() for i in range(len(X))]
+    return [np.asarray(pair_of(X, i)[1]).item() for i in range(len(X))]
 
 
 def check_labels(
@@ -185,6 +189,8 @@ def find_classes(known: np.ndarray, classes: Any = None) -> np.ndarray:
     """Return the classes of a fit, from what was declared or from the labels."""
     if classes is not None:
         classes = np.asarray(classes)
+        if classes.ndim != 1 or not len(classes):
+            raise ValueError(f"classes={classes.tolist()}: expected a list of labels.")
         if len(np.unique(classes)) != len(classes):
             raise ValueError(f"classes={classes.tolist()} names a class twice.")
         return classes
@@ -215,7 +221,9 @@ def encode_labels(
 
 def check_logits(logits: Any, n_rows: int, classes: np.ndarray) -> np.ndarray:
     """Validate the teacher's logits of a fit, as float32."""
-    logits = np.asarray(to_numpy(logits) if isinstance(logits, torch.Tensor) else logits)
+    logits = np.asarray(
+        to_numpy(logits) if isinstance(logits, torch.Tensor) else logits
+    )
     expected = (n_rows, len(classes))
     if logits.shape != expected:
         raise ValueError(

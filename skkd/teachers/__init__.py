@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from skorch import NeuralNet
 from sklearn.frozen import FrozenEstimator
+from skorch import NeuralNet
 
 from skkd.teachers._base import Teacher
 from skkd.teachers._ensemble import EnsembleTeacher
@@ -97,7 +97,7 @@ def as_teacher(
 def _adapter_for(teacher: Any) -> type[Teacher]:
     if isinstance(teacher, type):
         raise TypeError(
-            f"teacher is the class {teacher.__name__}: expected a fitted instance of it."
+            f"teacher is the class {teacher.__name__}: expected a fitted instance."
         )
     if isinstance(teacher, NeuralNet):
         return SkorchTeacher

@@ -142,12 +142,13 @@ def _columns(teacher: Teacher, classes: np.ndarray) -> list[int] | None:
 
 
 def _to_logits(values: np.ndarray, kind: str) -> np.ndarray:
-    if kind != "proba":
-        lowest = np.finfo(np.float32).min if values.dtype.kind == "f" else None
-        return np.maximum(values, lowest) if kind == "log_proba" else values
+    if kind == "logits":
+        return values
     # As sklearn.metrics.log_loss does: a zero of a forest is "rare", not "never".
     eps = np.finfo(values.dtype if values.dtype.kind == "f" else float).eps
-    return np.log(np.clip(values, eps, None))
+    if kind == "log_proba":
+        return np.maximum(values, np.log(eps))
+    return np.log(np.maximum(values, eps))
 
 
 def _log_softmax(values: np.ndarray) -> np.ndarray:

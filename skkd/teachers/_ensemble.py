@@ -23,7 +23,9 @@ class EnsembleTeacher(Teacher):
         super().__init__(list(members))
         if not members:
             raise ValueError("teacher is an empty list: expected at least one teacher.")
-        shares = np.ones(len(members)) if weights is None else np.asarray(weights, float)
+        shares = (
+            np.ones(len(members)) if weights is None else np.asarray(weights, float)
+        )
         fits = shares.shape == (len(members),) and np.isfinite(shares).all()
         if not fits or (shares < 0).any() or not shares.sum() > 0:
             raise ValueError(

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from skorch.utils import to_numpy
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
+from skorch.utils import to_numpy
 
 from skkd._batches import is_lazy, iter_inputs
 from skkd._modules import describe

@@ -63,7 +63,9 @@ class ModuleTeacher(_TorchTeacher):
             batch = np.asarray(batch) if hasattr(batch, "iloc") else batch
             batch = np.asarray(batch) if isinstance(batch, list) else batch
             inputs = cast_floats(to_tensor(batch, device=device), self.model)
-            yield self.model(**inputs) if isinstance(inputs, dict) else self.model(inputs)
+            yield (
+                self.model(**inputs) if isinstance(inputs, dict) else self.model(inputs)
+            )
 
     def _ask(self, X: Any) -> tuple[np.ndarray, str]:
         return self._outputs(X), "logits" if self.output == "auto" else self.output

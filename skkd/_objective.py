@@ -1,0 +1,106 @@
+"""What the student is trained for: the loss of a batch, on the view it was given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from skorch.dataset import unpack_data
+from skorch.utils import to_numpy, to_tensor
+
+from skkd._batches import (
+    HARD_WEIGHT,
+    INPUT,
+    SOFT_WEIGHT,
+    TEACHER_LOGITS,
+    split_inputs,
+)
+from skkd._modules import first_tensor
+from skkd._net import SklearnNet
+from skkd._validation import check_logits
+
+
+class DistillationNet(SklearnNet):
+    """A net whose training loss also follows the logits that lie beside its input."""
+
+    temperature: float
+    alpha: float
+    distillation: Any
+    augment: Any
+    live_teacher_: Any = None
+
+    def train_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
+        """Augment the batch, ask a live teacher about the very same view, and train."""
+        if self.augment is not None:
+            batch = self._augmented(*unpack_data(batch))
+        return super().train_step(batch, **fit_params)
+
+    def _augmented(self, X: Any, y: Any) -> tuple[Any, Any]:
+        inputs, beside = split_inputs(X)
+        view = self.augment(to_tensor(inputs, device=self.device))
+        if self.live_teacher_ is not None:
+            said = self.live_teacher_.logits(to_numpy(view), self.classes_)
+            beside[TEACHER_LOGITS] = torch.from_numpy(
+                check_logits(said, len(y), self.classes_)
+            )
+        return ({INPUT: view, **beside} if beside else view), y
+
+    def get_loss(
+        self, y_pred: Any, y_true: Any, X: Any = None, training: bool = False
+    ) -> torch.Tensor:
+        """Return the loss of a batch.
+
+        Parameters
+        ----------
+        y_pred : Tensor of shape (n, n_classes)
+            Outputs of the student.
+        y_true : Tensor of shape (n,), int64
+            Column of each row's class, -1 where it has no label.
+        X : object, default=None
+            The batch's inputs, with the teacher's logits beside them.
+        training : bool, default=False
+            False gives the plain criterion, whatever the teacher says.
+
+        Returns
+        -------
+        Tensor of shape ()
+        """
+        if not training:
+            return super().get_loss(y_pred, y_true, X=X, training=False)
+        beside = to_tensor(split_inputs(X)[1], device=self.device)
+        if self.alpha == 0 or TEACHER_LOGITS not in beside:
+            return self._hard_loss(y_pred, y_true, beside.get(HARD_WEIGHT))
+        soft = self._soft_loss(y_pred, y_true, beside)
+        if self.alpha == 1:
+            return soft
+        hard = self._hard_loss(y_pred, y_true, beside.get(HARD_WEIGHT))
+        return (1 - self.alpha) * hard + self.alpha * soft
+
+    def _hard_loss(self, y_pred: Any, y: Any, weight: Any) -> torch.Tensor:
+        if weight is None:
+            return super().get_loss(y_pred, y, training=True)
+        # Asked not to reduce, a criterion gives one loss for each row.
+        reduction, self.criterion_.reduction = self.criterion_.reduction, "none"
+        try:
+            each = super().get_loss(y_pred, y.clamp(min=0), training=True)
+        finally:
+            self.criterion_.reduction = reduction
+        return (weight.to(each.dtype) * each).mean()
+
+    def _soft_loss(self, y_pred: Any, y: Any, beside: Any) -> torch.Tensor:
+        student = first_tensor(y_pred)
+        if isinstance(self.criterion_, torch.nn.NLLLoss):  # the module gives p
+            student = torch.log(student + torch.finfo(student.dtype).eps)
+        teacher = beside[TEACHER_LOGITS]
+        teacher = teacher.to(torch.promote_types(teacher.dtype, student.dtype))
+        y = to_tensor(y, device=self.device)
+        each = self.distillation_(student, teacher, y, self.temperature)
+        weight = beside.get(SOFT_WEIGHT)
+        if weight is None:
+            return each.mean()
+        if each.ndim == 0:
+            raise ValueError(
+                f"distillation={self.distillation!r} gives one loss for a batch, so "
+                "its rows cannot be weighted: leave out sample_weight and class_weight."
+            )
+        return (weight.to(each.dtype) * each).mean()
