@@ -1,0 +1,69 @@
+"""What is written about the code is true of it."""
+
+import ast
+import inspect
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import skkd
+from skkd import DistilledClassifier, ImageReader
+from skkd.students import MLP, SmallCNN
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_the_first_code_block_of_the_readme_runs(capsys):
+    block = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+    exec(block[1], {})
+    accuracy = float(capsys.readouterr().out.split()[-1])
+    assert accuracy > 0.95
+
+
+def test_the_commands_of_the_readme_name_what_is_there():
+    readme = (ROOT / "README.md").read_text()
+    commands = re.findall(r"^python3 -m venv .*$", readme, re.M)
+    assert len(commands) == 2
+    assert commands[0].endswith("examples/quickstart.py")
+    assert commands[1].endswith("pytest")
+    for path in re.findall(r"\b(?:examples|benchmarks)/\w+\.py", readme):
+        assert (ROOT / path).is_file()
+
+
+@pytest.mark.parametrize("cls", [DistilledClassifier, ImageReader, MLP, SmallCNN])
+def test_documented_defaults_are_the_defaults(cls):
+    documented = re.findall(r"^    (\w+) : .*default=(.+)$", cls.__doc__, re.M)
+    assert documented
+    for name, text in documented:
+        default = inspect.signature(cls).parameters[name].default
+        if isinstance(default, type):
+            assert text.split(".")[-1] == default.__name__, name
+        else:
+            assert ast.literal_eval(text) == default, name
+
+
+def test_every_parameter_is_documented():
+    doc = DistilledClassifier.__doc__.split("Attributes\n")[0]
+    for name, parameter in inspect.signature(DistilledClassifier).parameters.items():
+        if parameter.kind is not parameter.VAR_KEYWORD:
+            assert re.search(rf"^    .*\b{name}\b.*( :|,|$)", doc, re.M), name
+
+
+def test_public_names_exist_and_are_documented():
+    for name in skkd.__all__:
+        assert inspect.getdoc(getattr(skkd, name))
+
+
+def test_import_is_light():
+    heavy = {"matplotlib", "optuna", "onnx"}
+    code = f"import skkd, sys; print(sorted({heavy} & {{*sys.modules}}))"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert out.stdout.decode().strip() == "[]"
+
+
+def test_the_changelog_has_an_entry_for_what_comes():
+    text = (ROOT / "CHANGELOG.md").read_text()
+    assert "## [Unreleased]" in text

@@ -1,0 +1,83 @@
+"""The examples do what they say, on few small images."""
+
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+@pytest.fixture
+def examples(monkeypatch):
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Bright and dark squares: two classes that a tiny network can tell apart."""
+    rng = np.random.default_rng(0)
+    for name, level in {"bright": 200, "dark": 60}.items():
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for number in range(24):
+            pixels = rng.normal(level, 20, (12, 12, 3)).clip(0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "photos" / name / f"{number}.png")
+    return tmp_path / "photos"
+
+
+def run(module, monkeypatch, *arguments):
+    monkeypatch.setattr(sys, "argv", ["example.py", *map(str, arguments)])
+    module.main()
+
+
+def test_quickstart_on_a_folder(examples, folder, monkeypatch, capsys):
+    import quickstart
+
+    run(quickstart, monkeypatch, folder, "--size", 8, "--epochs", 6)
+    out = capsys.readouterr().out
+    assert "36 images to learn from, 12 to test, 2 classes" in out
+    table = {}
+    for name in ("teacher", "student alone", "student distilled"):
+        (line,) = [line for line in out.splitlines() if line.startswith(f"{name:18}")]
+        table[name] = [float(value.replace(",", "")) for value in line[18:].split()]
+    accuracy, precision, recall, parameters, kib, ms = table["teacher"]
+    assert accuracy == precision == recall == 1.0
+    assert ms > 0 and kib > parameters * 4 / 1024
+    assert parameters > 10 * table["student distilled"][3]
+    assert table["student alone"][3] == table["student distilled"][3]
+
+
+def test_quickstart_writes_the_digits(examples, tmp_path):
+    import quickstart
+
+    root = quickstart.write_digits(tmp_path)
+    assert len(list(root.glob("digit_*/*.png"))) == 1797
+
+
+def test_the_split_keeps_copies_together(examples):
+    import quickstart
+    from sklearn.utils import Bunch
+
+    groups = np.repeat(np.arange(30), 2)
+    photos = Bunch(data=np.arange(60), target=np.tile([0, 0, 1, 1], 15), groups=groups)
+    train, test = quickstart.split(photos)
+    assert not set(groups[train]) & set(groups[test])
+    assert len(train) + len(test) == 60
+
+
+def test_optuna_study_resumes(examples, folder, tmp_path, monkeypatch, capsys):
+    import optuna
+    import optuna_study
+
+    common = [folder, "--size", 8, "--epochs", 2, "--study", tmp_path / "s.db"]
+    run(optuna_study, monkeypatch, *common, "--trials", 1)
+    assert "0 trials done, 1 to go" in capsys.readouterr().out
+    run(optuna_study, monkeypatch, *common, "--trials", 2)
+    out = capsys.readouterr().out
+    assert "1 trials done, 1 to go" in out
+    assert re.search(r"best student: [01]\.\d+ on 12 images", out)
+    (name,) = optuna.get_all_study_names(f"sqlite:///{tmp_path / 's.db'}")
+    assert name == "photos, 8 pixels, 2 epochs"
