@@ -4,7 +4,7 @@
     python examples/quickstart.py FOLDER     your own: one subfolder of images a class
 
 The way: folder -> load_image_folder -> Pipeline(ImageReader, network) -> a teacher -> a
-small student alone -> the same student taught by the teacher, with temperature and alpha
+small student alone -> the same student taught by the teacher, temperature and alpha
 chosen by cross-validation -> a table of the three, on images that none of them saw.
 """
 
@@ -39,7 +39,9 @@ GRID = {
 def write_digits(root: Path) -> Path:
     """Write scikit-learn's handwritten digits as a folder of PNG files."""
     digits = load_digits()
-    for number, (pixels, label) in enumerate(zip(digits.images, digits.target)):
+    for number, (pixels, label) in enumerate(
+        zip(digits.images, digits.target, strict=True)
+    ):
         folder = root / f"digit_{label}"
         folder.mkdir(parents=True, exist_ok=True)
         gray = (pixels * (255 / 16)).round().astype(np.uint8)

@@ -68,6 +68,11 @@ class SharedTeacherMixin:
                 "it is and its parameters cannot be set. With teacher_cv=None, or an "
                 "int, clones of it are fitted, and these can."
             )
+        if inner and not hasattr(self.teacher, "set_params"):
+            raise ValueError(
+                f"{', '.join(inner)}: teacher={self.teacher!r} has no parameters to "
+                "set. Pass an estimator as teacher."
+            )
         if inner:
             self.teacher.set_params(**{k.removeprefix(prefix): inner[k] for k in inner})
         return self

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from sklearn.utils.validation import check_memory
 
 from skkd._batches import len_of
+from skkd._memory import remembered_logits
 from skkd._validation import check_logits
 from skkd.teachers import Teacher, as_teacher
 from skkd.teachers._fitting import check_fittable, fit_teacher
@@ -103,12 +103,5 @@ def hold_lesson(
     if estimator.augment is not None:
         return Lesson(teacher, None, adapter or as_teacher(teacher))
     if adapter is not None:
-        remember = check_memory(estimator.memory).cache(_logits)
-        logits = remember(adapter, X, classes)
+        logits = remembered_logits(estimator.memory, adapter, X, classes)
     return Lesson(teacher, check_logits(logits, n, classes), None)
-
-
-def _logits(adapter: Teacher, X: Any, classes: np.ndarray) -> np.ndarray:
-    # A function of the module, so that joblib can find it again. It compares the
-    # content of its arguments: a teacher whose weights changed is asked again.
-    return adapter.logits(X, classes)

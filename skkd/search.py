@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from skorch.dataset import Dataset
-from skorch.helper import predefined_split
 from sklearn.base import clone
 from sklearn.model_selection import check_cv
+from skorch.dataset import Dataset
+from skorch.helper import predefined_split
 
 if TYPE_CHECKING:
     from optuna.trial import Trial

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
+from sklearn.base import BaseEstimator
 from sklearn.frozen import FrozenEstimator
+from sklearn.utils import get_tags
 from skorch import NeuralNet
 
 from skkd.teachers._base import Teacher
@@ -45,7 +48,8 @@ def as_teacher(
         What the teacher returns. "auto" decides by type: modules and callables give
         logits; for a skorch net the criterion decides; scikit-learn's classifiers
         are asked for probabilities, and for ``decision_function`` only where they
-        have none.
+        have none. Of these, "logits" asks for ``decision_function``, "proba" for
+        ``predict_proba``, "log_proba" for ``predict_log_proba``.
     extra_classes : {"error", "drop"}, default="error"
         What to do where the teacher knows classes that the student does not. "drop"
         leaves their columns out, so that the rest sums to one again.
@@ -79,18 +83,24 @@ def as_teacher(
     _check_option("output", output, ("auto", "logits", "proba", "log_proba"))
     _check_option("extra_classes", extra_classes, ("error", "drop"))
     _check_option("average", average, ("proba", "logits"))
+    if classes is not None and len(np.unique(classes)) != len(classes):
+        raise ValueError(f"classes={list(classes)} names a class twice.")
     while isinstance(teacher, FrozenEstimator):
         teacher = teacher.estimator
     options = {"classes": classes, "output": output, "extra_classes": extra_classes}
     if isinstance(teacher, Teacher):
-        if (classes, output, extra_classes, weights) != (None, "auto", "error", None):
+        choices = (output, extra_classes, weights, average)
+        if classes is not None or choices != ("auto", "error", None, "proba"):
             raise ValueError(f"{teacher!r} is a Teacher already: its options are set.")
         return teacher
     if isinstance(teacher, (list, tuple)):
         members = [as_teacher(member, **options) for member in teacher]
         return EnsembleTeacher(members, weights, average)
-    if weights is not None:
-        raise ValueError(f"weights={weights!r} needs a list of teachers to weigh.")
+    if weights is not None or average != "proba":
+        raise ValueError(
+            f"weights={weights!r}, average={average!r}: expected a list of teachers to "
+            f"average, got {type(teacher).__name__}. Leave these options out for one."
+        )
     return _adapter_for(teacher)(teacher, **options)
 
 
@@ -98,6 +108,12 @@ def _adapter_for(teacher: Any) -> type[Teacher]:
     if isinstance(teacher, type):
         raise TypeError(
             f"teacher is the class {teacher.__name__}: expected a fitted instance."
+        )
+    tagged = isinstance(teacher, BaseEstimator)
+    kind = get_tags(teacher).estimator_type if tagged else None
+    if kind not in (None, "classifier"):
+        raise TypeError(
+            f"teacher is a {type(teacher).__name__}, a {kind}: expected a classifier."
         )
     if isinstance(teacher, NeuralNet):
         return SkorchTeacher

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from sklearn.exceptions import NotFittedError
 
+from skkd._batches import len_of
 from skkd._modules import describe
 from skkd._random import preserved_rng
 
@@ -44,6 +45,11 @@ class Teacher:
         known = self.classes
         if known is None:
             known = getattr(self.model, "classes_", None)
+        if isinstance(known, list) and any(np.ndim(label) for label in known):
+            raise ValueError(
+                f"The teacher {describe(self.model)} has several outputs, each with "
+                "classes of its own: expected a classifier with one."
+            )
         return None if known is None else np.asarray(known)
 
     @property
@@ -94,12 +100,16 @@ class Teacher:
             values, kind = self._ask(X)
         columns = _columns(self, classes)
         width = len(classes if columns is None else self.classes_)  # type: ignore[arg-type]
-        if values.ndim != 2 or values.shape[1] != width:
+        expected = (len_of(X), width)
+        if values.shape != expected or values.dtype.kind not in "fiu":
             raise ValueError(
                 f"The teacher {describe(self.model)} gives outputs of shape "
-                f"{values.shape}, expected (n, {width}): a column for each class, "
+                f"{values.shape} and dtype {values.dtype}, expected {expected} and "
+                "floating point: a row for each row of X, a column for each class, "
                 f"{self.classes_ if columns is not None else classes}."
             )
+        if values.dtype.kind != "f":
+            values = values.astype(np.float32)
         values = _to_logits(values, kind)
         if columns is None or len(columns) == width:
             return values if columns is None else values[:, columns]
@@ -117,11 +127,6 @@ def _columns(teacher: Teacher, classes: np.ndarray) -> list[int] | None:
     known = teacher.classes_
     if known is None:
         return None
-    if known.ndim != 1:
-        raise ValueError(
-            f"The teacher {describe(teacher.model)} has several outputs, each with "
-            "classes of its own: expected a classifier with one."
-        )
     column = {label: i for i, label in enumerate(known.tolist())}
     missing = [label for label in classes.tolist() if label not in column]
     if missing:
@@ -129,7 +134,8 @@ def _columns(teacher: Teacher, classes: np.ndarray) -> list[int] | None:
             f"The teacher {describe(teacher.model)} does not know the classes "
             f"{missing[:10]} of y; it knows {known.tolist()[:20]}. Give it under the "
             "same labels (as_teacher(teacher, classes=[...]) names its columns), or "
-            "train it on all of them."
+            "train it on all of them. VotingClassifier, BaggingClassifier and others "
+            "give numbers to the classes: there, name the columns by these."
         )
     if len(column) > len(classes) and teacher.extra_classes != "drop":
         extra = sorted(set(column) - set(classes.tolist()), key=str)
@@ -145,7 +151,7 @@ def _to_logits(values: np.ndarray, kind: str) -> np.ndarray:
     if kind == "logits":
         return values
     # As sklearn.metrics.log_loss does: a zero of a forest is "rare", not "never".
-    eps = np.finfo(values.dtype if values.dtype.kind == "f" else float).eps
+    eps = np.finfo(values.dtype).eps
     if kind == "log_proba":
         return np.maximum(values, np.log(eps))
     return np.log(np.maximum(values, eps))

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import check_cv
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import has_fit_parameter
+from skorch.helper import SliceDataset, SliceDict
+from skorch.utils import is_dataset
 
 from skkd.teachers import as_teacher
 
@@ -43,6 +47,7 @@ def fit_teacher(
     logits : ndarray of shape (n, n_classes)
     """
     known = np.flatnonzero(labelled)
+    X = _sliceable(X)
     if cv is None:
         fitted = _fit_clone(teacher, X, y, known, sample_weight)
         adapter = as_teacher(fitted)
@@ -50,23 +55,43 @@ def fit_teacher(
         return fitted, adapter.logits(X, classes)
     members = []
     logits = np.full((len(y), len(classes)), np.nan)
-    taught = np.zeros(len(y), dtype=bool)
-    for train, test in check_cv(cv, y[known], classifier=True).split(known, y[known]):
-        rows = known[test]
-        if taught[rows].any():
-            raise ValueError(_not_a_partition(cv))
-        fitted = _fit_clone(teacher, X, y, known[train], sample_weight)
+    for train, test in _partition(cv, known, y[known]):
+        fitted = _fit_clone(teacher, X, y, train, sample_weight)
         as_teacher(fitted).check(classes)
-        logits[rows] = as_teacher(fitted).logits(_safe_indexing(X, rows), classes)
-        taught[rows] = True
+        logits[test] = as_teacher(fitted).logits(_safe_indexing(X, test), classes)
         members.append(fitted)
-    if not taught[known].all():
-        raise ValueError(_not_a_partition(cv))
     if len(known) < len(y):
         # None of the members saw a label of these rows, so all of them may teach.
         rest = _safe_indexing(X, np.flatnonzero(~labelled))
         logits[~labelled] = as_teacher(members).logits(rest, classes)
     return members, logits
+
+
+def _sliceable(X: Any) -> Any:
+    """Let rows be picked out of what is no array."""
+    if is_dataset(X):
+        return SliceDataset(X)
+    plain = isinstance(X, Mapping) and not isinstance(X, SliceDict)
+    return SliceDict(**X) if plain else X
+
+
+def _partition(
+    cv: Any, rows: np.ndarray, y: np.ndarray
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Split `rows`, and raise, before anything is fitted, where labels would leak."""
+    splits = [
+        (rows[train], rows[test])
+        for train, test in check_cv(cv, y, classifier=True).split(rows, y)
+    ]
+    held_out = np.sort(np.concatenate([test for _, test in splits]))
+    leaks = any(np.isin(test, train).any() for train, test in splits)
+    if leaks or not np.array_equal(held_out, rows):
+        raise ValueError(
+            f"teacher_cv={cv!r} does not hold out each labelled row exactly once, so "
+            "some rows would have no out-of-fold teacher, or two: use a partition, "
+            "such as StratifiedKFold."
+        )
+    return splits
 
 
 def _fit_clone(
@@ -105,11 +130,9 @@ def check_fittable(teacher: Any, teacher_cv: Any) -> None:
                 "scikit-learn estimator or a skorch net, or teacher_cv='prefit' with "
                 "a trained teacher."
             )
-
-
-def _not_a_partition(cv: Any) -> str:
-    return (
-        f"teacher_cv={cv!r} does not hold out each labelled row exactly once, so some "
-        "rows would have no out-of-fold teacher, or two: use a partition, such as "
-        "StratifiedKFold."
-    )
+        if teacher_cv is not None and isinstance(member, FrozenEstimator):
+            raise TypeError(
+                f"teacher_cv={teacher_cv!r} keeps each row from the teacher that "
+                "teaches it, and a FrozenEstimator is never fitted anew: pass the "
+                "estimator inside it, or teacher_cv='prefit'."
+            )

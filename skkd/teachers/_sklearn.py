@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 from skorch.utils import to_numpy
@@ -14,8 +15,12 @@ from skkd._batches import is_lazy, iter_inputs
 from skkd._modules import describe
 from skkd.teachers._base import Teacher, not_fitted
 
-# In order of preference: probabilities where there are any.
-METHODS = ("predict_proba", "predict_log_proba", "decision_function")
+# What each gives, in order of preference: probabilities where there are any.
+METHODS = {
+    "predict_proba": "proba",
+    "predict_log_proba": "log_proba",
+    "decision_function": "logits",
+}
 _BATCH_SIZE = 1024
 
 
@@ -23,30 +28,48 @@ class SklearnTeacher(Teacher):
     """Anything with a method of scikit-learn's classifiers."""
 
     def check(self, classes: Any) -> None:
-        try:
-            check_is_fitted(self.model)
-        except NotFittedError as error:
-            raise not_fitted(self.model) from error
+        # Others need not mark their fit as scikit-learn does.
+        if isinstance(self.model, BaseEstimator):
+            try:
+                check_is_fitted(self.model)
+            except NotFittedError as error:
+                raise not_fitted(self.model) from error
+        self._method()
         super().check(classes)
 
     def _ask(self, X: Any) -> tuple[np.ndarray, str]:
-        method = next(m for m in METHODS if hasattr(self.model, m))
+        method = self._method()
         values = ask_in_parts(getattr(self.model, method), X)
-        if method == "decision_function":
-            return self._scores(values), "logits"
-        return values, "proba" if method == "predict_proba" else "log_proba"
+        if method == "decision_function" and values.ndim == 1:
+            values = np.column_stack([np.zeros_like(values), values])
+        return values, METHODS[method]
 
-    def _scores(self, values: np.ndarray) -> np.ndarray:
-        if values.ndim == 1:
-            return np.column_stack([np.zeros_like(values), values])
-        last = self.model[-1] if hasattr(self.model, "steps") else self.model
-        if getattr(last, "decision_function_shape", None) == "ovo":
+    def _method(self) -> str:
+        offered = [method for method in METHODS if hasattr(self.model, method)]
+        fitting = [m for m in offered if self.output in ("auto", METHODS[m])]
+        if not fitting:
+            raise ValueError(
+                f"output={self.output!r}: the teacher {describe(self.model)} has none "
+                f"such, only {', '.join(offered)}. Leave it at output='auto'."
+            )
+        if fitting[0] == "decision_function" and _votes(self.model):
             raise ValueError(
                 f"{describe(self.model)} votes between pairs of classes "
                 "(decision_function_shape='ovo'), which is no score of a class: fit it "
-                "with decision_function_shape='ovr' or with probability=True."
+                "with decision_function_shape='ovr', or inside CalibratedClassifierCV."
             )
-        return values
+        return fitting[0]
+
+
+def _votes(model: Any) -> bool:
+    """Tell whether scores of pairs of classes hide under what wraps them."""
+    if getattr(model, "decision_function_shape", None) == "ovo":
+        return len(getattr(model, "classes_", ())) > 2
+    if hasattr(model, "steps"):
+        return _votes(model[-1])
+    # Of a search the best, of a FrozenEstimator the only.
+    inner = getattr(model, "best_estimator_", getattr(model, "estimator", None))
+    return inner is not None and _votes(inner)
 
 
 class CallableTeacher(Teacher):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import inspect
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import torch
+from skorch.dataset import unpack_data
 from skorch.utils import to_numpy, to_tensor
 
 from skkd._batches import iter_inputs
@@ -25,12 +27,8 @@ _BATCH_SIZE = 256
 
 
 class _TorchTeacher(Teacher):
-    @property
-    def n_parameters(self) -> int | None:
-        return count_parameters(self._modules()[0])
-
     def _modules(self) -> list[torch.nn.Module]:
-        """Return the network, then what else has a mode to be put back."""
+        """Return all that has a mode to be put back."""
         raise NotImplementedError
 
     def _forward(self, X: Any) -> Iterator[Any]:
@@ -53,6 +51,10 @@ class _TorchTeacher(Teacher):
 class ModuleTeacher(_TorchTeacher):
     """A bare module, whose outputs are logits unless it was said otherwise."""
 
+    @property
+    def n_parameters(self) -> int | None:
+        return count_parameters(self.model)
+
     def _modules(self) -> list[torch.nn.Module]:
         return [self.model]
 
@@ -60,9 +62,8 @@ class ModuleTeacher(_TorchTeacher):
         tensors = [*self.model.parameters(), *self.model.buffers()]
         device = tensors[0].device if tensors else "cpu"
         for batch in iter_inputs(X, _BATCH_SIZE):
-            batch = np.asarray(batch) if hasattr(batch, "iloc") else batch
-            batch = np.asarray(batch) if isinstance(batch, list) else batch
-            inputs = cast_floats(to_tensor(batch, device=device), self.model)
+            tensor = to_tensor(_for_torch(batch), device=device)
+            inputs = cast_floats(tensor, self.model)
             yield (
                 self.model(**inputs) if isinstance(inputs, dict) else self.model(inputs)
             )
@@ -77,6 +78,7 @@ class SkorchTeacher(_TorchTeacher):
     def check(self, classes: Any) -> None:
         if not self.model.__sklearn_is_fitted__():
             raise not_fitted(self.model)
+        self._kind()
         super().check(classes)
 
     @property
@@ -86,45 +88,76 @@ class SkorchTeacher(_TorchTeacher):
         except AttributeError:  # a net that never saw its y
             return None
 
+    @property
+    def n_parameters(self) -> int | None:
+        return count_parameters(self.model.module_)
+
     def _modules(self) -> list[torch.nn.Module]:
-        parts = [self.model.module_, self.model.criterion_]
+        names = self.model._modules + self.model._criteria
+        parts = [getattr(self.model, f"{name}_") for name in names]
         return [part for part in parts if isinstance(part, torch.nn.Module)]
 
     def _forward(self, X: Any) -> Iterator[Any]:
-        if isinstance(X, np.ndarray):
-            X = cast_floats(torch.as_tensor(X), self.model.module_)
-        yield from self.model.forward_iter(X)
+        net = self.model
+        inputs = inspect.signature(net.module_.forward).parameters
+        if hasattr(X, "columns") and set(X.columns) <= set(inputs):
+            # skorch gives a DataFrame to the module column by column.
+            X = {name: X[[name]] for name in X.columns}
+        for batch in net.get_iterator(net.get_dataset(_for_torch(X))):
+            inputs, y = unpack_data(batch)
+            yield net.evaluation_step((cast_floats(inputs, net.module_), y))
+
+    @property
+    def _criterion(self) -> Any:
+        criterion = self.model.criterion_
+        return getattr(criterion, "_orig_mod", criterion)  # as torch.compile wraps it
 
     def _ask(self, X: Any) -> tuple[np.ndarray, str]:
-        criterion = self.model.criterion_
-        criterion = getattr(criterion, "_orig_mod", criterion)
-        kind = self._kind(criterion)
+        kind = self._kind()
         values = self._outputs(X)
         binary = (torch.nn.BCEWithLogitsLoss, torch.nn.BCELoss)
-        if isinstance(criterion, binary) and values.size == len(values):
+        if isinstance(self._criterion, binary) and values.size == len(values):
             positive = values.ravel()
             negative = 1 - positive if kind == "proba" else np.zeros_like(positive)
             values = np.column_stack([negative, positive])
         return values, kind
 
-    def _kind(self, criterion: Any) -> str:
+    def _kind(self) -> str:
         if self.output != "auto":
             return self.output
+        criterion = self._criterion
         logits = (torch.nn.CrossEntropyLoss, torch.nn.BCEWithLogitsLoss)
         if isinstance(criterion, logits):
             return "logits"
         # skorch's convention: the module gives probabilities, the net takes the log.
         if isinstance(criterion, (torch.nn.NLLLoss, torch.nn.BCELoss)):
             return "proba"
+        name = "no criterion" if criterion is None else type(criterion).__name__
         raise ValueError(
-            f"The teacher {describe(self.model)} was trained with "
-            f"{type(criterion).__name__}, which does not tell whether its outputs are "
-            "logits or probabilities: say so with as_teacher(net, output='logits') or "
-            "as_teacher(net, output='proba')."
+            f"The teacher {describe(self.model)} has {name}, which does not tell "
+            "whether its outputs are logits or probabilities: say so with "
+            "as_teacher(net, output='logits') or as_teacher(net, output='proba')."
         )
+
+
+def _for_torch(X: Any) -> Any:
+    """Turn what torch cannot take, or only with a warning, into plain arrays."""
+    if isinstance(X, Mapping):
+        return {key: _for_torch(value) for key, value in X.items()}
+    if isinstance(X, (np.ndarray, list)) or hasattr(X, "iloc"):
+        # A DataFrame shows its values read-only, joblib maps large arrays so, and
+        # rows in reverse have negative strides.
+        return np.require(X, requirements=["C", "W"])
+    return X
 
 
 def _to_array(outputs: Any) -> np.ndarray:
     logits = first_tensor(outputs)
+    if not isinstance(logits, torch.Tensor):
+        raise ValueError(
+            f"The teacher returns a {type(outputs).__name__}, expected a tensor of "
+            "logits (n, n_classes), a tuple that begins with it, or an object that has "
+            "it as .logits. Wrap the teacher in a module that picks it out."
+        )
     # NumPy has no bfloat16, and float16 has too few digits for a softmax.
     return to_numpy(logits if logits.dtype.itemsize >= 4 else logits.float())
