@@ -84,12 +84,21 @@ def weights_beside(
     if weight is None and labelled.all():
         return {}
     soft = np.ones(len(labelled)) if weight is None else weight
-    hard = soft * labelled
+    return {HARD_WEIGHT: _of_mean_1(soft * labelled), SOFT_WEIGHT: _of_mean_1(soft)}
+
+
+def center_weights(dataset: Any) -> None:
+    """Give the weights mean 1 over `dataset`, where that is a part of a TrainingSet."""
+    base, rows = unwrap(dataset)
+    if rows is None or not isinstance(base, TrainingSet):
+        return
+    for key in {HARD_WEIGHT, SOFT_WEIGHT} & base.beside.keys():
+        base.beside[key] = _of_mean_1(base.beside[key], rows)
+
+
+def _of_mean_1(weight: np.ndarray, rows: Any = slice(None)) -> np.ndarray:
     # Without any label there is no hard term, and nothing to divide by.
-    return {
-        HARD_WEIGHT: hard / (hard.mean() or 1.0),
-        SOFT_WEIGHT: soft / soft.mean(),
-    }
+    return weight / (weight[rows].mean() or 1.0)
 
 
 class TrainingSet(Dataset):
@@ -160,7 +169,11 @@ class WholeBatches(torch.utils.data.Dataset):
         if isinstance(self.dataset, TrainingSet):
             return self.dataset.batch(inputs, rows)
         y = self.dataset.y
-        return inputs, torch.zeros(len(rows)) if y is None else take(y, rows)
+        if y is None:
+            return inputs, torch.zeros(len(rows))
+        # Labels of a dataset to predict may be names, which no tensor holds.
+        named = getattr(y.dtype, "kind", None) in ("O", "S", "U")
+        return inputs, y[rows] if named else take(y, rows)
 
 
 def whole_batches(dataset: Any) -> WholeBatches | None:
@@ -204,6 +217,15 @@ def unwrap(dataset: Any) -> tuple[Any, np.ndarray | None]:
         rows = indices if rows is None else indices[rows]
         dataset = dataset.dataset
     return dataset, rows
+
+
+def labelled_part(dataset: Any) -> Any:
+    """Return those rows of a (part of a) TrainingSet that have a label."""
+    base, rows = unwrap(dataset)
+    if not isinstance(base, TrainingSet) or (base.codes >= 0).all():
+        return dataset
+    rows = np.arange(len(base)) if rows is None else rows
+    return Subset(base, rows[base.codes[rows] >= 0].tolist())
 
 
 def loader(dataset: Any, batch_size: int) -> DataLoader:

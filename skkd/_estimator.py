@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from sklearn.metrics import accuracy_score
@@ -159,8 +158,10 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
     True
     """
 
-    _unregistered = frozenset({"teacher_"})
+    _unregistered = frozenset({"teacher_", "distillation_"})
     _deferred = (*DistillationNet._deferred, "distillation")
+    # What skorch takes for the name of a part, with parameters of its own.
+    prefixes_ = [*DistillationNet.prefixes_, "distillation"]
 
     def __init__(
         self,
@@ -343,9 +344,8 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
         X, y, codes = self._read(
             X, y, fresh=fresh, classes=classes, unlabeled=self.unlabeled
         )
-        if teacher_X is None:
-            # With the names of its columns, where these are what a teacher goes by.
-            teacher_X = given_X if hasattr(given_X, "iloc") else X
+        if not hasattr(given_X, "iloc"):
+            given_X = X  # only the names of columns are lost by now
         sample_weight = check_sample_weight(sample_weight, y)
         weight = row_weights(sample_weight, self.class_weight, y, codes >= 0)
         adapter = check_teacher(
@@ -355,41 +355,46 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
             given=teacher_logits is not None,
             labelled=codes >= 0,
         )
-        with self._random_stream(fresh) as seed:
-            if fresh:
-                self.initialize()
-            self.distillation_ = distillation
-            rows = self._rows(X, y, codes, weights_beside(weight, codes >= 0))
+        if fresh:
+            self.initialize()
+        self.distillation_ = distillation
+        beside = weights_beside(weight, codes >= 0)
+        rows = self._rows(X, y, codes, beside, given_X)
+        teacher_X = given_X if teacher_X is None else teacher_X
+        with self._random_stream() as seed:
             self._check_student(rows, adapter, fit_params)
             # In a stream of its own, so that the student's is the same without it.
             with seeded_rng(seed, self.device):
-                lesson = self._lesson(
-                    adapter, teacher_X, rows, teacher_logits, sample_weight
-                )
-            self.teacher_, self.live_teacher_ = lesson.teacher, lesson.live
-            if lesson.logits is not None:
-                rows.beside[TEACHER_LOGITS] = lesson.logits
+                self._hear(adapter, teacher_X, rows, teacher_logits, sample_weight)
             super().partial_fit(rows, y, _routing_method=method, **fit_params)
         return self
 
-    def _lesson(
+    def _hear(
         self,
         adapter: Teacher | None,
         X: Any,
         rows: TrainingSet,
         logits: Any,
         sample_weight: Any,
-    ) -> Lesson:
+    ) -> None:
+        """Lay beside the rows what the teacher says of them, or keep it at hand."""
         if self.alpha == 0 or (self.teacher is None and logits is None):
-            return Lesson(self.teacher if self._is_prefit else None, None, None)
-        return hold_lesson(
-            adapter, self, X, rows, logits=logits, sample_weight=sample_weight
-        )
+            lesson = Lesson(self.teacher if self._is_prefit else None, None, None)
+        else:
+            lesson = hold_lesson(
+                adapter, self, X, rows, logits=logits, sample_weight=sample_weight
+            )
+        self.teacher_, self.live_teacher_ = lesson.teacher, lesson.live
+        if lesson.logits is not None:
+            rows.beside[TEACHER_LOGITS] = lesson.logits
 
     def _check_student(
         self, rows: TrainingSet, adapter: Teacher | None, fit_params: dict[str, Any]
     ) -> None:
         """Raise, before training, where the student does not fit the data."""
+        # Who passes fit_params knows what the module expects.
+        if not (self.compile or not self.max_epochs or fit_params):
+            self._check_outputs(rows)
         size = count_parameters(self.module_)
         if adapter is not None and (adapter.n_parameters or size) < size:
             warnings.warn(
@@ -399,19 +404,25 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
                 DistillationWarning,
                 stacklevel=4,
             )
-        # Who passes fit_params knows what the module expects.
-        if self.compile or not self.max_epochs or fit_params:
-            return
+
+    def _check_outputs(self, rows: TrainingSet) -> None:
         batch = next(iter(loader(Subset(rows, range(min(2, len(rows)))), 2)))
         with evaluating(self.module_), torch.no_grad():
             try:
-                shape = tuple(first_tensor(self.infer(batch[0])).shape)
+                outputs = first_tensor(self.infer(batch[0]))
             except (RuntimeError, TypeError) as error:
                 raise ValueError(
                     f"The student {describe(self.module_)} does not take rows of X "
                     f"({self.input_shape_}, {self.input_dtype_}): {error}. Standardize "
                     "from skkd.students as the first layer takes any dtype."
                 ) from error
+        if not isinstance(outputs, torch.Tensor):
+            raise TypeError(
+                f"The student {describe(self.module_)} returns a "
+                f"{type(outputs).__name__}, expected a tensor of logits, a tuple that "
+                "starts with one, or an object that has them as its `logits`."
+            )
+        shape = tuple(outputs.shape)
         if len(shape) != 2 or shape[1] != len(self.classes_):
             raise ValueError(
                 f"The student {describe(self.module_)} gives outputs of shape "
@@ -439,7 +450,13 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
         float
         """
         y, labelled = check_labels(X, labels_of(X, y), self.unlabeled)
-        weight = None if sample_weight is None else np.asarray(sample_weight)[labelled]
+        if not labelled.any():
+            raise ValueError(
+                f"No row of y is labelled (all equal unlabeled={self.unlabeled!r}): "
+                "there is nothing to score."
+            )
+        sample_weight = check_sample_weight(sample_weight, y)
+        weight = None if sample_weight is None else sample_weight[labelled]
         predicted = self.predict(X)[labelled]
         return accuracy_score(y[labelled], predicted, sample_weight=weight)
 

@@ -6,12 +6,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
+from torch.nn.parameter import is_lazy
 
 
 def count_parameters(module: torch.nn.Module) -> int:
     """Return the number of parameters of `module`, trainable or not."""
-    return sum(p.numel() for p in module.parameters())
+    # Those of lazy layers have no shape before the first forward pass.
+    return sum(p.numel() for p in module.parameters() if not is_lazy(p))
 
 
 def describe(model: Any) -> str:
@@ -31,7 +34,9 @@ def resolve_device(device: Any) -> Any:
     """Turn ``"auto"`` into the accelerator of this machine, or the CPU."""
     if not (isinstance(device, str) and device == "auto"):
         return device
-    accelerator = torch.accelerator.current_accelerator(check_available=True)
+    if not torch.accelerator.is_available():
+        return "cpu"
+    accelerator = torch.accelerator.current_accelerator()
     return "cpu" if accelerator is None else accelerator.type
 
 
@@ -56,10 +61,24 @@ def cast_floats(inputs: Any, module: torch.nn.Module) -> Any:
     """
     if isinstance(inputs, dict):
         return {key: cast_floats(value, module) for key, value in inputs.items()}
+    if isinstance(inputs, (list, tuple)):
+        return [cast_floats(value, module) for value in inputs]
+    if isinstance(inputs, np.ndarray):
+        inputs = torch.as_tensor(inputs)
     if not isinstance(inputs, torch.Tensor) or not inputs.is_floating_point():
         return inputs
     floats = (p.dtype for p in module.parameters() if p.is_floating_point())
     return inputs.to(next(floats, inputs.dtype))
+
+
+def uncompiled(module: Any) -> Any:
+    """Return the module that `torch.compile` wrapped, or `module` where it did not."""
+    return getattr(module, "_orig_mod", module)
+
+
+def log_probabilities(probabilities: torch.Tensor) -> torch.Tensor:
+    """Return the logarithm, finite for zeros, as skorch takes it for NLLLoss."""
+    return torch.log(probabilities + torch.finfo(probabilities.dtype).eps)
 
 
 def first_tensor(outputs: Any) -> torch.Tensor:

@@ -15,18 +15,27 @@ from sklearn.utils import check_random_state
 from skorch import NeuralNetClassifier
 from skorch.dataset import unpack_data
 from skorch.utils import to_tensor
+from torch.nn import CrossEntropyLoss, NLLLoss
 from torch.utils.data import DataLoader, Subset
 
 from skkd._batches import (
     SOFT_WEIGHT,
     TrainingSet,
     as_is,
+    center_weights,
+    labelled_part,
     loader,
     split_inputs,
     unwrap,
     whole_batches,
 )
-from skkd._modules import cast_floats, describe
+from skkd._modules import (
+    cast_floats,
+    describe,
+    first_tensor,
+    log_probabilities,
+    uncompiled,
+)
 from skkd._params import SklearnParamsMixin
 from skkd._random import seeded_rng
 from skkd._validation import (
@@ -60,13 +69,13 @@ class SklearnNet(SklearnParamsMixin, NeuralNetClassifier):
         X = check_inputs(self, X, reset=reset)
         y, labelled = check_labels(X, labels_of(X, y), unlabeled)
         if reset:
-            declared = self.classes if classes is None else classes
+            declared = classes if self.classes is None else self.classes
             self.classes_inferred_ = find_classes(y[labelled], declared)
             self.input_dtype_ = getattr(X, "dtype", None)
-        elif classes is not None and set(classes) != set(self.classes_.tolist()):
+        if classes is not None and set(classes) != set(self.classes_.tolist()):
             raise ValueError(
-                f"classes={list(classes)} differs from those of the first fit, "
-                f"{self.classes_.tolist()}."
+                f"classes={list(classes)} differs from those that are known already, "
+                f"{self.classes_.tolist()[:20]}. Leave it out, or fit anew."
             )
         return X, y, encode_labels(y, labelled, self.classes_)
 
@@ -87,18 +96,22 @@ class SklearnNet(SklearnParamsMixin, NeuralNetClassifier):
         y: np.ndarray,
         codes: np.ndarray,
         beside: dict[str, np.ndarray] | None = None,
+        given_X: Any = None,
     ) -> TrainingSet:
         base = super().get_dataset(X, codes)
-        return TrainingSet(base, X=X, y=y, codes=codes, beside=beside)
+        given_X = X if given_X is None else given_X
+        return TrainingSet(base, X=given_X, y=y, codes=codes, beside=beside)
 
     def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
         """Split as ``train_split`` says; rows without a label are never held out."""
-        labelled = np.flatnonzero(X.codes >= 0)
-        if not self.train_split or len(labelled) == len(X):
+        if not isinstance(X, TrainingSet):  # `fit_loop` was called, not `fit`
+            X = self._rows(*self._read(X, y, fresh=False))
+        known = labelled_part(X)
+        if not self.train_split or known is X:
             train, valid = super().get_split_datasets(X, X.y, **fit_params)
         else:
-            known = Subset(X, labelled.tolist())
-            train, valid = self.train_split(known, X.y[labelled], **fit_params)
+            y = X.y[X.codes >= 0]
+            train, valid = self.train_split(known, y, **fit_params)
             base, rows = unwrap(train)
             if base is not X:
                 raise ValueError(
@@ -109,6 +122,7 @@ class SklearnNet(SklearnParamsMixin, NeuralNetClassifier):
             train = Subset(X, np.concatenate([rows, unlabelled]).tolist())
         if valid is not None and not isinstance(unwrap(valid)[0], TrainingSet):
             valid = self._with_codes(valid)
+        center_weights(train)
         return train, valid
 
     def _with_codes(self, dataset: Any) -> Any:
@@ -145,8 +159,35 @@ class SklearnNet(SklearnParamsMixin, NeuralNetClassifier):
     def infer(self, x: Any, **fit_params: Any) -> Any:
         """Run the module on the input alone, without what travels beside it."""
         inputs, _ = split_inputs(x)
-        inputs = cast_floats(to_tensor(inputs, device=self.device), self.module_)
+        # Before they move: not every device has float64.
+        inputs = to_tensor(cast_floats(inputs, self.module_), device=self.device)
         return super().infer(inputs, **fit_params)
+
+    def get_loss(
+        self, y_pred: Any, y_true: Any, *args: Any, **kwargs: Any
+    ) -> torch.Tensor:
+        """Return the criterion's loss of a batch.
+
+        Parameters
+        ----------
+        y_pred : Tensor of shape (n, n_classes), or tuple that starts with it
+            A criterion of torch takes the logits alone, any other all that the
+            module gives.
+        y_true : Tensor of shape (n,)
+        *args, **kwargs
+            As in :meth:`skorch.net.NeuralNet.get_loss`.
+
+        Returns
+        -------
+        Tensor of shape ()
+        """
+        criterion = uncompiled(self.criterion_)
+        if isinstance(criterion, (CrossEntropyLoss, NLLLoss)):
+            y_pred = first_tensor(y_pred)
+        if isinstance(criterion, NLLLoss) and criterion is not self.criterion_:
+            # What skorch does for the module's probabilities, unless it is compiled.
+            y_pred = log_probabilities(y_pred)
+        return super().get_loss(y_pred, y_true, *args, **kwargs)
 
     # What callbacks see -------------------------------------------------------
 
@@ -156,6 +197,8 @@ class SklearnNet(SklearnParamsMixin, NeuralNetClassifier):
             kwargs["X"] = kwargs["X"].X
         if "batch" in kwargs:
             kwargs.update(self._as_given(kwargs["batch"], kwargs.get("y_pred")))
+        if method_name == "on_epoch_end" and "dataset_train" in kwargs:  # to be scored
+            kwargs["dataset_train"] = labelled_part(kwargs["dataset_train"])
         super().notify(method_name, **kwargs)
 
     def _as_given(self, batch: Any, y_pred: Any) -> dict[str, Any]:
@@ -170,6 +213,17 @@ class SklearnNet(SklearnParamsMixin, NeuralNetClassifier):
         return {"batch": (X, y)} | ({} if y_pred is None else {"y_pred": y_pred})
 
     # Building the student -----------------------------------------------------
+
+    def initialize(self) -> SklearnNet:
+        """Build student, criterion, optimizer and callbacks, as ``random_state`` says.
+
+        Returns
+        -------
+        SklearnNet
+            The estimator itself.
+        """
+        with self._random_stream(fresh=True):
+            return super().initialize()
 
     def initialize_module(self) -> SklearnNet:
         """Build the student; a module instance is copied, never trained in place."""
@@ -213,7 +267,12 @@ class SklearnNet(SklearnParamsMixin, NeuralNetClassifier):
         facts: dict[str, Any] = {"input_shape": self.input_shape_}
         if hasattr(self, "classes_"):
             facts["n_classes"] = len(self.classes_)
-        return {k: v for k, v in facts.items() if k in wanted and v is not None}
+        bound = getattr(factory, "keywords", {})  # of a functools.partial
+        return {
+            name: fact
+            for name, fact in facts.items()
+            if name in wanted and name not in bound and fact is not None
+        }
 
     def _wants_float64(self) -> bool:
         # As scikit-learn's own networks: a table of float64 is learnt in float64.
@@ -237,11 +296,11 @@ class SklearnNet(SklearnParamsMixin, NeuralNetClassifier):
             yield inputs, beside.get(SOFT_WEIGHT)
 
     @contextmanager
-    def _random_stream(self, fresh: bool) -> Iterator[int | None]:
+    def _random_stream(self, fresh: bool = False) -> Iterator[int | None]:
         """Draw all that is random in a fit from ``random_state``.
 
-        None draws from torch's global generator, as skorch does. A fit that goes on
-        (`partial_fit`, `warm_start`) goes on with the stream.
+        None draws from torch's global generator, as skorch does. The stream starts
+        afresh where a student is built, and goes on from there in every fit.
         """
         seed = getattr(self, "next_seed_", None)
         if self.random_state is None:
@@ -256,14 +315,12 @@ class SklearnNet(SklearnParamsMixin, NeuralNetClassifier):
     # Prediction ---------------------------------------------------------------
 
     def _get_predict_nonlinearity(self) -> Any:
-        nonlinearity = super()._get_predict_nonlinearity()
-        criterion = getattr(self, "criterion_", None)
-        criterion = getattr(criterion, "_orig_mod", criterion)
-        known = (type(None), torch.nn.CrossEntropyLoss, torch.nn.NLLLoss)
-        if self.predict_nonlinearity != "auto" or isinstance(criterion, known):
-            return nonlinearity
-        # skorch knows no further criterion and would return logits.
-        return _softmax
+        if self.predict_nonlinearity != "auto" or len(self._criteria) > 1:
+            return super()._get_predict_nonlinearity()
+        criterion = uncompiled(getattr(self, "criterion_", None))
+        # skorch knows few criteria by name and would return logits for the others.
+        known = isinstance(criterion, (type(None), NLLLoss))
+        return _as_they_are if known else _softmax
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return the probability of each class.
@@ -304,8 +361,14 @@ class SklearnNet(SklearnParamsMixin, NeuralNetClassifier):
         return self.classes_[best]
 
 
-def _softmax(logits: torch.Tensor) -> torch.Tensor:
-    return torch.softmax(logits, dim=-1)
+def _as_they_are(outputs: Any) -> torch.Tensor:
+    values = first_tensor(outputs)
+    # NumPy has no bfloat16, and float16 has too few digits for probabilities.
+    return values if values.dtype.itemsize >= 4 else values.float()
+
+
+def _softmax(outputs: Any) -> torch.Tensor:
+    return torch.softmax(_as_they_are(outputs), dim=-1)
 
 
 def _select(values: Any, rows: torch.Tensor) -> Any:

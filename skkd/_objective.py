@@ -15,7 +15,7 @@ from skkd._batches import (
     TEACHER_LOGITS,
     split_inputs,
 )
-from skkd._modules import first_tensor
+from skkd._modules import cast_floats, first_tensor, log_probabilities, uncompiled
 from skkd._net import SklearnNet
 from skkd._validation import check_logits
 
@@ -37,7 +37,8 @@ class DistillationNet(SklearnNet):
 
     def _augmented(self, X: Any, y: Any) -> tuple[Any, Any]:
         inputs, beside = split_inputs(X)
-        view = self.augment(to_tensor(inputs, device=self.device))
+        inputs = to_tensor(cast_floats(inputs, self.module_), device=self.device)
+        view = self.augment(inputs)
         if self.live_teacher_ is not None:
             said = self.live_teacher_.logits(to_numpy(view), self.classes_)
             beside[TEACHER_LOGITS] = torch.from_numpy(
@@ -67,7 +68,12 @@ class DistillationNet(SklearnNet):
         """
         if not training:
             return super().get_loss(y_pred, y_true, X=X, training=False)
-        beside = to_tensor(split_inputs(X)[1], device=self.device)
+        like = first_tensor(y_pred)
+        dtype = torch.promote_types(like.dtype, torch.float32)
+        beside = {
+            key: torch.as_tensor(value).to(device=like.device, dtype=dtype)
+            for key, value in split_inputs(X)[1].items()
+        }
         if self.alpha == 0 or TEACHER_LOGITS not in beside:
             return self._hard_loss(y_pred, y_true, beside.get(HARD_WEIGHT))
         soft = self._soft_loss(y_pred, y_true, beside)
@@ -79,28 +85,48 @@ class DistillationNet(SklearnNet):
     def _hard_loss(self, y_pred: Any, y: Any, weight: Any) -> torch.Tensor:
         if weight is None:
             return super().get_loss(y_pred, y, training=True)
+        criterion = uncompiled(self.criterion_)
+        if getattr(criterion, "weight", None) is not None:
+            raise ValueError(
+                "criterion__weight divides by the weights of a batch's classes, which "
+                "does not go together with weights of rows or unlabelled rows: give "
+                "the weights of classes as class_weight={label: weight} instead."
+            )
+        if getattr(criterion, "reduction", None) != "mean":
+            raise ValueError(_not_by_row(f"criterion={type(criterion).__name__}"))
         # Asked not to reduce, a criterion gives one loss for each row.
-        reduction, self.criterion_.reduction = self.criterion_.reduction, "none"
+        criterion.reduction = "none"
         try:
             each = super().get_loss(y_pred, y.clamp(min=0), training=True)
         finally:
-            self.criterion_.reduction = reduction
-        return (weight.to(each.dtype) * each).mean()
+            criterion.reduction = "mean"
+        if each.shape != weight.shape:
+            raise ValueError(_not_by_row(f"criterion={type(criterion).__name__}"))
+        return (weight * each).mean()
 
     def _soft_loss(self, y_pred: Any, y: Any, beside: Any) -> torch.Tensor:
         student = first_tensor(y_pred)
-        if isinstance(self.criterion_, torch.nn.NLLLoss):  # the module gives p
-            student = torch.log(student + torch.finfo(student.dtype).eps)
-        teacher = beside[TEACHER_LOGITS]
-        teacher = teacher.to(torch.promote_types(teacher.dtype, student.dtype))
+        if isinstance(uncompiled(self.criterion_), torch.nn.NLLLoss):
+            student = log_probabilities(student)
         y = to_tensor(y, device=self.device)
-        each = self.distillation_(student, teacher, y, self.temperature)
+        each = self.distillation_(student, beside[TEACHER_LOGITS], y, self.temperature)
         weight = beside.get(SOFT_WEIGHT)
+        if each.shape not in ((), (len(student),)):
+            raise ValueError(
+                f"distillation={self.distillation!r} gives a loss of shape "
+                f"{tuple(each.shape)}, expected ({len(student)},), one for each row "
+                "of the batch, or a scalar: sum over the classes."
+            )
         if weight is None:
             return each.mean()
         if each.ndim == 0:
-            raise ValueError(
-                f"distillation={self.distillation!r} gives one loss for a batch, so "
-                "its rows cannot be weighted: leave out sample_weight and class_weight."
-            )
-        return (weight.to(each.dtype) * each).mean()
+            raise ValueError(_not_by_row(f"distillation={self.distillation!r}"))
+        return (weight * each).mean()
+
+
+def _not_by_row(part: str) -> str:
+    return (
+        f"{part} gives one loss for a batch, so its rows cannot be weighted: leave out "
+        "sample_weight, class_weight and unlabelled rows, or use a loss that gives one "
+        "for each row (a criterion: where its `reduction`, 'mean', is set to 'none')."
+    )

@@ -69,7 +69,8 @@ class SklearnParamsMixin:
         super().set_params(**params)  # type: ignore[misc]
         for name, value in later.items():
             setattr(self, name, value)
-            self._params_to_validate.add(name)
+            if name not in self._named_params:
+                self._params_to_validate.add(name)
         return self
 
     def __setattr__(self, name: str, value: Any) -> None:

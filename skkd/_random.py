@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import numpy as np
 import torch
@@ -38,5 +38,11 @@ def seeded_rng(seed: int | None, device: str = "cpu") -> Iterator[None]:
     with preserved_rng(device):
         random.seed(seed)
         np.random.seed(seed)
-        torch.manual_seed(seed)
+        # Not `torch.manual_seed`, which seeds every device of the machine.
+        torch.default_generator.manual_seed(seed)
+        kind = torch.device(device)
+        if kind.type != "cpu":
+            module = torch.get_device_module(kind)
+            with nullcontext() if kind.index is None else module.device(kind):
+                module.manual_seed(seed)
         yield

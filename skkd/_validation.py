@@ -10,14 +10,22 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d
+from sklearn.utils import (
+    _safe_indexing,
+    assert_all_finite,
+    check_array,
+    check_consistent_length,
+    column_or_1d,
+)
+from sklearn.utils._missing import is_pandas_na
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, validate_data
 from skorch.dataset import get_len
 from skorch.utils import data_from_dataset, is_dataset, to_numpy
+from torch.utils.data import IterableDataset
 
-from skkd._batches import is_lazy, pair_of, row_of
+from skkd._batches import is_lazy, pair_of, row_of, unwrap
 
 
 class DistillationWarning(UserWarning):
@@ -81,11 +89,14 @@ def row_weights(
     labelled: np.ndarray,
 ) -> np.ndarray | None:
     """Return the weight of each row, float64, None where all weigh the same."""
-    if class_weight is not None:
+    if class_weight is not None and labelled.any():
         by_class = np.ones(len(y))
         by_class[labelled] = compute_sample_weight(class_weight, y[labelled])
         sample_weight = by_class if sample_weight is None else sample_weight * by_class
-    if sample_weight is not None and not sample_weight[labelled].sum() > 0:
+    if sample_weight is None:
+        return None
+    counted = sample_weight[labelled] if labelled.any() else sample_weight
+    if not counted.sum() > 0:
         raise ValueError("The weights of all labelled rows are zero: nothing to learn.")
     return sample_weight
 
@@ -101,16 +112,16 @@ def check_inputs(estimator: Any, X: Any, *, reset: bool) -> Any:
     datasets are left as they are.
     """
     if is_lazy(X):
-        if not len(X):
-            raise ValueError(f"X is an empty {type(X).__name__}: it has no rows.")
-        shape = getattr(row_of(X, 0), "shape", None)
-        shape = None if shape is None else tuple(shape)
+        shape = _shape_of_row(X)
     elif isinstance(X, Mapping) and not hasattr(X, "toarray"):  # scipy's DOK is a dict
         get_len(X)
         shape = None
     else:
         X = _check_array(estimator, X, reset=reset)
         shape = X.shape[1:]
+    if reset and not isinstance(X, np.ndarray):
+        for name in ("n_features_in_", "feature_names_in_"):  # of an earlier fit
+            vars(estimator).pop(name, None)
     if reset:
         estimator.input_shape_ = shape
     elif shape is not None and estimator.input_shape_ not in (None, shape):
@@ -121,33 +132,61 @@ def check_inputs(estimator: Any, X: Any, *, reset: bool) -> Any:
     return X
 
 
+def _shape_of_row(X: Any) -> tuple[int, ...] | None:
+    if isinstance(X, IterableDataset):
+        raise TypeError(
+            f"X is a {type(X).__name__}, an IterableDataset, whose rows have no "
+            "numbers: expected a Dataset with __len__ and __getitem__."
+        )
+    if not len(X):
+        raise ValueError(f"X is an empty {type(X).__name__}: it has no rows.")
+    shape = getattr(row_of(X, 0), "shape", None)
+    return None if shape is None else tuple(shape)
+
+
 def _check_array(estimator: Any, X: Any, *, reset: bool) -> np.ndarray:
-    if isinstance(X, torch.Tensor):
-        X = to_numpy(X)
-    first = next(iter(X), None) if hasattr(X, "__iter__") and len(X) else None
-    if isinstance(first, (str, os.PathLike)) and not hasattr(X, "columns"):
+    _refuse_paths(X)
+    if isinstance(X, torch.Tensor) and not reset:
+        # A batch, as a callback may predict it: it has no names of columns to miss.
+        X = check_array(to_numpy(X), allow_nd=True, input_name="X")
+    else:
+        X = to_numpy(X) if isinstance(X, torch.Tensor) else X
+        X = validate_data(estimator, X, reset=reset, allow_nd=True)
+    # torch knows the machine's own byte order only.
+    return X if X.dtype.isnative else X.astype(X.dtype.newbyteorder("="))
+
+
+def _refuse_paths(X: Any) -> None:
+    if isinstance(X, torch.Tensor) or hasattr(X, "toarray"):
+        return
+    if not hasattr(X, "__getitem__"):
+        return
+    row = np.asarray(X[:1], dtype=object).ravel()
+    if len(row) == 1 and isinstance(row[0], (str, os.PathLike)):
         raise ValueError(
-            f"X is a list of strings (the first is {str(first)!r}). Paths of images "
+            f"X is a list of strings (the first is {str(row[0])!r}). Paths of images "
             "become images by ImageReader: make_pipeline(ImageReader(size=64), "
             "DistilledClassifier(...))."
         )
-    X = validate_data(estimator, X, reset=reset, allow_nd=True)
-    # torch knows the machine's own byte order only.
-    return X if X.dtype.isnative else X.astype(X.dtype.newbyteorder("="))
 
 
 def labels_of(X: Any, y: Any) -> Any:
     """Return the labels of a fit: `y`, or those inside a torch Dataset."""
     if y is not None or not is_dataset(X):
         return y
+    base, rows = unwrap(X)
     try:
-        return data_from_dataset(X)[1]
+        labels = data_from_dataset(base)[1]
     except AttributeError:
-        pass
-    targets = getattr(X, "targets", None)
-    if targets is not None and len(targets) == len(X):
-        return targets
-    return [np.asarray(pair_of(X, i)[1]).item() for i in range(len(X))]
+        # As torchvision's datasets, whose items may be costly, have them.
+        labels = getattr(base, "targets", None)
+        transformed = getattr(base, "target_transform", None) is not None
+        if labels is None or transformed or len(labels) != len(base):
+            return [np.asarray(pair_of(X, i)[1]).item() for i in range(len(X))]
+    if labels is None or rows is None:
+        return labels
+    labels = to_numpy(labels) if isinstance(labels, torch.Tensor) else labels
+    return _safe_indexing(labels, rows)
 
 
 def check_labels(
@@ -164,21 +203,48 @@ def check_labels(
         raise ValueError(
             "DistilledClassifier requires y to be passed, but the target y is None."
         )
-    y = to_numpy(y) if isinstance(y, torch.Tensor) else y
+    y = given = to_numpy(y) if isinstance(y, torch.Tensor) else y
     y = column_or_1d(y, warn=True)
     check_consistent_length(range(len(X)) if is_lazy(X) else _first(X), y)
     labelled = np.ones(len(y), dtype=bool)
     if unlabeled is not None:
-        is_nan = isinstance(unlabeled, Real) and math.isnan(unlabeled)
-        labelled = np.array(
-            [not (value != value if is_nan else value == unlabeled) for value in y],
-            dtype=bool,
-        )
+        labelled = ~_equal_to(unlabeled, given)
     known = y[labelled]
     assert_all_finite(known, input_name="y")
-    if len(known):
-        check_classification_targets(known)
+    try:
+        if len(known):
+            check_classification_targets(known)
+    except TypeError as error:  # they cannot be sorted
+        kinds = sorted({type(label).__name__ for label in known})
+        raise TypeError(
+            f"y has labels of several types, {', '.join(kinds)}: expected labels of "
+            "one. Rows without a label are marked by unlabeled=."
+        ) from error
     return y, labelled
+
+
+def _equal_to(unlabeled: Any, y: Any) -> np.ndarray:
+    """Tell which labels equal `unlabeled`; NaN stands for whatever is missing."""
+    # As they were given: NumPy makes strings of all of ["cat", "dog", -1].
+    values = np.asarray(y, dtype=object).ravel()
+    missing = np.array([_is_missing(value) for value in values], dtype=bool)
+    if _is_missing(unlabeled):
+        equal = missing
+    else:
+        equal = np.zeros(len(values), dtype=bool)
+        equal[~missing] = [bool(value == unlabeled) for value in values[~missing]]
+    if not equal.any() and str(unlabeled) in {str(value) for value in values}:
+        raise ValueError(
+            f"unlabeled={unlabeled!r} is no label of y, but the "
+            f"{type(values[0]).__name__} {str(unlabeled)!r} is: did NumPy turn it into "
+            "a string? Pass y as a list or with dtype=object, or unlabeled= of the "
+            "type of y."
+        )
+    return equal
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or is_pandas_na(value) or bool(value != value)
 
 
 def _first(X: Any) -> Any:
@@ -235,7 +301,8 @@ def check_logits(logits: Any, n_rows: int, classes: np.ndarray) -> np.ndarray:
         raise ValueError(
             f"teacher_logits has dtype {logits.dtype}, expected floating point."
         )
-    logits = logits.astype(np.float32, copy=False)
+    with np.errstate(over="ignore"):  # an infinity is reported below
+        logits = logits.astype(np.float32, copy=False)
     finite = np.isfinite(logits).all(axis=1)
     if not finite.all():
         raise ValueError(
