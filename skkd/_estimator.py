@@ -10,15 +10,14 @@ import torch
 from numpy.typing import ArrayLike
 from sklearn.metrics import accuracy_score
 from skorch.dataset import Dataset
-from torch.utils.data import DataLoader, Subset
+from torch.utils.data import DataLoader
 
 from skkd._batches import (
     TEACHER_LOGITS,
     TrainingSet,
-    loader,
     weights_beside,
 )
-from skkd._modules import count_parameters, describe, evaluating, first_tensor
+from skkd._modules import count_parameters, describe
 from skkd._objective import DistillationNet
 from skkd._random import seeded_rng
 from skkd._repr import BriefReprMixin
@@ -29,6 +28,7 @@ from skkd._validation import (
     check_augment,
     check_hyperparameters,
     check_labels,
+    check_logits,
     check_sample_weight,
     labels_of,
     row_weights,
@@ -90,7 +90,8 @@ class DistilledClassifier(BriefReprMixin, SharedTeacherMixin, DistillationNet):
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, multiplied into ``sample_weight``.
     memory : str, joblib.Memory or None, default=None
-        Where to remember the teacher's logits between fits, on disk.
+        Where to remember the teacher's logits between fits, on disk, by the content
+        of teacher and rows. Rows given as paths are known by the path alone.
     random_state : int, RandomState or None, default=None
         An int makes a fit repeatable bit for bit on one machine and leaves the global
         generators alone. None draws from torch's global generator.
@@ -378,6 +379,8 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
         sample_weight: Any,
     ) -> None:
         """Lay beside the rows what the teacher says of them, or keep it at hand."""
+        if logits is not None:
+            logits = check_logits(logits, len(rows), self.classes_)
         if self.alpha == 0 or (self.teacher is None and logits is None):
             lesson = Lesson(self.teacher if self._is_prefit else None, None, None)
         else:
@@ -403,32 +406,6 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
                 "Make the student smaller.",
                 DistillationWarning,
                 stacklevel=4,
-            )
-
-    def _check_outputs(self, rows: TrainingSet) -> None:
-        batch = next(iter(loader(Subset(rows, range(min(2, len(rows)))), 2)))
-        with evaluating(self.module_), torch.no_grad():
-            try:
-                outputs = first_tensor(self.infer(batch[0]))
-            except (RuntimeError, TypeError) as error:
-                raise ValueError(
-                    f"The student {describe(self.module_)} does not take rows of X "
-                    f"({self.input_shape_}, {self.input_dtype_}): {error}. Standardize "
-                    "from skkd.students as the first layer takes any dtype."
-                ) from error
-        if not isinstance(outputs, torch.Tensor):
-            raise TypeError(
-                f"The student {describe(self.module_)} returns a "
-                f"{type(outputs).__name__}, expected a tensor of logits, a tuple that "
-                "starts with one, or an object that has them as its `logits`."
-            )
-        shape = tuple(outputs.shape)
-        if len(shape) != 2 or shape[1] != len(self.classes_):
-            raise ValueError(
-                f"The student {describe(self.module_)} gives outputs of shape "
-                f"{('n', *shape[1:])}, expected ('n', {len(self.classes_)}): a logit "
-                "for each class of y. A module whose __init__ takes n_classes "
-                "is built with the right number."
             )
 
     # Using the student --------------------------------------------------------

@@ -2,42 +2,34 @@
 
 from __future__ import annotations
 
-import copy
-import inspect
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
-from sklearn.utils import check_random_state
-from skorch import NeuralNetClassifier
 from skorch.dataset import unpack_data
 from skorch.utils import to_tensor
 from torch.nn import CrossEntropyLoss, NLLLoss
 from torch.utils.data import DataLoader, Subset
 
 from skkd._batches import (
-    SOFT_WEIGHT,
     TrainingSet,
     as_is,
     center_weights,
     labelled_part,
-    loader,
     split_inputs,
     unwrap,
     whole_batches,
 )
+from skkd._building import StudentNet
 from skkd._modules import (
     cast_floats,
-    describe,
     first_tensor,
     log_probabilities,
     uncompiled,
 )
 from skkd._params import SklearnParamsMixin
-from skkd._random import seeded_rng
 from skkd._validation import (
     DistillationWarning,
     check_inputs,
@@ -46,18 +38,43 @@ from skkd._validation import (
     find_classes,
     labels_of,
 )
-from skkd.students import Standardize, default_student
 
 
-class SklearnNet(SklearnParamsMixin, NeuralNetClassifier):
+# Prefixes of what skorch builds the network anew for.
+_BUILT = ("module", "criterion", "compile")
+
+
+class SklearnNet(SklearnParamsMixin, StudentNet):
     """A skorch classifier that keeps scikit-learn's conventions.
 
-    Labels of any type go in and come out; the data are checked; batches are shuffled;
-    a module instance is a template; ``random_state`` governs all that is random. It
-    knows nothing of teachers.
+    Labels of any type go in and come out; the data are checked; batches are shuffled.
+    It knows nothing of teachers.
     """
 
-    input_shape_: tuple[int, ...] | None = None
+    def set_params(self, **params: Any) -> Any:
+        """Set parameters, as scikit-learn does.
+
+        On a net that is built, another ``module__*`` or ``criterion__*`` builds it
+        anew at once, as in skorch.
+
+        Parameters
+        ----------
+        **params
+            Names as in :meth:`get_params`, and parameters of the parts.
+
+        Returns
+        -------
+        SklearnNet
+            The estimator itself.
+        """
+        if self.initialized_:
+            # A value that is there already is no reason to lose a trained student.
+            params = {k: v for k, v in params.items() if not _holds(vars(self), k, v)}
+        builds = any(name.startswith(_BUILT) for name in params)
+        if not self.initialized_ or not builds:
+            return super().set_params(**params)
+        with self._random_stream(fresh=True):
+            return super().set_params(**params)
 
     # Data ---------------------------------------------------------------------
 
@@ -212,106 +229,6 @@ class SklearnNet(SklearnParamsMixin, NeuralNetClassifier):
         y = codes if plain else self.classes_[codes.cpu().numpy()]
         return {"batch": (X, y)} | ({} if y_pred is None else {"y_pred": y_pred})
 
-    # Building the student -----------------------------------------------------
-
-    def initialize(self) -> SklearnNet:
-        """Build student, criterion, optimizer and callbacks, as ``random_state`` says.
-
-        Returns
-        -------
-        SklearnNet
-            The estimator itself.
-        """
-        with self._random_stream(fresh=True):
-            return super().initialize()
-
-    def initialize_module(self) -> SklearnNet:
-        """Build the student; a module instance is copied, never trained in place."""
-        kwargs = self.get_params_for("module")
-        if isinstance(self.module, torch.nn.Module) and not kwargs:
-            self.module_ = copy.deepcopy(self.module)
-            return self
-        factory = self.module
-        if isinstance(factory, torch.nn.Module):
-            factory = type(factory)
-        if factory is None:
-            if self.input_shape_ is None:
-                raise ValueError(
-                    "module=None chooses a student by the shape of X, which is not "
-                    "known before fit: pass module=, or call fit first."
-                )
-            factory = default_student(self.input_shape_)
-        kwargs = {**self._facts_for(factory), **kwargs}
-        try:
-            inspect.signature(factory).bind(**kwargs)
-        except TypeError as error:
-            raise TypeError(
-                f"The student {describe(factory)} cannot be built: {error}. n_classes "
-                "and input_shape are known from the first fit on; before it, and for "
-                "any other argument, pass module__<argument>=..."
-            ) from error
-        except ValueError:  # some classes written in C have no signature
-            pass
-        module = factory(**kwargs)
-        if self.module is None and self._wants_float64():
-            module = module.double()
-        self.module_ = module
-        return self
-
-    def _facts_for(self, factory: Any) -> dict[str, Any]:
-        """Return what the data tell, for those arguments that `factory` has."""
-        try:
-            wanted = inspect.signature(factory).parameters
-        except ValueError:  # some classes written in C have no signature
-            return {}
-        facts: dict[str, Any] = {"input_shape": self.input_shape_}
-        if hasattr(self, "classes_"):
-            facts["n_classes"] = len(self.classes_)
-        bound = getattr(factory, "keywords", {})  # of a functools.partial
-        return {
-            name: fact
-            for name, fact in facts.items()
-            if name in wanted and name not in bound and fact is not None
-        }
-
-    def _wants_float64(self) -> bool:
-        # As scikit-learn's own networks: a table of float64 is learnt in float64.
-        tabular = self.input_shape_ is not None and len(self.input_shape_) == 1
-        on_mps = torch.device(self.device).type == "mps"  # has no float64
-        return tabular and not on_mps and self.input_dtype_ == np.float64
-
-    def on_epoch_begin(
-        self, net: Any, dataset_train: Any = None, dataset_valid: Any = None, **kw: Any
-    ) -> None:
-        """Let the student's `Standardize` learn from the training rows, once."""
-        super().on_epoch_begin(net, dataset_train, dataset_valid, **kw)
-        layers = [m for m in self.module_.modules() if isinstance(m, Standardize)]
-        for layer in layers:
-            if not layer.adapted:
-                layer.adapt(self._weighted_inputs(dataset_train))
-
-    def _weighted_inputs(self, dataset: Any) -> Iterator[tuple[Any, Any]]:
-        for batch in loader(dataset, batch_size=1024):
-            inputs, beside = split_inputs(unpack_data(batch)[0])
-            yield inputs, beside.get(SOFT_WEIGHT)
-
-    @contextmanager
-    def _random_stream(self, fresh: bool = False) -> Iterator[int | None]:
-        """Draw all that is random in a fit from ``random_state``.
-
-        None draws from torch's global generator, as skorch does. The stream starts
-        afresh where a student is built, and goes on from there in every fit.
-        """
-        seed = getattr(self, "next_seed_", None)
-        if self.random_state is None:
-            seed = None
-        elif fresh or seed is None:
-            seed = check_random_state(self.random_state).randint(2**31 - 1)
-        with seeded_rng(seed, self.device):
-            yield seed
-            if seed is not None:
-                self.next_seed_ = int(torch.randint(2**31 - 1, ()).item())
-
     # Prediction ---------------------------------------------------------------
 
     def _get_predict_nonlinearity(self) -> Any:
@@ -359,6 +276,12 @@ class SklearnNet(SklearnParamsMixin, NeuralNetClassifier):
             )
             return best
         return self.classes_[best]
+
+
+def _holds(params: Mapping[str, Any], name: str, value: Any) -> bool:
+    held = params.get(name, params)
+    plain = isinstance(value, (str, int, float, tuple)) and type(held) is type(value)
+    return name.startswith(_BUILT) and (held is value or (plain and held == value))
 
 
 def _as_they_are(outputs: Any) -> torch.Tensor:

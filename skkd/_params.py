@@ -94,5 +94,7 @@ class SklearnParamsMixin:
         super().__setstate__(  # type: ignore[misc]
             {**state, "device": resolve_device(requested)}
         )
-        if requested == "auto":
+        if isinstance(requested, str) and requested == "auto":
             self.device = requested
+        # `copy.copy` would share it.
+        self._params_to_validate = set(self._params_to_validate)

@@ -75,7 +75,7 @@ def hold_lesson(
     X : array-like of n rows
         As the teacher wants them.
     rows : TrainingSet
-    logits : array-like of shape (n, n_classes), default=None
+    logits : ndarray of shape (n, n_classes), default=None
         Taken in place of the teacher's.
     sample_weight : ndarray of shape (n,), default=None
         For the fitting of clones.
@@ -86,7 +86,8 @@ def hold_lesson(
     """
     classes, n = estimator.classes_, len(rows)
     if logits is not None:
-        return Lesson(estimator.teacher, check_logits(logits, n, classes), None)
+        prefit = isinstance(estimator.teacher_cv, str)
+        return Lesson(estimator.teacher if prefit else None, logits, None)
     if len_of(X) != n:
         raise ValueError(f"teacher_X has {len_of(X)} rows, expected {n}, those of X.")
     teacher = estimator.teacher

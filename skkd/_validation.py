@@ -287,6 +287,8 @@ def encode_labels(
 
 def check_logits(logits: Any, n_rows: int, classes: np.ndarray) -> np.ndarray:
     """Validate the teacher's logits of a fit, as float32."""
+    if hasattr(logits, "columns") and set(logits.columns) == set(classes.tolist()):
+        logits = logits[classes.tolist()]  # by name, whatever their order
     logits = np.asarray(
         to_numpy(logits) if isinstance(logits, torch.Tensor) else logits
     )

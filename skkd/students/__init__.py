@@ -27,7 +27,7 @@ def default_student(input_shape: Sequence[int]) -> type[nn.Module]:
     Raises
     ------
     ValueError
-        For any other number of axes.
+        For any other number of axes, and where the channels seem to come last.
 
     Examples
     --------
@@ -35,6 +35,12 @@ def default_student(input_shape: Sequence[int]) -> type[nn.Module]:
     >>> default_student((20,)).__name__, default_student((3, 32, 32)).__name__
     ('MLP', 'SmallCNN')
     """
+    if len(input_shape) == 3 and input_shape[2] in (1, 3, 4) and input_shape[0] > 4:
+        raise ValueError(
+            f"Got images of shape {tuple(input_shape)}, which look like (H, W, C); "
+            "expected (C, H, W). Pass X.transpose(0, 3, 1, 2); or module=SmallCNN, if "
+            f"they really have {input_shape[0]} channels."
+        )
     students: dict[int, type[nn.Module]] = {1: MLP, 3: SmallCNN}
     if len(input_shape) not in students:
         got = ", ".join(map(str, ("n", *input_shape)))

@@ -96,7 +96,7 @@ class Teacher:
             If the teacher's outputs do not fit the classes.
         """
         classes = np.asarray(classes)
-        with preserved_rng():
+        with preserved_rng(self._device):
             values, kind = self._ask(X)
         columns = _columns(self, classes)
         width = len(classes if columns is None else self.classes_)  # type: ignore[arg-type]
@@ -116,6 +116,11 @@ class Teacher:
         picked = values[:, columns]
         # Logits need no renormalising, the softmax of the loss does it.
         return picked if kind == "logits" else _log_softmax(picked)
+
+    @property
+    def _device(self) -> Any:
+        """Where the teacher runs, and may draw random numbers."""
+        return "cpu"
 
     def _ask(self, X: Any) -> tuple[np.ndarray, str]:
         """Return the raw outputs for `X`, and which of `output` they are."""

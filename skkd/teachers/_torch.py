@@ -34,6 +34,12 @@ class _TorchTeacher(Teacher):
     def _forward(self, X: Any) -> Iterator[Any]:
         raise NotImplementedError
 
+    @property
+    def _device(self) -> Any:
+        parts = self._modules()
+        tensors = (t for m in parts for t in (*m.parameters(), *m.buffers()))
+        return next((tensor.device for tensor in tensors), "cpu")
+
     def _outputs(self, X: Any) -> np.ndarray:
         with evaluating(*self._modules()), torch.no_grad():
             try:
@@ -59,11 +65,10 @@ class ModuleTeacher(_TorchTeacher):
         return [self.model]
 
     def _forward(self, X: Any) -> Iterator[Any]:
-        tensors = [*self.model.parameters(), *self.model.buffers()]
-        device = tensors[0].device if tensors else "cpu"
         for batch in iter_inputs(X, _BATCH_SIZE):
-            tensor = to_tensor(_for_torch(batch), device=device)
-            inputs = cast_floats(tensor, self.model)
+            # Before they move: not every device has float64.
+            inputs = cast_floats(_for_torch(batch), self.model)
+            inputs = to_tensor(inputs, device=self._device)
             yield (
                 self.model(**inputs) if isinstance(inputs, dict) else self.model(inputs)
             )
