@@ -64,7 +64,7 @@ class SklearnParamsMixin:
         later = {
             name: params.pop(name)
             for name in [*params]
-            if name == "callbacks" or name.startswith(self._deferred)
+            if name in ("callbacks", "optimizer") or name.startswith(self._deferred)
         }
         super().set_params(**params)  # type: ignore[misc]
         for name, value in later.items():

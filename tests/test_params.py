@@ -89,3 +89,10 @@ def test_images_with_channels_last_are_refused():
     images = np.zeros((6, 16, 16, 3), np.uint8)
     with pytest.raises(ValueError, match=r"look like \(H, W, C\)"):
         DistilledClassifier().fit(images, [0, 1] * 3)
+
+
+def test_another_optimizer_takes_effect_at_the_next_fit(student):
+    before = student.predict_proba(X)
+    student.set_params(optimizer=torch.optim.SGD)
+    assert np.array_equal(student.predict_proba(X), before)
+    assert isinstance(student.fit(X, y).optimizer_, torch.optim.SGD)
