@@ -39,7 +39,6 @@ from skkd._validation import (
     labels_of,
 )
 
-
 # Prefixes of what skorch builds the network anew for.
 _BUILT = ("module", "criterion", "compile")
 
