@@ -17,6 +17,7 @@ from skkd._batches import (
     TrainingSet,
     weights_beside,
 )
+from skkd._labels import check_labels, labels_of
 from skkd._modules import count_parameters, describe
 from skkd._objective import DistillationNet
 from skkd._random import seeded_rng
@@ -27,10 +28,8 @@ from skkd._validation import (
     DistillationWarning,
     check_augment,
     check_hyperparameters,
-    check_labels,
     check_logits,
     check_sample_weight,
-    labels_of,
     row_weights,
 )
 from skkd.losses import as_loss

@@ -23,6 +23,7 @@ from skkd._batches import (
     whole_batches,
 )
 from skkd._building import StudentNet
+from skkd._labels import check_labels, encode_labels, find_classes, labels_of
 from skkd._modules import (
     cast_floats,
     first_tensor,
@@ -33,10 +34,6 @@ from skkd._params import SklearnParamsMixin
 from skkd._validation import (
     DistillationWarning,
     check_inputs,
-    check_labels,
-    encode_labels,
-    find_classes,
-    labels_of,
 )
 
 # Prefixes of what skorch builds the network anew for.

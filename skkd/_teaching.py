@@ -8,7 +8,7 @@ import numpy as np
 
 from skkd._batches import len_of
 from skkd._memory import remembered_logits
-from skkd._validation import check_logits
+from skkd._validation import check_logits, check_steady
 from skkd.teachers import Teacher, as_teacher
 from skkd.teachers._fitting import check_fittable, fit_teacher
 
@@ -90,6 +90,7 @@ def hold_lesson(
         return Lesson(estimator.teacher if prefit else None, logits, None)
     if len_of(X) != n:
         raise ValueError(f"teacher_X has {len_of(X)} rows, expected {n}, those of X.")
+    check_steady(X)
     teacher = estimator.teacher
     if adapter is None:
         teacher, logits = fit_teacher(

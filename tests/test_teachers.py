@@ -1385,3 +1385,26 @@ def test_fingerprint_of_tensors(one, other):
 def test_fingerprint_of_dicts():
     assert fingerprint({"a": 1, 2: "b"}) == fingerprint({2: "b", "a": 1})
     assert fingerprint({"a": 1, 2: "b"}) != fingerprint({2: "b", "a": 2})
+
+
+class _Noisy(torch.utils.data.Dataset):
+    """Four rows, each another view whenever it is read."""
+
+    targets = (0, 1, 0, 1)
+
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, i):
+        return torch.rand(3), self.targets[i]
+
+
+def test_rows_that_change_when_read_are_refused():
+    student = torch.nn.Linear(3, 2)
+    teacher = torch.nn.Linear(3, 2)
+    state = torch.get_rng_state()
+    with pytest.raises(ValueError, match="another each time it is read"):
+        DistilledClassifier(student, teacher=teacher, random_state=0).fit(_Noisy())
+    assert torch.equal(torch.get_rng_state(), state)
+    # Without a teacher nobody is taught of a view that is not there.
+    DistilledClassifier(student, max_epochs=1, random_state=0).fit(_Noisy())

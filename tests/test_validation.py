@@ -7,17 +7,14 @@ import torch
 from sklearn.base import BaseEstimator
 from torch.utils.data import Subset, TensorDataset
 
+from skkd._labels import check_labels, encode_labels, find_classes, labels_of
 from skkd._random import preserved_rng, seeded_rng
 from skkd._validation import (
     check_augment,
     check_hyperparameters,
     check_inputs,
-    check_labels,
     check_logits,
     check_sample_weight,
-    encode_labels,
-    find_classes,
-    labels_of,
     row_weights,
 )
 
