@@ -104,6 +104,23 @@ def measure(pipeline: Pipeline, X: np.ndarray, y: np.ndarray) -> list[str]:
     ]
 
 
+def show(networks: dict[str, Pipeline], X: np.ndarray, y: np.ndarray) -> None:
+    """Print the table, and how much of it one run can tell."""
+    head = ["", "accuracy", "precision", "recall", "parameters", "KiB", "ms/image"]
+    print(f"{head[0]:18}" + "".join(f"{name:>12}" for name in head[1:]))
+    for name, pipeline in networks.items():
+        values = measure(pipeline, X, y)
+        print(f"{name:18}" + "".join(f"{value:>12}" for value in values))
+    accuracy = float(values[0])
+    error = (accuracy * (1 - accuracy) / len(y)) ** 0.5
+    print(
+        f"""
+One run: on {len(y)} images an accuracy has a standard error of about {error:.3f}.
+Precision and recall are means over classes. ms/image is the median of 7 passes over
+the test images in batches of 64, {torch.get_num_threads()} threads, reading not counted."""
+    )
+
+
 def run(folder: Path, args: argparse.Namespace, memory: str) -> None:
     photos = load_image_folder(folder)
     train, test = split(photos)
@@ -117,22 +134,13 @@ def run(folder: Path, args: argparse.Namespace, memory: str) -> None:
     found = search(network(args, memory, teacher=teacher[-1], **small), X, y)
     best = {name.split("__")[1]: value for name, value in found.best_params_.items()}
 
-    rows = {
+    networks = {
         "teacher": teacher,
         "student alone": alone,
         "student distilled": found.best_estimator_,
     }
-    head = ["", "accuracy", "precision", "recall", "parameters", "KiB", "ms/image"]
     print(f"\nChosen by cross-validation: {best}\n")
-    print(f"{head[0]:18}" + "".join(f"{name:>12}" for name in head[1:]))
-    for name, pipeline in rows.items():
-        values = measure(pipeline, photos.data[test], photos.target[test])
-        print(f"{name:18}" + "".join(f"{value:>12}" for value in values))
-    print(
-        "\nPrecision and recall are means over classes; ms/image is the median of 7 "
-        f"passes\nover the test images in batches of 64, {torch.get_num_threads()} "
-        "threads, without reading files."
-    )
+    show(networks, photos.data[test], photos.target[test])
 
 
 def main() -> None:
