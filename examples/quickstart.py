@@ -113,11 +113,12 @@ def show(networks: dict[str, Pipeline], X: np.ndarray, y: np.ndarray) -> None:
         print(f"{name:18}" + "".join(f"{value:>12}" for value in values))
     accuracy = float(values[0])
     error = (accuracy * (1 - accuracy) / len(y)) ** 0.5
+    threads = torch.get_num_threads()
     print(
         f"""
 One run: on {len(y)} images an accuracy has a standard error of about {error:.3f}.
 Precision and recall are means over classes. ms/image is the median of 7 passes over
-the test images in batches of 64, {torch.get_num_threads()} threads, reading not counted."""
+the test images in batches of 64 on {threads} threads, without reading the files."""
     )
 
 
