@@ -59,7 +59,8 @@ def open_study(path: Path, name: str) -> optuna.Study:
 def report(study: optuna.Study) -> None:
     best = study.best_trial
     pruned = len(study.get_trials(states=[optuna.trial.TrialState.PRUNED]))
-    print(f"\n{len(study.trials)} trials, {pruned} of them given up early")
+    finished = len(study.get_trials(states=FINISHED))
+    print(f"\n{finished} trials, {pruned} of them given up early")
     print(f"best: trial {best.number}, accuracy {best.value:.3f} in cross-validation")
     for name, value in best.params.items():
         print(f"  {name:12} {value:.4g}")

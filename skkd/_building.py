@@ -16,7 +16,7 @@ from skorch.dataset import unpack_data
 from torch.utils.data import Subset
 
 from skkd._batches import SOFT_WEIGHT, TrainingSet, loader, split_inputs
-from skkd._modules import describe, evaluating, first_tensor
+from skkd._modules import describe, evaluating, first_tensor, uncompiled
 from skkd._random import seeded_rng
 from skkd.students import Standardize, default_student
 
@@ -145,7 +145,16 @@ class StudentNet(NeuralNetClassifier):
         if len(shape) != 2 or shape[1] != len(self.classes_):
             raise ValueError(
                 f"The student {describe(self.module_)} gives outputs of shape "
-                f"{('n', *shape[1:])}, expected ('n', {len(self.classes_)}): a logit "
+                f"(n, {', '.join(map(str, shape[1:]))}), expected "
+                f"(n, {len(self.classes_)}): a logit "
                 "for each class of y. A module whose __init__ takes n_classes "
                 "is built with the right number."
+            )
+        if isinstance(uncompiled(self.criterion_), torch.nn.NLLLoss) and not (
+            (outputs >= 0).all() and ((outputs.sum(1) - 1).abs() < 1e-2).all()
+        ):
+            raise ValueError(
+                f"criterion=NLLLoss expects probabilities, as from a softmax, and the "
+                f"student {describe(self.module_)} gives others. Leave criterion at "
+                "CrossEntropyLoss for a module that gives logits."
             )

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from sklearn.metrics import accuracy_score
@@ -81,7 +82,8 @@ class DistilledClassifier(BriefReprMixin, SharedTeacherMixin, DistillationNet):
         a clone that was not fitted on this row.
     unlabeled : label or None, default=None
         Rows of y equal to it are taught by the teacher alone. None takes every label
-        for a label.
+        for a label. `score` leaves such rows out; scorers of scikit-learn, as in
+        ``scoring="accuracy"``, count them as errors.
     augment : callable or None, default=None
         Tensor to tensor, applied to each training batch ``(n, *input_shape)`` on the
         device. Student and teacher see the same view, so the teacher runs on every
@@ -367,7 +369,18 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
             with seeded_rng(seed, self.device):
                 self._hear(adapter, teacher_X, rows, teacher_logits, sample_weight)
             super().partial_fit(rows, y, _routing_method=method, **fit_params)
+        self._check_loss()
         return self
+
+    def _check_loss(self) -> None:
+        last = self.history[-1].get("train_loss", 0.0) if len(self.history) else 0.0
+        if not np.isfinite(last):
+            warnings.warn(
+                f"The loss is {last} after {len(self.history)} epochs: the student has "
+                "lost what it learnt. Lower lr, or check the criterion.",
+                DistillationWarning,
+                stacklevel=4,
+            )
 
     def _hear(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 from collections.abc import Mapping
 from numbers import Real
 from typing import Any
@@ -130,6 +131,8 @@ def check_inputs(estimator: Any, X: Any, *, reset: bool) -> Any:
         get_len(X)
         shape = None
     else:
+        if not reset:
+            _check_image_shape(estimator, tuple(getattr(X, "shape", ())))
         X = _check_array(estimator, X, reset=reset)
         shape = X.shape[1:]
     if reset and not isinstance(X, np.ndarray):
@@ -142,7 +145,30 @@ def check_inputs(estimator: Any, X: Any, *, reset: bool) -> Any:
             f"X has rows of shape {shape}, but {type(estimator).__name__} was "
             f"fitted on rows of shape {estimator.input_shape_}."
         )
+    elif isinstance(X, np.ndarray) and X.ndim > 2:
+        _check_image_scale(estimator, X)
     return X
+
+
+def _check_image_shape(estimator: Any, shape: tuple[int, ...]) -> None:
+    fitted = estimator.input_shape_
+    if fitted is not None and len(fitted) == 3 and shape and shape[1:] != fitted:
+        one = " For one image pass X[None]." if shape == fitted else ""
+        raise ValueError(
+            f"X has shape {shape}, expected (n, {', '.join(map(str, fitted))}): "
+            f"{type(estimator).__name__} was fitted on images of that shape.{one}"
+        )
+
+
+def _check_image_scale(estimator: Any, X: np.ndarray) -> None:
+    fitted = getattr(estimator, "input_dtype_", None)
+    if fitted is not None and (fitted == np.uint8) != (X.dtype == np.uint8):
+        warnings.warn(
+            f"X is {X.dtype} and {type(estimator).__name__} was fitted on {fitted}: "
+            "images of 0 to 255 are not those of 0 to 1. Pass the same kind.",
+            DistillationWarning,
+            stacklevel=4,
+        )
 
 
 def _shape_of_row(X: Any) -> tuple[int, ...] | None:
@@ -166,6 +192,11 @@ def _check_array(estimator: Any, X: Any, *, reset: bool) -> np.ndarray:
     else:
         X = to_numpy(X) if isinstance(X, torch.Tensor) else X
         X = validate_data(estimator, X, reset=reset, allow_nd=True)
+    if X.dtype.kind not in "biufc":
+        raise ValueError(
+            f"X has dtype {X.dtype}: some of its columns hold no numbers. Encode them "
+            "first, for instance with OneHotEncoder or OrdinalEncoder."
+        )
     # torch knows the machine's own byte order only.
     return X if X.dtype.isnative else X.astype(X.dtype.newbyteorder("="))
 

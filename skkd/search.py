@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.base import clone
 from sklearn.model_selection import check_cv
+from skorch import NeuralNet
 from skorch.dataset import Dataset
 from skorch.helper import predefined_split
+
+from skkd._labels import check_labels
 
 if TYPE_CHECKING:
     from optuna.trial import Trial
@@ -80,6 +83,7 @@ def pruned_cross_val_score(
         Cloned for each fold. Its ``train_split`` gives way to the fold.
     X : ndarray of shape (n, ...)
     y : ndarray of shape (n,)
+        Rows equal to the estimator's ``unlabeled`` are never held out.
     trial : optuna.trial.Trial
         Of a study that maximises `monitor` (or minimises it, for a loss).
     cv : int, splitter or iterable, default=3
@@ -94,6 +98,8 @@ def pruned_cross_val_score(
 
     Raises
     ------
+    TypeError
+        If the estimator is no net.
     optuna.TrialPruned
         If the study's pruner gives the trial up.
     ImportError
@@ -111,10 +117,20 @@ def pruned_cross_val_score(
     >>> pruned_cross_val_score(student, X, y, trial).shape
     (3,)
     """
+    if not isinstance(estimator, NeuralNet):
+        raise TypeError(
+            f"estimator is a {type(estimator).__name__}, whose epochs cannot be "
+            "followed: expected a DistilledClassifier. Of a Pipeline take the last "
+            "step, and give X as the steps before it make it."
+        )
     callback = _pruning_callback()
     X, y = np.asarray(X), np.asarray(y)
+    labelled = check_labels(X, y, estimator.unlabeled)[1]
+    known, unlabelled = np.flatnonzero(labelled), np.flatnonzero(~labelled)
+    folds = check_cv(cv, y[known], classifier=True).split(known, y[known])
     scores = []
-    for fold, (train, test) in enumerate(check_cv(cv, y, classifier=True).split(X, y)):
+    for fold, (rest, held_out) in enumerate(folds):
+        train, test = np.concatenate([known[rest], unlabelled]), known[held_out]
         student = clone(estimator)
         report = callback(_Fold(trial, fold * student.max_epochs), monitor)
         student.set_params(

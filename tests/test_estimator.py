@@ -900,9 +900,11 @@ class TestInputs:
         assert {p.dtype for p in net.module_.parameters()} == {torch.float32}
         assert net.n_features_in_ == 1
         assert net.input_shape_ == (1, 6, 6)
-        with pytest.raises(ValueError, match=r"rows of shape \(1, 7, 6\).*\(1, 6, 6\)"):
+        with pytest.raises(
+            ValueError, match=r"\(2, 1, 7, 6\), expected \(n, 1, 6, 6\)"
+        ):
             net.predict(np.zeros((2, 1, 7, 6), dtype))
-        with pytest.raises(ValueError, match="3 features"):
+        with pytest.raises(ValueError, match=r"\(2, 3, 6, 6\)"):
             net.predict(np.zeros((2, 3, 6, 6), dtype))
 
     def test_bytes_stay_bytes_until_the_module(self):
@@ -977,7 +979,7 @@ class TestInputs:
         ("module", "message"),
         [
             (nn.Linear(D + 1, C), "does not take rows of X"),
-            (nn.Linear(D, C + 1), r"shape \('n', 4\), expected \('n', 3\)"),
+            (nn.Linear(D, C + 1), r"shape \(n, 4\), expected \(n, 3\)"),
             (nn.Sequential(nn.Linear(D, C), nn.Unflatten(1, (C, 1))), "expected"),
             (nn.Embedding(4, C), "does not take rows of X"),
         ],

@@ -110,6 +110,7 @@ class Teacher:
             )
         if values.dtype.kind != "f":
             values = values.astype(np.float32)
+        _check_probabilities(self.model, values, kind)
         values = _to_logits(values, kind)
         if columns is None or len(columns) == width:
             return values if columns is None else values[:, columns]
@@ -146,10 +147,24 @@ def _columns(teacher: Teacher, classes: np.ndarray) -> list[int] | None:
         extra = sorted(set(column) - set(classes.tolist()), key=str)
         raise ValueError(
             f"The teacher {describe(teacher.model)} knows classes that y does not "
-            f"have: {extra[:10]}. If their columns may be left out and the rest "
-            "renormalised, say so: as_teacher(teacher, extra_classes='drop')."
+            f"have: {extra[:10]}. If y merely lacks them here, as in a fold, declare "
+            "all of them: DistilledClassifier(classes=[...]). If their columns may be "
+            "left out, say so: as_teacher(teacher, extra_classes='drop')."
         )
     return [column[label] for label in classes.tolist()]
+
+
+def _check_probabilities(model: Any, values: np.ndarray, kind: str) -> None:
+    """Raise where what was declared, or is by convention, a probability is none."""
+    above = {"proba": 1.0, "log_proba": 0.0}.get(kind, np.inf) + 1e-3
+    below = -1e-3 if kind == "proba" else -np.inf
+    wrong = (values > above) | (values < below)
+    if wrong.any():
+        raise ValueError(
+            f"The teacher {describe(model)} should give {kind}, by its type or by "
+            f"output=, and gives {values[wrong][0]:.4g}. Say what it gives: "
+            "as_teacher(teacher, output='logits'), 'proba' or 'log_proba'."
+        )
 
 
 def _to_logits(values: np.ndarray, kind: str) -> np.ndarray:

@@ -11,7 +11,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 from skorch.utils import to_numpy
 
-from skkd._batches import is_lazy, iter_inputs
+from skkd._batches import is_lazy, iter_inputs, len_of
 from skkd._modules import describe
 from skkd.teachers._base import Teacher, not_fitted
 
@@ -39,7 +39,16 @@ class SklearnTeacher(Teacher):
 
     def _ask(self, X: Any) -> tuple[np.ndarray, str]:
         method = self._method()
-        values = ask_in_parts(getattr(self.model, method), X)
+        try:
+            values = ask_in_parts(getattr(self.model, method), X)
+        except (ValueError, TypeError) as error:
+            what = f"{type(X).__name__} of shape {getattr(X, 'shape', len_of(X))}"
+            raise ValueError(
+                f"The teacher {describe(self.model)} does not take X, a {what}, as it "
+                f"reaches this step: {error} Leave the steps out that were taken "
+                "already, as teacher[1:] does, or give it rows of its own with "
+                "fit(..., teacher_X=...)."
+            ) from error
         if method == "decision_function" and values.ndim == 1:
             values = np.column_stack([np.zeros_like(values), values])
         return values, METHODS[method]
