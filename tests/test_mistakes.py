@@ -85,3 +85,15 @@ def test_a_search_never_holds_out_rows_without_a_label():
 def test_the_epochs_of_a_pipeline_cannot_be_followed():
     with pytest.raises(TypeError, match="take the last step"):
         pruned_cross_val_score(make_pipeline(MLP), X, y, create_study().ask())
+
+
+def test_a_fold_whose_teacher_would_lack_a_class_is_told_before_any_fit():
+    once = y.copy()
+    once[0] = 77
+    forest = RandomForestClassifier(n_estimators=2)
+    student = DistilledClassifier(teacher=forest, teacher_cv=5)
+    with (
+        pytest.warns(UserWarning, match="least populated class"),
+        pytest.raises(ValueError, match=r"teacher of fold \d would see no row.*77"),
+    ):
+        student.fit(X, once)

@@ -79,10 +79,16 @@ def _partition(
     cv: Any, rows: np.ndarray, y: np.ndarray
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Split `rows`, and raise, before anything is fitted, where labels would leak."""
-    splits = [
-        (rows[train], rows[test])
-        for train, test in check_cv(cv, y, classifier=True).split(rows, y)
-    ]
+    splits: list[tuple[np.ndarray, np.ndarray]] = []
+    for train, test in check_cv(cv, y, classifier=True).split(rows, y):
+        lacking = np.setdiff1d(y, y[train]).tolist()
+        if lacking:
+            raise ValueError(
+                f"teacher_cv={cv!r}: the teacher of fold {len(splits)} would see no "
+                f"row of the classes {lacking[:10]}. Use a stratified splitter, fewer "
+                "folds than a class has rows, or teacher_cv=None."
+            )
+        splits.append((rows[train], rows[test]))
     held_out = np.sort(np.concatenate([test for _, test in splits]))
     leaks = any(np.isin(test, train).any() for train, test in splits)
     if leaks or not np.array_equal(held_out, rows):
