@@ -150,7 +150,8 @@ class StudentNet(NeuralNetClassifier):
                 "for each class of y. A module whose __init__ takes n_classes "
                 "is built with the right number."
             )
-        if isinstance(uncompiled(self.criterion_), torch.nn.NLLLoss) and not (
+        criterion = uncompiled(getattr(self, "criterion_", None))
+        if isinstance(criterion, torch.nn.NLLLoss) and not (
             (outputs >= 0).all() and ((outputs.sum(1) - 1).abs() < 1e-2).all()
         ):
             raise ValueError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import pickle
 from types import MappingProxyType
 from typing import Any
 
@@ -88,6 +89,13 @@ class SklearnParamsMixin:
     @device.setter
     def device(self, device: Any) -> None:
         vars(self)["device"] = device
+
+    def __getstate__(self) -> dict[str, Any]:
+        if str(self.device) != "cpu" or vars(self)["torch_load_kwargs"] is not None:
+            return super().__getstate__()  # type: ignore[return-value]
+        # skorch pickles what may lie on a GPU inside of the pickle, where joblib cannot
+        # take along classes that were defined in a script or a notebook.
+        return {**vars(self), "__cuda_dependent_attributes__": pickle.dumps({})}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         requested = state["device"]

@@ -1,6 +1,8 @@
 """What set_params and copies do to a net that is built already."""
 
 import copy
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -96,3 +98,24 @@ def test_another_optimizer_takes_effect_at_the_next_fit(student):
     student.set_params(optimizer=torch.optim.SGD)
     assert np.array_equal(student.predict_proba(X), before)
     assert isinstance(student.fit(X, y).optimizer_, torch.optim.SGD)
+
+
+def test_a_fitted_student_of_a_class_of_a_script_comes_back_from_a_process(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from sklearn.datasets import load_iris\n"
+        "from sklearn.model_selection import cross_validate\n"
+        "from skkd import DistilledClassifier\n"
+        "from skkd.students import MLP\n"
+        "class Mine(MLP):\n"
+        "    pass\n"
+        "if __name__ == '__main__':\n"
+        "    X, y = load_iris(return_X_y=True)\n"
+        "    net = DistilledClassifier(Mine, max_epochs=20, lr=0.01, device='cpu')\n"
+        "    found = cross_validate(\n"
+        "        net, X, y, cv=2, n_jobs=2, return_estimator=True\n"
+        "    )\n"
+        "    print(min(e.score(X, y) for e in found['estimator']) > 0.8)\n"
+    )
+    out = subprocess.run([sys.executable, script], capture_output=True, text=True)
+    assert out.stdout.strip() == "True", out.stderr
