@@ -393,12 +393,11 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
         """Lay beside the rows what the teacher says of them, or keep it at hand."""
         if logits is not None:
             logits = check_logits(logits, len(rows), self.classes_)
-        if self.alpha == 0 or (self.teacher is None and logits is None):
-            lesson = Lesson(self.teacher if self._is_prefit else None, None, None)
+        if self.alpha == 0 or self.teacher is None or logits is not None:
+            teacher = self.teacher if self._is_prefit else None
+            lesson = Lesson(teacher, logits if self.alpha > 0 else None, None)
         else:
-            lesson = hold_lesson(
-                adapter, self, X, rows, logits=logits, sample_weight=sample_weight
-            )
+            lesson = hold_lesson(adapter, self, X, rows, sample_weight)
         self.teacher_, self.live_teacher_ = lesson.teacher, lesson.live
         if lesson.logits is not None:
             rows.beside[TEACHER_LOGITS] = lesson.logits

@@ -10,7 +10,12 @@ from skkd._batches import len_of
 from skkd._memory import remembered_logits
 from skkd._validation import check_logits, check_steady
 from skkd.teachers import Teacher, as_teacher
-from skkd.teachers._fitting import check_fittable, fit_teacher
+from skkd.teachers._fitting import (
+    check_fittable,
+    fit_on_all,
+    fit_out_of_fold,
+    sliceable,
+)
 
 
 class Lesson(NamedTuple):
@@ -60,8 +65,6 @@ def hold_lesson(
     estimator: Any,
     X: Any,
     rows: Any,
-    *,
-    logits: Any = None,
     sample_weight: np.ndarray | None = None,
 ) -> Lesson:
     """Ask the teacher about every row, once.
@@ -75,8 +78,6 @@ def hold_lesson(
     X : array-like of n rows
         As the teacher wants them.
     rows : TrainingSet
-    logits : ndarray of shape (n, n_classes), default=None
-        Taken in place of the teacher's.
     sample_weight : ndarray of shape (n,), default=None
         For the fitting of clones.
 
@@ -85,25 +86,21 @@ def hold_lesson(
     Lesson
     """
     classes, n = estimator.classes_, len(rows)
-    if logits is not None:
-        prefit = isinstance(estimator.teacher_cv, str)
-        return Lesson(estimator.teacher if prefit else None, logits, None)
     if len_of(X) != n:
         raise ValueError(f"teacher_X has {len_of(X)} rows, expected {n}, those of X.")
     check_steady(X)
-    teacher = estimator.teacher
+    teacher, memory = estimator.teacher, estimator.memory
     if adapter is None:
-        teacher, logits = fit_teacher(
-            teacher,
-            estimator.teacher_cv,
-            X,
-            rows.y,
-            rows.codes >= 0,
-            classes=classes,
-            sample_weight=sample_weight,
-        )
+        X, memory = sliceable(X), None  # clones are others at every fit
+        data = (X, rows.y, rows.codes >= 0, sample_weight)
+        cv = estimator.teacher_cv
+        if cv is not None:
+            members, logits = fit_out_of_fold(teacher, cv, *data, classes=classes)
+            return Lesson(members, check_logits(logits, n, classes), None)
+        teacher = fit_on_all(teacher, *data)
+        adapter = as_teacher(teacher)
+        adapter.check(classes)
     if estimator.augment is not None:
-        return Lesson(teacher, None, adapter or as_teacher(teacher))
-    if adapter is not None:
-        logits = remembered_logits(estimator.memory, adapter, X, classes)
+        return Lesson(teacher, None, adapter)
+    logits = remembered_logits(memory, adapter, X, classes)
     return Lesson(teacher, check_logits(logits, n, classes), None)

@@ -18,41 +18,57 @@ from skorch.utils import is_dataset
 from skkd.teachers import as_teacher
 
 
-def fit_teacher(
+def fit_on_all(
+    teacher: Any,
+    X: Any,
+    y: np.ndarray,
+    labelled: np.ndarray,
+    sample_weight: np.ndarray | None = None,
+) -> Any:
+    """Fit a clone of `teacher` on all labelled rows.
+
+    Parameters
+    ----------
+    teacher : estimator, or a list of estimators
+    X, y : array-like of n rows
+    labelled : ndarray of bool, shape (n,)
+    sample_weight : ndarray of shape (n,), default=None
+
+    Returns
+    -------
+    fitted estimator, or a list of them
+    """
+    return _fit_clone(teacher, X, y, np.flatnonzero(labelled), sample_weight)
+
+
+def fit_out_of_fold(
     teacher: Any,
     cv: Any,
     X: Any,
     y: np.ndarray,
     labelled: np.ndarray,
+    sample_weight: np.ndarray | None = None,
     *,
     classes: np.ndarray,
-    sample_weight: np.ndarray | None = None,
-) -> tuple[Any, np.ndarray]:
-    """Fit clones of `teacher` on the labelled rows and ask them about every row.
+) -> tuple[list[Any], np.ndarray]:
+    """Fit clones of `teacher` so that none teaches a row whose label it saw.
 
     Parameters
     ----------
     teacher : estimator, or a list of estimators
-    cv : None, int, splitter or iterable of (train, test)
-        None fits one clone on all labelled rows. Anything else fits a clone for each
-        split, and no labelled row is taught by a clone that saw its label.
+    cv : int, splitter or iterable of (train, test)
+        A partition of the labelled rows; a clone is fitted for each split.
     X, y : array-like of n rows
     labelled : ndarray of bool, shape (n,)
-    classes : ndarray of shape (n_classes,)
     sample_weight : ndarray of shape (n,), default=None
+    classes : ndarray of shape (n_classes,)
 
     Returns
     -------
-    teacher_ : fitted estimator, or a list of them where `cv` is not None
+    members : list of fitted estimators
     logits : ndarray of shape (n, n_classes)
     """
     known = np.flatnonzero(labelled)
-    X = _sliceable(X)
-    if cv is None:
-        fitted = _fit_clone(teacher, X, y, known, sample_weight)
-        adapter = as_teacher(fitted)
-        adapter.check(classes)
-        return fitted, adapter.logits(X, classes)
     members = []
     logits = np.full((len(y), len(classes)), np.nan)
     for train, test in _partition(cv, known, y[known]):
@@ -67,7 +83,7 @@ def fit_teacher(
     return members, logits
 
 
-def _sliceable(X: Any) -> Any:
+def sliceable(X: Any) -> Any:
     """Let rows be picked out of what is no array."""
     if is_dataset(X):
         return SliceDataset(X)
