@@ -1,0 +1,533 @@
+"""Augmentations: a slow NumPy oracle, what a view depends on, Mixup, mistakes."""
+
+import pickle
+import random
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+
+from skkd import DistilledClassifier
+from skkd.augment import (
+    Augmentation,
+    Compose,
+    Cutout,
+    Flip,
+    Mixup,
+    ShiftCrop,
+    _bits,
+    _mix,
+    uniform,
+)
+
+DTYPES = [
+    *(torch.bool, torch.uint8, torch.int16, torch.int64),
+    *(torch.float16, torch.bfloat16, torch.float32, torch.float64),
+]
+ROWWISE = [
+    Flip(),
+    ShiftCrop(max_shift=3, fill=1),
+    Cutout(size=3, fill=1, p=0.7),
+    Compose([ShiftCrop(max_shift=2), Flip(), Cutout(size=4, fill=1)]),
+    Compose([Compose([Flip(), ShiftCrop(max_shift=1)]), Flip(p=0.3)]),
+]
+MIXING = [Mixup(), Compose([ShiftCrop(max_shift=2), Flip(), Mixup(alpha=0.4)])]
+DEVICES = [
+    "cpu",
+    pytest.param(
+        "cuda",
+        marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU"),
+    ),
+]
+
+
+def images(n=32, shape=(3, 8, 10), dtype=torch.uint8, seed=0):
+    values = np.random.default_rng(seed).integers(0, 256, size=(n, *shape))
+    return torch.tensor(values).to(dtype)
+
+
+def numbers(n=32, seed=1):
+    rng = np.random.default_rng(seed)
+    return rng.integers(-(2**63), 2**63, size=n, dtype=np.int64)
+
+
+def as_seeds(seeds):
+    return np.asarray(seeds).astype(np.uint64)
+
+
+def same(a, b):
+    return a.dtype == b.dtype and a.shape == b.shape and torch.equal(a.cpu(), b.cpu())
+
+
+# --- an oracle: the pixels are moved by NumPy, one row at a time --------------------
+
+
+def oracle(augment, x, seeds):
+    """The view of each row; only the random numbers come from the code under test."""
+    rows = [slow_row(augment, row, seed) for row, seed in zip(x, seeds, strict=True)]
+    return np.stack(rows)
+
+
+def slow_row(augment, row, seed):
+    if isinstance(augment, Compose):
+        for i, step in enumerate(augment.steps):
+            row = slow_row(step, row, _bits(np.array([seed]), i)[0])
+        return row
+    draw = [uniform(np.array([seed]), stream)[0] for stream in range(3)]
+    return SLOW[type(augment)](augment, row, draw)
+
+
+def slow_flip(augment, row, draw):
+    return row[:, :, ::-1] if draw[0] < augment.p else row
+
+
+def slow_shift_crop(augment, row, draw):
+    m, (_, height, width) = augment.max_shift, row.shape
+    dy, dx = (int(u * (2 * m + 1)) - m for u in draw[:2])
+    out = np.full_like(row, augment.fill)
+    for i in range(height):
+        for j in range(width):
+            if 0 <= i + dy < height and 0 <= j + dx < width:
+                out[:, i, j] = row[:, i + dy, j + dx]
+    return out
+
+
+def slow_cutout(augment, row, draw):
+    if draw[2] >= augment.p:
+        return row
+    (_, height, width), out, size = row.shape, row.copy(), augment.size
+    top, left = int(draw[0] * height) - size // 2, int(draw[1] * width) - size // 2
+    for i in range(top, top + size):
+        for j in range(left, left + size):
+            if 0 <= i < height and 0 <= j < width:
+                out[:, i, j] = augment.fill
+    return out
+
+
+SLOW = {Flip: slow_flip, ShiftCrop: slow_shift_crop, Cutout: slow_cutout}
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
+@pytest.mark.parametrize("shape", [(3, 8, 10), (1, 9, 5), (2, 4, 4)])
+@pytest.mark.parametrize(
+    "augment",
+    [
+        *ROWWISE,
+        *(Flip(p=0), Flip(p=1), ShiftCrop(max_shift=0)),
+        *(Cutout(size=1, p=0.5, fill=9), Cutout(size=4, p=0), Cutout(size=100)),
+    ],
+    ids=repr,
+)
+def test_views_match_the_oracle(augment, shape, dtype):
+    x, seeds = images(40, shape, dtype), numbers(40)
+    expected = oracle(augment, x.numpy(), as_seeds(seeds))
+    np.testing.assert_array_equal(augment(x, seeds).numpy(), expected)
+
+
+# --- the random numbers -------------------------------------------------------------
+
+
+def test_the_hash_is_splitmix64():
+    # The published first outputs from the state 1234567.
+    state = 1234567 + np.arange(1, 6, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    expected = [
+        *(6457827717110365317, 3203168211198807973, 9817491932198370423),
+        *(4593380528125082431, 16408922859458223821),
+    ]
+    assert _mix(state).tolist() == expected
+
+
+def test_the_hash_is_as_documented():
+    mask, seed, stream = 2**64 - 1, -5, 3
+
+    def mix(z):
+        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 & mask
+        z = (z ^ (z >> 27)) * 0x94D049BB133111EB & mask
+        return z ^ (z >> 31)
+
+    state = mix(seed & mask) + (stream + 1) * 0x9E3779B97F4A7C15 & mask
+    assert uniform(np.array([seed]), stream)[0] == (mix(state) >> 11) / 2**53
+
+
+@pytest.mark.parametrize(
+    "seeds",
+    [
+        np.arange(100_000),
+        np.arange(100_000) * 2**40,
+        np.arange(100_000, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15),
+        numbers(100_000),
+    ],
+    ids=["neighbours", "upper bits", "multiples of the increment", "random"],
+)
+def test_numbers_are_uniform_and_streams_independent(seeds):
+    u = np.stack([uniform(seeds, stream) for stream in range(4)])
+    assert u.dtype == np.float64
+    assert u.min() >= 0
+    assert u.max() < 1
+    # Chi-squared of 63 degrees of freedom, at five standard deviations.
+    bound = 63 + 5 * np.sqrt(2 * 63)
+    for row in u:
+        counts = np.bincount((row * 64).astype(int), minlength=64)
+        assert ((counts - 100_000 / 64) ** 2 / (100_000 / 64)).sum() < bound
+    for a, b in [(0, 1), (0, 2), (1, 3), (2, 3)]:
+        cells = (u[a] * 8).astype(int) * 8 + (u[b] * 8).astype(int)
+        counts = np.bincount(cells, minlength=64)
+        assert ((counts - 100_000 / 64) ** 2 / (100_000 / 64)).sum() < bound
+    neighbours = np.corrcoef(u[0, 1:], u[0, :-1])[0, 1]
+    assert abs(neighbours) < 5 / np.sqrt(100_000)
+
+
+def test_the_steps_of_a_composition_are_independent():
+    row = torch.arange(3.0).reshape(1, 1, 1, 3)
+    seeds = np.arange(4000)
+    x = row.expand(4000, 1, 1, 3)
+    twice = Compose([Flip(), Flip()])(x, seeds)
+    back = (twice == x).flatten(1).all(dim=1).double().mean()
+    assert abs(back - 0.5) < 5 * 0.5 / np.sqrt(4000)
+
+
+@pytest.mark.parametrize(("p", "augment"), [(0.3, Flip(0.3)), (0.8, Cutout(1, 9, 0.8))])
+def test_the_share_of_changed_rows(p, augment):
+    x = torch.arange(2.0).expand(5000, 1, 1, 2)
+    changed = (augment(x, np.arange(5000)) != x).flatten(1).any(dim=1)
+    assert abs(changed.double().mean() - p) < 5 * np.sqrt(p * (1 - p) / 5000)
+
+
+def test_every_shift_and_every_centre_comes_up():
+    x = torch.zeros(3000, 1, 5, 5)
+    x[:, :, 2, 2] = 1
+    moved = ShiftCrop(max_shift=2)(x, np.arange(3000)).sum(dim=(0, 1))
+    assert (moved > 3000 / 25 * 0.6).all()
+    centres = Cutout(size=1, fill=1)(torch.zeros(3000, 1, 5, 5), np.arange(3000))
+    assert (centres.sum(dim=(0, 1)) > 3000 / 25 * 0.6).all()
+
+
+# --- what a view depends on, and what it leaves alone -------------------------------
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
+@pytest.mark.parametrize("augment", ROWWISE, ids=repr)
+def test_a_view_depends_on_its_row_and_seed_alone(augment, dtype, device):
+    x, seeds = images(dtype=dtype), numbers()
+    views = augment(x, seeds)
+    assert not torch.equal(views, x)
+    order = np.random.default_rng(2).permutation(len(x))
+    moved = x.to(device)
+    assert same(augment(moved[order], seeds[order]), views[order])
+    assert same(augment(moved, torch.from_numpy(seeds).to(device)), views)
+    for i in (0, 7, 31):
+        assert same(augment(moved[i : i + 1], seeds[i : i + 1]), views[i : i + 1])
+    assert not torch.equal(augment(x, seeds + 1), views)
+
+
+@pytest.mark.parametrize("layout", ["channels_last", "a slice", "expanded"])
+@pytest.mark.parametrize("augment", [*ROWWISE, *MIXING], ids=repr)
+def test_the_layout_in_memory_does_not_matter(augment, layout):
+    x, seeds = images(dtype=torch.float32), numbers()
+    other = {
+        "channels_last": x.to(memory_format=torch.channels_last),
+        "a slice": torch.stack([x, x], dim=4)[..., 0],
+        "expanded": x[:, :1].expand_as(x),
+    }[layout]
+    assert same(augment(other, seeds), augment(other.clone().contiguous(), seeds))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("augment", [*ROWWISE, *MIXING], ids=repr)
+def test_shape_and_dtype_are_kept_and_the_input_too(augment, dtype):
+    x = images(dtype=dtype)
+    before, version = x.clone(), x._version
+    view = augment(x, numbers())
+    assert (view.shape, view.dtype, view.device) == (x.shape, dtype, x.device)
+    assert torch.equal(x, before)
+    assert x._version == version
+    view.zero_()
+    assert torch.equal(x, before)
+
+
+@pytest.mark.parametrize(
+    "augment", [Flip(p=0), ShiftCrop(max_shift=0), Cutout(p=0)], ids=repr
+)
+def test_a_view_is_new_where_nothing_changes(augment):
+    x = images()
+    view = augment(x)
+    assert torch.equal(view, x)
+    assert view.untyped_storage().data_ptr() != x.untyped_storage().data_ptr()
+
+
+@pytest.mark.parametrize("augment", [*ROWWISE, *MIXING], ids=repr)
+def test_an_empty_batch(augment):
+    assert augment(images(0)).shape == (0, 3, 8, 10)
+
+
+@pytest.mark.parametrize("augment", [*ROWWISE, *MIXING], ids=repr)
+def test_seeds_leave_the_global_generators_alone(augment):
+    def states():
+        return (
+            random.getstate(),
+            [np.array(part).tolist() for part in np.random.get_state()],
+            torch.get_rng_state().tolist(),
+        )
+
+    before = states()
+    augment(images(), numbers())
+    assert states() == before
+
+
+@pytest.mark.parametrize("augment", [*ROWWISE, *MIXING], ids=repr)
+def test_without_seeds_torch_draws_them(augment):
+    x = images()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)
+        first, second = augment(x), augment(x)
+        torch.manual_seed(3)
+        assert torch.equal(augment(x), first)
+    assert not torch.equal(first, second)
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.uint8, np.uint64, list, "tensor"])
+def test_seeds_of_any_integer_type(dtype):
+    x, seeds = images(), np.arange(32)
+    expected = ROWWISE[3](x, seeds)
+    if dtype == "tensor":
+        given = torch.from_numpy(seeds)
+    else:
+        given = seeds.tolist() if dtype is list else seeds.astype(dtype)
+    assert torch.equal(ROWWISE[3](x, given), expected)
+
+
+# --- Mixup --------------------------------------------------------------------------
+
+
+def mix_oracle(x, partner, share):
+    x, share = x.astype(np.float64), share.astype(np.float64)[:, None, None, None]
+    return share * x + (1 - share) * x[partner]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_mixup_by_value(dtype):
+    x, seeds = images(dtype=dtype), numbers()
+    view, partner, share = Mixup(alpha=0.7).mix(x, seeds)
+    assert (partner.dtype, share.dtype) == (torch.int64, torch.float32)
+    assert (view.dtype, view.shape) == (dtype, x.shape)
+    expected = mix_oracle(x.double().numpy(), partner.numpy(), share.numpy())
+    exact = {torch.float64: 1e-12, torch.float32: 1e-4, torch.float16: 0.13}
+    tolerance = exact.get(dtype, 1.0 if dtype == torch.bfloat16 else 0.5 + 1e-4)
+    gap = np.abs(view.double().numpy() - expected).max()
+    assert gap <= tolerance
+
+
+@pytest.mark.parametrize("augment", MIXING, ids=repr)
+def test_mix_and_call_say_the_same(augment):
+    x, seeds = images(), numbers()
+    first, again = augment.mix(x, seeds), augment.mix(x, torch.from_numpy(seeds))
+    assert all(map(torch.equal, first, again))
+    assert torch.equal(augment(x, seeds), first[0])
+    other = augment.mix(x, seeds + 1)
+    assert not any(map(torch.equal, first, other))
+
+
+def test_partners_are_a_permutation_and_shares_are_beta():
+    x = torch.zeros(2000, 1, 1, 1)
+    for alpha in (0.2, 1.0, 4.0):
+        _, partner, share = Mixup(alpha).mix(x, np.arange(2000))
+        assert sorted(partner.tolist()) == list(range(2000))
+        assert share.min() >= 0
+        assert share.max() <= 1
+        variance = 1 / (4 * (2 * alpha + 1))
+        assert abs(share.mean() - 0.5) < 5 * np.sqrt(variance / 2000)
+        assert abs(share.var() / variance - 1) < 0.1
+
+
+def test_every_seed_of_the_batch_counts():
+    x, seeds = images(), numbers()
+    _, partner, share = Mixup().mix(x, seeds)
+    seeds[-1] += 1
+    _, other_partner, other_share = Mixup().mix(x, seeds)
+    assert not torch.equal(partner, other_partner)
+    assert not torch.equal(share, other_share)
+
+
+def test_a_tiny_alpha_leaves_images_alone():
+    x = images(dtype=torch.float32)
+    view, partner, share = Mixup(alpha=1e-6).mix(x, numbers())
+    assert ((share == 0) | (share == 1)).all()
+    assert torch.equal(
+        view, torch.where((share == 1)[:, None, None, None], x, x[partner])
+    )
+
+
+def test_mixing_comes_after_the_other_steps():
+    x, seeds = images(dtype=torch.float64), numbers()
+    augment = Compose([ShiftCrop(max_shift=2), Mixup()])
+    view, partner, share = augment.mix(x, seeds)
+    shifted = ShiftCrop(max_shift=2).view(x, _bits(as_seeds(seeds), 0)).numpy()
+    expected = mix_oracle(shifted, partner.numpy(), share.numpy())
+    np.testing.assert_allclose(view.numpy(), expected)
+
+
+def test_who_mixes_rows():
+    assert not any(augment.mixes_rows for augment in ROWWISE)
+    assert all(augment.mixes_rows for augment in MIXING)
+    assert Compose([Flip(), MIXING[1]]).mixes_rows
+    assert Compose([Flip(), MIXING[1]]).mix(images())[0].shape == (32, 3, 8, 10)
+
+
+# --- scikit-learn's manners ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("augment", [*ROWWISE, *MIXING], ids=repr)
+def test_copies_make_the_same_views(augment):
+    x, seeds = images(), numbers()
+    for twin in (clone(augment), pickle.loads(pickle.dumps(augment))):
+        assert twin is not augment
+        assert repr(twin) == repr(augment)
+        assert torch.equal(twin(x, seeds), augment(x, seeds))
+
+
+def test_parameters():
+    assert Flip().get_params() == {"p": 0.5}
+    assert ShiftCrop().get_params() == {"max_shift": 4, "fill": 0}
+    assert Cutout().get_params() == {"size": 8, "fill": 0, "p": 1.0}
+    assert Mixup().get_params() == {"alpha": 1.0}
+    steps = [Flip(), Mixup()]
+    assert Compose(steps).get_params()["steps"] is steps
+    assert Flip().set_params(p=1).p == 1
+    assert repr(Compose([Flip(p=0.1)])) == "Compose(steps=[Flip(p=0.1)])"
+    # Whatever is wrong is said by check, not when the object is made.
+    assert Flip(p="often").p == "often"
+
+
+@pytest.mark.parametrize("views", [None, 2, "plain"])
+def test_a_student_is_trained_on_views(views):
+    x, y = images(24, (1, 8, 8)).numpy(), np.arange(24) % 2
+    student = DistilledClassifier(
+        teacher=lambda X: np.zeros((len(X), 2)),
+        augment=Compose([Flip(), ShiftCrop(max_shift=1)]),
+        views=views,
+        max_epochs=2,
+        random_state=0,
+        memory=False,
+    )
+    first = student.fit(x, y).predict_proba(x)
+    np.testing.assert_array_equal(clone(student).fit(x, y).predict_proba(x), first)
+
+
+# --- mistakes -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("augment", "message"),
+    [
+        (Flip(p=1.5), r"Got Flip\(p=1.5\); expected a number in \[0, 1\]. It is"),
+        (Flip(p=None), r"p=None"),
+        (Flip(p=True), r"p=True"),
+        (Flip(p=float("nan")), r"p=nan"),
+        (ShiftCrop(max_shift=-1), r"max_shift=-1\); expected an int of at least 0"),
+        (ShiftCrop(max_shift=1.0), r"max_shift=1.0\); expected an int"),
+        (ShiftCrop(max_shift=True), r"max_shift=True"),
+        (ShiftCrop(fill="mean"), r"fill='mean'\); expected a finite number. Count"),
+        (ShiftCrop(fill=float("inf")), r"fill=inf"),
+        (Cutout(size=0), r"size=0\); expected an int of at least 1. Set size"),
+        (Cutout(fill=[0, 0, 0]), r"Cutout\(fill=\[0, 0, 0\]\)"),
+        (Cutout(p=-0.1), r"Cutout\(p=-0.1\)"),
+        (Mixup(alpha=0), r"alpha=0\); expected a finite number above 0. 0.2 mixes"),
+        (Mixup(alpha="1"), r"alpha='1'"),
+        (Compose([]), r"steps=\[\]\); expected a list of at least one Augmentation"),
+        (Compose(None), r"steps=None"),
+        (Compose(Flip()), r"steps=Flip\(\)"),
+        (Compose("flip"), r"steps='flip'"),
+        (Compose([Flip(), torch.abs]), r"expected a list of at least one Augmentation"),
+        (Compose([Flip]), r"expected a list of at least one Augmentation"),
+        (Compose([Flip(p=2)]), r"Got Flip\(p=2\)"),
+        (Compose([Mixup(), Flip()]), r"nothing after a step that mixes rows. Move it"),
+        (Compose([MIXING[1], Flip()]), r"nothing after a step that mixes rows"),
+    ],
+    ids=repr,
+)
+def test_parameters_are_checked(augment, message):
+    with pytest.raises(ValueError, match=message):
+        augment.check()
+    with pytest.raises(ValueError, match=message):
+        augment(images())
+
+
+def test_numpy_parameters_are_taken():
+    x, seeds = images(), numbers()
+    for plain, other in [
+        (ShiftCrop(2, 1), ShiftCrop(np.int64(2), np.float32(1))),
+        (Cutout(3, 0, 0.5), Cutout(np.int32(3), np.uint8(0), np.float64(0.5))),
+    ]:
+        assert torch.equal(other(x, seeds), plain(x, seeds))
+
+
+@pytest.mark.parametrize("augment", [*ROWWISE, *MIXING], ids=repr)
+@pytest.mark.parametrize("shape", [(4,), (4, 3), (3, 8, 8), (4, 1, 3, 8, 8)])
+def test_only_images_are_taken(augment, shape):
+    with pytest.raises(
+        ValueError, match=r"expected images \(n, C, H, W\). Add a batch"
+    ):
+        augment(torch.zeros(shape))
+
+
+def test_only_tensors_are_taken():
+    with pytest.raises(TypeError, match=r"Flip got ndarray; .* Pass torch.from_numpy"):
+        Flip()(np.zeros((1, 3, 8, 8)))
+
+
+@pytest.mark.parametrize(
+    "seeds",
+    [
+        numbers(31),
+        numbers(32)[:, None],
+        np.int64(3),
+        np.zeros(32),
+        torch.zeros(32, dtype=torch.bool),
+        ["a"] * 32,
+    ],
+    ids=["too few", "two axes", "one number", "float", "bool", "text"],
+)
+@pytest.mark.parametrize("augment", [Flip(), *MIXING], ids=repr)
+def test_seeds_are_checked(augment, seeds):
+    with pytest.raises(
+        ValueError, match=r"got seeds of .* for 32 rows; expected \(32,\) and int64. P"
+    ):
+        augment(images(), seeds)
+
+
+@pytest.mark.parametrize("cls", [ShiftCrop, Cutout])
+@pytest.mark.parametrize(
+    ("fill", "dtype", "message"),
+    [
+        (0.5, torch.uint8, r"a whole number from 0 to 255. Count .* torch.uint8"),
+        (-1, torch.uint8, r"fill=-1\); expected a whole number from 0 to 255"),
+        (256, torch.uint8, r"fill=256"),
+        (200, torch.int8, r"from -128 to 127"),
+        (2, torch.bool, r"from 0 to 1"),
+        (1e6, torch.float16, r"a number from -65504 to 65504"),
+    ],
+)
+def test_fill_has_to_fit_the_dtype(cls, fill, dtype, message):
+    with pytest.raises(ValueError, match=message):
+        cls(2, fill=fill)(images().to(dtype))
+
+
+def test_an_image_is_not_shifted_out_of_sight():
+    with pytest.raises(ValueError, match=r"max_shift=4 for images of 4x9 pixels"):
+        ShiftCrop()(torch.zeros(2, 1, 4, 9))
+    assert ShiftCrop(max_shift=0)(torch.zeros(2, 1, 1, 1)).shape == (2, 1, 1, 1)
+
+
+def test_mix_needs_a_step_that_mixes():
+    with pytest.raises(
+        ValueError, match=r"whose last step mixes no rows; .* add Mixup"
+    ):
+        Compose([Flip()]).mix(images())
+    assert not hasattr(Flip(), "mix")
+
+
+def test_a_subclass_has_to_define_view():
+    with pytest.raises(NotImplementedError, match=r"does not define view\(x, seeds\)"):
+        Augmentation()(images())
