@@ -4,11 +4,19 @@ from collections.abc import Sequence
 
 from torch import nn
 
+from skkd.students.cifar_resnet import CifarResNet, load_cifar_resnet
 from skkd.students.mlp import MLP
 from skkd.students.small_cnn import SmallCNN
 from skkd.students.standardize import Standardize
 
-__all__ = ["MLP", "SmallCNN", "Standardize", "default_student"]
+__all__ = [
+    "MLP",
+    "CifarResNet",
+    "SmallCNN",
+    "Standardize",
+    "default_student",
+    "load_cifar_resnet",
+]
 
 
 def default_student(input_shape: Sequence[int]) -> type[nn.Module]:
