@@ -24,11 +24,13 @@ from skkd._images_files import (
     list_files,
     map_files,
 )
+from skkd._images_lazy import LazyImages
 from skkd._images_reader import ImageReader
 
 __all__ = [
     "ImageFolderWarning",
     "ImageReader",
+    "LazyImages",
     "UnreadableImageError",
     "load_image_folder",
 ]

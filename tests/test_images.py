@@ -6,6 +6,7 @@ import struct
 import sys
 import tarfile
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import joblib
@@ -620,25 +621,26 @@ def test_jobs_change_nothing(tmp_path):
         np.testing.assert_array_equal(ImageReader(8).transform(paths), expected)
 
 
-def test_n_jobs_none_follows_the_context(tmp_path, monkeypatch):
-    path = save(tmp_path / "1.png")
+def test_n_jobs_says_how_many_threads(tmp_path, monkeypatch):
+    paths = [save(tmp_path / f"{i}.png") for i in range(20)]
     seen = []
-    parallel = joblib.Parallel
 
-    def spy(n_jobs, **kwargs):
-        seen.append(n_jobs)
-        return parallel(n_jobs, **kwargs)
+    def spy(n_threads, pool=ThreadPoolExecutor):
+        seen.append(n_threads)
+        return pool(n_threads)
 
-    monkeypatch.setattr("skkd._images_reader.Parallel", spy)
-    ImageReader(8).transform([path])
+    monkeypatch.setattr("skkd._images_rows.ThreadPoolExecutor", spy)
+    ImageReader(8).transform(paths)
+    assert seen == []
+    ImageReader(8, n_jobs=3).transform(paths)
     with joblib.parallel_config(n_jobs=2):
-        ImageReader(8).transform([path])
-    assert seen == [1, 2]
+        ImageReader(8).transform(paths)
+    assert seen == [3, 2]
 
 
 def test_clone_pickle_and_params(root):
     reader = ImageReader((8, 6), mode="L", n_jobs=2)
-    params = {"size": (8, 6), "mode": "L", "n_jobs": 2}
+    params = {"size": (8, 6), "mode": "L", "n_jobs": 2, "memory": None, "lazy": False}
     assert clone(reader).get_params() == params
     assert pickle.loads(pickle.dumps(reader)).get_params() == params
     assert reader.set_params(size=4).transform([root / "cat" / "1.png"]).shape[2:] == (
