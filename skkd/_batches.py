@@ -18,11 +18,19 @@ INPUT = "skkd_input"
 TEACHER_LOGITS = "teacher_logits"
 HARD_WEIGHT = "hard_weight"
 SOFT_WEIGHT = "soft_weight"
+VIEW_SEEDS = "view_seeds"
+PARTNER = "partner"
+SHARE = "share"
 
 
 def is_lazy(X: Any) -> bool:
     """Tell whether the rows of `X` are fetched one by one, on demand."""
     return is_dataset(X) or isinstance(X, SliceDataset)
+
+
+def reads_batches(X: Any) -> bool:
+    """Tell whether a lazy `X` reads several rows together, as LazyImages do."""
+    return isinstance(X, SliceDataset) and hasattr(X, "__getitems__")
 
 
 def pair_of(dataset: Any, i: int) -> tuple[Any, Any]:
@@ -48,7 +56,10 @@ def iter_inputs(X: Any, batch_size: int) -> Iterator[Any]:
         stop = start + batch_size
         if is_lazy(X):
             rows = range(start, min(stop, len(X)))
-            yield default_collate([row_of(X, i) for i in rows])
+            if reads_batches(X):
+                yield take(X, rows)
+            else:
+                yield default_collate([row_of(X, i) for i in rows])
         elif isinstance(X, Mapping):
             yield {key: value[start:stop] for key, value in X.items()}
         elif hasattr(X, "iloc"):
@@ -122,8 +133,8 @@ class TrainingSet(Dataset):
         *,
         X: Any,
         y: np.ndarray,
-        codes: np.ndarray,
-        beside: dict[str, np.ndarray] | None = None,
+        codes: Any,
+        beside: dict[str, Any] | None = None,
     ) -> None:
         self.base, self.X, self.y, self.codes = base, X, y, codes
         self.beside = beside or {}
@@ -135,13 +146,20 @@ class TrainingSet(Dataset):
         inputs, _ = pair_of(self.base, i)
         return self._with_beside(inputs, i), self.codes[i]
 
+    def to(self, device: Any) -> TrainingSet:
+        """Return the same rows with all arrays on `device`."""
+        base = Dataset(_to(self.arrays(), device))
+        codes = torch.as_tensor(self.codes).to(device)
+        beside = _to(self.beside, device)
+        return TrainingSet(base, X=self.X, y=self.y, codes=codes, beside=beside)
+
     def arrays(self) -> Any:
         """Return the array(s) behind the rows, or None where items are made."""
         return arrays_of(self.base)
 
     def batch(self, inputs: Any, rows: np.ndarray) -> tuple[Any, torch.Tensor]:
         """Return what a loss needs of `rows`, given their stacked `inputs`."""
-        return self._with_beside(inputs, rows), torch.from_numpy(self.codes[rows])
+        return self._with_beside(inputs, rows), torch.as_tensor(self.codes[rows])
 
     def _with_beside(self, inputs: Any, rows: Any) -> Any:
         if not self.beside:
@@ -157,8 +175,12 @@ class WholeBatches(torch.utils.data.Dataset):
     network on that; one indexing operation a batch takes almost nothing.
     """
 
-    def __init__(self, dataset: Any, rows: np.ndarray) -> None:
+    def __init__(
+        self, dataset: Any, rows: np.ndarray, is_resident: bool = False
+    ) -> None:
         self.dataset, self.rows = dataset, rows
+        # Whether the rows lie on the device that will use them.
+        self.is_resident = is_resident
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -176,12 +198,39 @@ class WholeBatches(torch.utils.data.Dataset):
         return inputs, y[rows] if named else take(y, rows)
 
 
-def whole_batches(dataset: Any) -> WholeBatches | None:
-    """Wrap `dataset` where its rows lie in arrays; None where they do not."""
+def whole_batches(dataset: Any, device: Any = "cpu") -> WholeBatches | None:
+    """Wrap `dataset` where its rows lie in arrays; None where they do not.
+
+    The rows of a fit move to `device` once, where they fit; others batch by batch.
+    """
     base, rows = unwrap(dataset)
     if arrays_of(base) is None:
         return None
-    return WholeBatches(base, np.arange(len(base)) if rows is None else rows)
+    rows = np.arange(len(base)) if rows is None else rows
+    moves = isinstance(base, TrainingSet) and _has_room(device, base)
+    return WholeBatches(base.to(device) if moves else base, rows, moves)
+
+
+def _has_room(device: Any, rows: TrainingSet) -> bool:
+    if torch.device(device).type != "cuda":
+        return False
+    X = rows.arrays()
+    inputs = X.values() if isinstance(X, Mapping) else [X]
+    beside = rows.beside.values()
+    values = [*inputs, *beside]
+    if not all(isinstance(v, (np.ndarray, torch.Tensor)) for v in values):
+        return False  # decoded by the batch, since they are too many
+    n_bytes = sum(v.nbytes for v in values)
+    free, _ = torch.cuda.mem_get_info(device)
+    return n_bytes < free / 4  # the rest is for the student and its activations
+
+
+def _to(values: Any, device: Any) -> Any:
+    if isinstance(values, Mapping):
+        return {key: _to(value, device) for key, value in values.items()}
+    if isinstance(values, np.ndarray):  # torch warns of arrays that are read-only
+        values = np.require(values, requirements=["C", "W"])
+    return torch.as_tensor(values).to(device)
 
 
 def as_is(batch: Any) -> Any:
@@ -199,14 +248,17 @@ def arrays_of(dataset: Any) -> Any:
     X, y = dataset.X, dataset.y
     parts = [*X.values()] if isinstance(X, Mapping) else [X]
     parts += [] if y is None else [y]
-    return X if all(isinstance(p, (np.ndarray, torch.Tensor)) for p in parts) else None
+    known = (
+        isinstance(p, (np.ndarray, torch.Tensor)) or reads_batches(p) for p in parts
+    )
+    return X if all(known) else None
 
 
 def take(X: Any, rows: np.ndarray) -> Any:
     """Copy `rows` out of an array, or out of each array of a mapping, as tensors."""
     if isinstance(X, Mapping):
         return {key: take(value, rows) for key, value in X.items()}
-    return torch.as_tensor(X[rows])
+    return torch.as_tensor(X.__getitems__(rows) if reads_batches(X) else X[rows])
 
 
 def unwrap(dataset: Any) -> tuple[Any, np.ndarray | None]:

@@ -15,14 +15,17 @@ from torch.utils.data import DataLoader
 
 from skkd._batches import (
     TEACHER_LOGITS,
+    VIEW_SEEDS,
     TrainingSet,
     weights_beside,
 )
+from skkd._computing import resolve_precision
 from skkd._labels import check_labels, labels_of
 from skkd._modules import count_parameters, describe
 from skkd._objective import DistillationNet
 from skkd._random import seeded_rng
 from skkd._repr import BriefReprMixin
+from skkd._row_keys import row_keys, view_seeds
 from skkd._sharing import SharedTeacherMixin
 from skkd._teaching import Lesson, check_teacher, hold_lesson
 from skkd._validation import (
@@ -34,6 +37,7 @@ from skkd._validation import (
     row_weights,
 )
 from skkd.losses import as_loss
+from skkd.memory import as_memory
 from skkd.teachers import Teacher
 
 
@@ -86,13 +90,22 @@ class DistilledClassifier(BriefReprMixin, SharedTeacherMixin, DistillationNet):
         ``scoring="accuracy"``, count them as errors.
     augment : callable or None, default=None
         Tensor to tensor, applied to each training batch ``(n, *input_shape)`` on the
-        device. Student and teacher see the same view, so the teacher runs on every
-        batch instead of once.
+        device: an object of :mod:`skkd.augment`, or your own. Student and teacher see
+        the same view.
+    views : None, int or "plain", default=None
+        With `augment`: None asks the teacher about every batch. An int draws as many
+        fixed views of each row from seeds, and the teacher is asked about each of
+        them once, as about rows. "plain" teaches what is said of the unchanged row,
+        which is another image than the student sees.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, multiplied into ``sample_weight``.
-    memory : str, joblib.Memory or None, default=None
-        Where to remember the teacher's logits between fits, on disk, by the content
-        of teacher and rows. Rows given as paths are known by the path alone.
+    memory : None, str, joblib.Memory, LogitMemory or False, default=None
+        Where to remember the teacher's logits, by the content of teacher and rows.
+        None: in this process. A folder is shared by processes and kept.
+        :class:`~skkd.memory.LogitMemory` says more, False remembers nothing.
+    precision : {"fp32", "bf16", "auto"}, default="fp32"
+        Of the student's forward and backward pass; weights, losses and remembered
+        logits stay in float32. "auto" takes bf16 where the hardware multiplies in it.
     random_state : int, RandomState or None, default=None
         An int makes a fit repeatable bit for bit on one machine and leaves the global
         generators alone. None draws from torch's global generator.
@@ -135,6 +148,8 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
     teacher_ : object
         The teacher that was used: ``teacher`` itself, or the clones fitted by
         ``teacher_cv``. None where none was asked.
+    teacher_pass_ : TeacherPass
+        How many rows it was asked about, how many were remembered.
     history : skorch.history.History
         What was recorded of each epoch.
 
@@ -142,6 +157,7 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
     --------
     skkd.teachers.as_teacher : Say more about a teacher.
     skkd.losses : The losses of the teacher's term.
+    skkd.memory.LogitMemory : How logits are remembered.
 
     References
     ----------
@@ -176,8 +192,10 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
         teacher_cv: Any = "prefit",
         unlabeled: Any = None,
         augment: Callable[[torch.Tensor], torch.Tensor] | None = None,
+        views: int | str | None = None,
         class_weight: Any = None,
         memory: Any = None,
+        precision: str = "fp32",
         random_state: Any = None,
         criterion: Any = torch.nn.CrossEntropyLoss,
         optimizer: Any = torch.optim.Adam,
@@ -228,8 +246,10 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
         self.teacher_cv = teacher_cv
         self.unlabeled = unlabeled
         self.augment = augment
+        self.views = views
         self.class_weight = class_weight
         self.memory = memory
+        self.precision = precision
         self.random_state = random_state
 
     # Fitting ------------------------------------------------------------------
@@ -340,7 +360,11 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
     ) -> DistilledClassifier:
         self.check_training_readiness()
         check_hyperparameters(self.temperature, self.alpha, self.teacher_cv)
-        check_augment(self.augment, self.teacher_cv, teacher_logits, teacher_X)
+        check_augment(
+            self.augment, self.views, self.teacher_cv, teacher_logits, teacher_X
+        )
+        as_memory(self.memory)
+        resolve_precision(self.precision, "cpu")
         distillation = as_loss(self.distillation, **self.get_params_for("distillation"))
         given_X = X
         X, y, codes = self._read(
@@ -393,12 +417,15 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
         """Lay beside the rows what the teacher says of them, or keep it at hand."""
         if logits is not None:
             logits = check_logits(logits, len(rows), self.classes_)
+        if self.views is not None and not isinstance(self.views, str):
+            rows.beside[VIEW_SEEDS] = view_seeds(row_keys(rows.X)[0], self.views)
         if self.alpha == 0 or self.teacher is None or logits is not None:
             teacher = self.teacher if self._is_prefit else None
-            lesson = Lesson(teacher, logits if self.alpha > 0 else None, None)
+            lesson = Lesson(teacher, logits if self.alpha > 0 else None)
         else:
             lesson = hold_lesson(adapter, self, X, rows, sample_weight)
         self.teacher_, self.live_teacher_ = lesson.teacher, lesson.live
+        self.teacher_pass_ = lesson.taught
         if lesson.logits is not None:
             rows.beside[TEACHER_LOGITS] = lesson.logits
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -32,8 +33,11 @@ def describe(model: Any) -> str:
 
 def resolve_device(device: Any) -> Any:
     """Turn ``"auto"`` into the accelerator of this machine, or the CPU."""
-    if not (isinstance(device, str) and device == "auto"):
-        return device
+    return _accelerator() if isinstance(device, str) and device == "auto" else device
+
+
+@functools.cache  # asked several times a batch, and no machine changes so fast
+def _accelerator() -> str:
     if not torch.accelerator.is_available():
         return "cpu"
     accelerator = torch.accelerator.current_accelerator()
@@ -69,6 +73,23 @@ def cast_floats(inputs: Any, module: torch.nn.Module) -> Any:
         return inputs
     floats = (p.dtype for p in module.parameters() if p.is_floating_point())
     return inputs.to(next(floats, inputs.dtype))
+
+
+def has_conv2d(module: torch.nn.Module) -> bool:
+    """Tell whether a layout of images matters to `module`."""
+    return any(isinstance(part, torch.nn.Conv2d) for part in module.modules())
+
+
+def channels_last(inputs: Any) -> Any:
+    """Lay out images with their channels last, in which convolutions run faster."""
+    if isinstance(inputs, torch.Tensor) and inputs.ndim == 4:
+        return inputs.contiguous(memory_format=torch.channels_last)
+    return inputs
+
+
+def is_layout_error(error: Exception) -> bool:
+    """Tell whether a `view` failed on a tensor that is laid out otherwise."""
+    return "view size is not compatible" in str(error)
 
 
 def uncompiled(module: Any) -> Any:

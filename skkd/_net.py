@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from skorch import NeuralNet
+from skorch.callbacks import Callback
 from skorch.dataset import unpack_data
-from skorch.utils import to_tensor
 from torch.nn import CrossEntropyLoss, NLLLoss
 from torch.utils.data import DataLoader, Subset
 
@@ -22,10 +23,9 @@ from skkd._batches import (
     unwrap,
     whole_batches,
 )
-from skkd._building import StudentNet
+from skkd._computing import ComputedNet
 from skkd._labels import check_labels, encode_labels, find_classes, labels_of
 from skkd._modules import (
-    cast_floats,
     first_tensor,
     log_probabilities,
     uncompiled,
@@ -40,12 +40,15 @@ from skkd._validation import (
 _BUILT = ("module", "criterion", "compile")
 
 
-class SklearnNet(SklearnParamsMixin, StudentNet):
+class SklearnNet(SklearnParamsMixin, ComputedNet):
     """A skorch classifier that keeps scikit-learn's conventions.
 
     Labels of any type go in and come out; the data are checked; batches are shuffled.
     It knows nothing of teachers.
     """
+
+    # Whether a batch of this fit is already what a callback shall see.
+    labels_are_codes_: bool = False
 
     def set_params(self, **params: Any) -> Any:
         """Set parameters, as scikit-learn does.
@@ -119,6 +122,8 @@ class SklearnNet(SklearnParamsMixin, StudentNet):
         """Split as ``train_split`` says; rows without a label are never held out."""
         if not isinstance(X, TrainingSet):  # `fit_loop` was called, not `fit`
             X = self._rows(*self._read(X, y, fresh=False))
+        plain = np.array_equal(self.classes_, np.arange(len(self.classes_)))
+        self.labels_are_codes_ = plain and bool((X.codes >= 0).all())
         known = labelled_part(X)
         if not self.train_split or known is X:
             train, valid = super().get_split_datasets(X, X.y, **fit_params)
@@ -164,17 +169,14 @@ class SklearnNet(SklearnParamsMixin, StudentNet):
         if not training:
             # Without its own, a DataLoader draws from the global generator.
             kwargs.setdefault("generator", torch.Generator())
-        fast = None if "collate_fn" in kwargs else whole_batches(dataset)
+        on_cuda = torch.device(self.device).type == "cuda"
+        device = self.device if fitting and on_cuda else "cpu"
+        fast = None if "collate_fn" in kwargs else whole_batches(dataset, device)
+        if on_cuda and not (fast is not None and fast.is_resident):
+            kwargs.setdefault("pin_memory", True)
         if fast is None:
             return iterator(dataset, **kwargs)
         return iterator(fast, collate_fn=as_is, **kwargs)
-
-    def infer(self, x: Any, **fit_params: Any) -> Any:
-        """Run the module on the input alone, without what travels beside it."""
-        inputs, _ = split_inputs(x)
-        # Before they move: not every device has float64.
-        inputs = to_tensor(cast_floats(inputs, self.module_), device=self.device)
-        return super().infer(inputs, **fit_params)
 
     def get_loss(
         self, y_pred: Any, y_true: Any, *args: Any, **kwargs: Any
@@ -209,15 +211,28 @@ class SklearnNet(SklearnParamsMixin, StudentNet):
         if isinstance(kwargs.get("X"), TrainingSet):
             kwargs["X"] = kwargs["X"].X
         if "batch" in kwargs:
+            if method_name != "on_batch_begin" and not self._heeded(method_name):
+                return
             kwargs.update(self._as_given(kwargs["batch"], kwargs.get("y_pred")))
         if method_name == "on_epoch_end" and "dataset_train" in kwargs:  # to be scored
             kwargs["dataset_train"] = labelled_part(kwargs["dataset_train"])
         super().notify(method_name, **kwargs)
 
+    def _heeded(self, method_name: str) -> bool:
+        """Tell whether the net, or a callback, does anything when notified so."""
+        parties = [(self, NeuralNet), *((cb, Callback) for _, cb in self.callbacks_)]
+        return any(
+            getattr(getattr(party, method_name), "__func__", None)
+            is not getattr(base, method_name)
+            for party, base in parties
+        )
+
     def _as_given(self, batch: Any, y_pred: Any) -> dict[str, Any]:
         """Return batch and prediction in labels, without the unlabelled rows."""
         X, codes = unpack_data(batch)
         X, codes = split_inputs(X)[0], torch.as_tensor(codes)
+        if self.labels_are_codes_:
+            return {"batch": (X, codes)}
         labelled = codes >= 0
         if not labelled.all():
             X, codes, y_pred = (_select(v, labelled) for v in (X, codes, y_pred))

@@ -11,8 +11,11 @@ from skorch.utils import to_numpy, to_tensor
 from skkd._batches import (
     HARD_WEIGHT,
     INPUT,
+    PARTNER,
+    SHARE,
     SOFT_WEIGHT,
     TEACHER_LOGITS,
+    VIEW_SEEDS,
     split_inputs,
 )
 from skkd._modules import cast_floats, first_tensor, log_probabilities, uncompiled
@@ -38,13 +41,30 @@ class DistillationNet(SklearnNet):
     def _augmented(self, X: Any, y: Any) -> tuple[Any, Any]:
         inputs, beside = split_inputs(X)
         inputs = to_tensor(cast_floats(inputs, self.module_), device=self.device)
-        view = self.augment(inputs)
+        if VIEW_SEEDS in beside:
+            view = self.augment(inputs, self._pick_view(beside))
+        elif getattr(self.augment, "mixes_rows", False):
+            view, partner, share = self.augment.mix(inputs)
+            beside.update({PARTNER: partner.cpu(), SHARE: share})
+        else:
+            view = self.augment(inputs)
         if self.live_teacher_ is not None:
-            said = self.live_teacher_.logits(to_numpy(view), self.classes_)
+            with self._precise():
+                said = self.live_teacher_.logits(to_numpy(view), self.classes_)
             beside[TEACHER_LOGITS] = torch.from_numpy(
                 check_logits(said, len(y), self.classes_)
             )
         return ({INPUT: view, **beside} if beside else view), y
+
+    def _pick_view(self, beside: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Choose one of the fixed views of each row, and what was said of it."""
+        seeds = beside.pop(VIEW_SEEDS)  # (n, n_views)
+        rows = torch.arange(len(seeds))
+        # Each in its turn: all views of a row count alike, and a batch has several.
+        picked = (len(self.history) + seeds[:, 0]) % seeds.shape[1]
+        if TEACHER_LOGITS in beside:
+            beside[TEACHER_LOGITS] = beside[TEACHER_LOGITS][rows, picked]
+        return seeds[rows, picked]
 
     def get_loss(
         self, y_pred: Any, y_true: Any, X: Any = None, training: bool = False
@@ -71,26 +91,41 @@ class DistillationNet(SklearnNet):
         like = first_tensor(y_pred)
         dtype = torch.promote_types(like.dtype, torch.float32)
         beside = {
-            key: torch.as_tensor(value).to(device=like.device, dtype=dtype)
+            key: torch.as_tensor(value).to(
+                device=like.device, dtype=dtype if key != PARTNER else None
+            )
             for key, value in split_inputs(X)[1].items()
         }
         if self.alpha == 0 or TEACHER_LOGITS not in beside:
-            return self._hard_loss(y_pred, y_true, beside.get(HARD_WEIGHT))
+            return self._hard_loss(y_pred, y_true, beside)
         soft = self._soft_loss(y_pred, y_true, beside)
         if self.alpha == 1:
             return soft
-        hard = self._hard_loss(y_pred, y_true, beside.get(HARD_WEIGHT))
+        hard = self._hard_loss(y_pred, y_true, beside)
         return (1 - self.alpha) * hard + self.alpha * soft
 
-    def _hard_loss(self, y_pred: Any, y: Any, weight: Any) -> torch.Tensor:
-        if weight is None:
+    def _hard_loss(self, y_pred: Any, y: Any, beside: Any) -> torch.Tensor:
+        weight, share = beside.get(HARD_WEIGHT), beside.get(SHARE)
+        if weight is None and share is None:
             return super().get_loss(y_pred, y, training=True)
+        weight = torch.ones_like(share) if weight is None else weight
+        if share is None:
+            return (weight * self._each_hard_loss(y_pred, y)).mean()
+        # A mixed row has the labels of both, each with its share.
+        other = beside[PARTNER]
+        own = share * weight * self._each_hard_loss(y_pred, y)
+        others = (1 - share) * weight[other]
+        return (
+            own + others * self._each_hard_loss(y_pred, y[other.to(y.device)])
+        ).mean()
+
+    def _each_hard_loss(self, y_pred: Any, y: Any) -> torch.Tensor:
         criterion = uncompiled(self.criterion_)
         if getattr(criterion, "weight", None) is not None:
             raise ValueError(
                 "criterion__weight divides by the weights of a batch's classes, which "
-                "does not go together with weights of rows or unlabelled rows: give "
-                "the weights of classes as class_weight={label: weight} instead."
+                "does not go together with weights of rows, unlabelled or mixed rows: "
+                "give the weights of classes as class_weight={label: weight} instead."
             )
         if getattr(criterion, "reduction", None) != "mean":
             raise ValueError(_not_by_row(f"criterion={type(criterion).__name__}"))
@@ -100,9 +135,9 @@ class DistillationNet(SklearnNet):
             each = super().get_loss(y_pred, y.clamp(min=0), training=True)
         finally:
             criterion.reduction = "mean"
-        if each.shape != weight.shape:
+        if each.shape != y.shape[:1]:
             raise ValueError(_not_by_row(f"criterion={type(criterion).__name__}"))
-        return (weight * each).mean()
+        return each
 
     def _soft_loss(self, y_pred: Any, y: Any, beside: Any) -> torch.Tensor:
         student = first_tensor(y_pred)

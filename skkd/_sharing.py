@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from skkd._workers import send_teacher_once
+
 
 class SharedTeacherMixin:
     """Keep a teacher that is used as it is out of `clone` and `set_params`.
@@ -14,6 +16,10 @@ class SharedTeacherMixin:
 
     teacher: Any
     teacher_cv: Any
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        send_teacher_once(cls)
 
     @property
     def _is_prefit(self) -> bool:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import os
 import warnings
 from collections.abc import Mapping
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -48,24 +49,59 @@ def check_hyperparameters(temperature: Any, alpha: Any, teacher_cv: Any) -> None
 
 
 def check_augment(
-    augment: Any, teacher_cv: Any, teacher_logits: Any, teacher_X: Any
+    augment: Any, views: Any, teacher_cv: Any, teacher_logits: Any, teacher_X: Any
 ) -> None:
     """Refuse soft targets of the plain inputs for augmented ones."""
     if augment is None:
+        if views is not None:
+            raise ValueError(
+                f"views={views!r} are views that augment= makes: pass augment=, for "
+                "instance skkd.augment.Flip(), or leave out views=."
+            )
         return
     if not callable(augment):
         raise TypeError(
             f"augment={augment!r}: expected a callable, tensor to tensor, or None."
         )
+    if hasattr(augment, "check"):
+        augment.check()
+    _check_views(augment, views)
+    if views == "plain":  # asked for by name
+        return
     if teacher_logits is not None or teacher_X is not None:
         raise ValueError(
             "augment= changes the inputs, and teacher_logits= or teacher_X= would "
-            "teach what was said of the unchanged ones. Leave out one of the two."
+            "teach what was said of the unchanged ones. Leave out one of the two, or "
+            "say that this is meant, with views='plain'."
         )
     if teacher_cv is not None and not isinstance(teacher_cv, str):
         raise ValueError(
             "augment= asks one teacher about every view, and with "
-            f"teacher_cv={teacher_cv!r} each fold has its own: use 'prefit' or None."
+            f"teacher_cv={teacher_cv!r} each fold has its own: use 'prefit' or None, "
+            "or views='plain', which teaches what is said of the unchanged inputs."
+        )
+
+
+def _check_views(augment: Any, views: Any) -> None:
+    if views is None:
+        return
+    number = isinstance(views, Integral) and not isinstance(views, bool)
+    if views != "plain" and not (number and views >= 1):
+        raise ValueError(
+            f"views={views!r}: expected None, a whole number of fixed views of each "
+            "row, or 'plain'."
+        )
+    if getattr(augment, "mixes_rows", False):
+        raise ValueError(
+            f"augment={augment!r} mixes the rows of a batch, so that no view of a row "
+            f"can be known beforehand, and views={views!r} asks for this. Leave out "
+            "views=: the teacher is then asked about every batch."
+        )
+    if number and "seeds" not in inspect.signature(augment).parameters:
+        raise ValueError(
+            f"views={views} needs views that can be drawn again from a seed, and "
+            f"augment={augment!r} takes no `seeds`: use an object of skkd.augment, or "
+            "leave out views=."
         )
 
 

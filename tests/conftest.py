@@ -5,8 +5,16 @@ from pathlib import Path
 import pytest
 import torch
 
+from skkd.memory import forget
+
 # The networks of the tests are so small that threads cost more than they give.
 torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_remembered():
+    """Ask every teacher anew in every test."""
+    forget()
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ from skorch.dataset import ValidSplit
 from torch import nn
 from torch.utils.data import TensorDataset
 
-from skkd import DistillationWarning, DistilledClassifier
+from skkd import DistillationWarning, DistilledClassifier, _modules
 from skkd.losses import DistillationLoss
 from skkd.students import MLP
 from skkd.teachers import as_teacher
@@ -1250,6 +1250,7 @@ def test_the_defaults_are_silent_and_use_every_row(X, y, capsys):
 @pytest.mark.parametrize("accelerator", [None, "mps", "cuda"])
 def test_auto_takes_the_accelerator(monkeypatch, accelerator):
     found = None if accelerator is None else torch.device(accelerator)
+    monkeypatch.setattr(_modules, "_accelerator", _modules._accelerator.__wrapped__)
     monkeypatch.setattr(torch.accelerator, "is_available", lambda: found is not None)
     # As in torch 2.6, where it has no argument.
     monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda: found)

@@ -17,6 +17,7 @@ from skkd._validation import (
     check_sample_weight,
     row_weights,
 )
+from skkd.augment import Flip, Mixup
 
 X6 = np.zeros((6, 2))
 
@@ -47,14 +48,32 @@ class TestHyperparameters:
             check_hyperparameters(1, 0, "prefitted")
 
     def test_augment(self):
-        check_augment(None, 3, X6, X6)
-        check_augment(abs, "prefit", None, None)
-        check_augment(abs, None, None, None)
+        check_augment(None, None, 3, X6, X6)
+        check_augment(abs, None, "prefit", None, None)
+        check_augment(abs, None, None, None, None)
         with pytest.raises(TypeError, match="callable"):
-            check_augment("flip", None, None, None)
+            check_augment("flip", None, None, None, None)
         for arguments in (("prefit", X6, None), ("prefit", None, X6), (3, None, None)):
             with pytest.raises(ValueError, match="augment="):
-                check_augment(abs, *arguments)
+                check_augment(abs, None, *arguments)
+            check_augment(abs, "plain", *arguments)  # asked for by name
+
+    def test_views(self):
+        check_augment(Flip(), 3, "prefit", None, None)
+        with pytest.raises(ValueError, match=r"views=2 are views that augment= makes"):
+            check_augment(None, 2, "prefit", None, None)
+        for views in (0, -1, 1.5, True, "live"):
+            with pytest.raises(ValueError, match="expected None, a whole number"):
+                check_augment(Flip(), views, "prefit", None, None)
+        with pytest.raises(ValueError, match="takes no `seeds`"):
+            check_augment(lambda x: x, 2, "prefit", None, None)
+        for views in (2, "plain"):
+            with pytest.raises(ValueError, match="mixes the rows"):
+                check_augment(Mixup(), views, "prefit", None, None)
+        with pytest.raises(ValueError, match="p="):
+            check_augment(Flip(p=2), None, "prefit", None, None)
+        with pytest.raises(ValueError, match="augment="):
+            check_augment(Flip(), 2, "prefit", X6, None)
 
 
 class TestWeights:

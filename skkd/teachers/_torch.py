@@ -14,10 +14,13 @@ from skorch.utils import to_numpy, to_tensor
 from skkd._batches import iter_inputs
 from skkd._modules import (
     cast_floats,
+    channels_last,
     count_parameters,
     describe,
     evaluating,
     first_tensor,
+    has_conv2d,
+    is_layout_error,
 )
 from skkd.teachers._base import Teacher, not_fitted
 
@@ -26,12 +29,16 @@ from skkd.teachers._base import Teacher, not_fitted
 _BATCH_SIZE = 256
 
 
+def _as_it_is(inputs: Any) -> Any:
+    return inputs
+
+
 class _TorchTeacher(Teacher):
     def _modules(self) -> list[torch.nn.Module]:
         """Return all that has a mode to be put back."""
         raise NotImplementedError
 
-    def _forward(self, X: Any) -> Iterator[Any]:
+    def _forward(self, X: Any, laid_out: Any = _as_it_is) -> Iterator[Any]:
         raise NotImplementedError
 
     @property
@@ -43,7 +50,7 @@ class _TorchTeacher(Teacher):
     def _outputs(self, X: Any) -> np.ndarray:
         with evaluating(*self._modules()), torch.no_grad():
             try:
-                parts = [_to_array(out) for out in self._forward(X)]
+                parts = self._parts(X)
             except (RuntimeError, TypeError) as error:
                 raise ValueError(
                     f"The teacher {describe(self.model)} does not take X: {error}. Put "
@@ -52,6 +59,17 @@ class _TorchTeacher(Teacher):
                     "own with fit(..., teacher_X=...)."
                 ) from error
         return np.concatenate(parts)
+
+    def _parts(self, X: Any) -> list[np.ndarray]:
+        on_cpu = torch.device(self._device).type == "cpu"
+        if not (on_cpu and any(map(has_conv2d, self._modules()))):
+            return [_to_array(out) for out in self._forward(X)]
+        try:
+            return [_to_array(out) for out in self._forward(X, channels_last)]
+        except RuntimeError as error:
+            if not is_layout_error(error):
+                raise
+        return [_to_array(out) for out in self._forward(X)]
 
 
 class ModuleTeacher(_TorchTeacher):
@@ -64,11 +82,11 @@ class ModuleTeacher(_TorchTeacher):
     def _modules(self) -> list[torch.nn.Module]:
         return [self.model]
 
-    def _forward(self, X: Any) -> Iterator[Any]:
+    def _forward(self, X: Any, laid_out: Any = _as_it_is) -> Iterator[Any]:
         for batch in iter_inputs(X, _BATCH_SIZE):
             # Before they move: not every device has float64.
             inputs = cast_floats(_for_torch(batch), self.model)
-            inputs = to_tensor(inputs, device=self._device)
+            inputs = laid_out(to_tensor(inputs, device=self._device))
             yield (
                 self.model(**inputs) if isinstance(inputs, dict) else self.model(inputs)
             )
@@ -102,7 +120,7 @@ class SkorchTeacher(_TorchTeacher):
         parts = [getattr(self.model, f"{name}_") for name in names]
         return [part for part in parts if isinstance(part, torch.nn.Module)]
 
-    def _forward(self, X: Any) -> Iterator[Any]:
+    def _forward(self, X: Any, laid_out: Any = _as_it_is) -> Iterator[Any]:
         net = self.model
         inputs = inspect.signature(net.module_.forward).parameters
         if hasattr(X, "columns") and set(X.columns) <= set(inputs):
@@ -110,7 +128,7 @@ class SkorchTeacher(_TorchTeacher):
             X = {name: X[[name]] for name in X.columns}
         for batch in net.get_iterator(net.get_dataset(_for_torch(X))):
             inputs, y = unpack_data(batch)
-            yield net.evaluation_step((cast_floats(inputs, net.module_), y))
+            yield net.evaluation_step((laid_out(cast_floats(inputs, net.module_)), y))
 
     @property
     def _criterion(self) -> Any:

@@ -1,0 +1,135 @@
+"""How logits are stored: in full, in half precision, or the largest few of a row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+
+class FullCodec:
+    """Every logit, as float32 or float16.
+
+    Parameters
+    ----------
+    dtype : {"float32", "float16"}
+    n_classes : int
+    """
+
+    def __init__(self, dtype: str, n_classes: int) -> None:
+        self.n_classes = n_classes
+        self.dtype, self.shape = np.dtype(dtype), (n_classes,)
+
+    def encode(self, logits: np.ndarray, like: Any = None) -> np.ndarray:
+        """Return what is stored of float32 `logits` (n, n_classes)."""
+        return in_range(logits, self.dtype)
+
+    def decode(self, rows: np.ndarray) -> np.ndarray:
+        """Return the logits of stored rows, float32."""
+        return rows.astype(np.float32, copy=False)
+
+
+class TopCodec:
+    """The `k` largest logits of a row; the others share what mass is left.
+
+    Parameters
+    ----------
+    dtype : {"float32", "float16"}
+        Of the logits that are kept.
+    n_classes : int
+    k : int
+        Below `n_classes`.
+    """
+
+    shape: tuple[int, ...] = ()
+
+    def __init__(self, dtype: str, n_classes: int, k: int) -> None:
+        self.n_classes, self.k = n_classes, k
+        number = np.uint16 if n_classes <= 2**16 else np.uint32
+        self.dtype = np.dtype(
+            [("columns", number, (k,)), ("logits", dtype, (k,)), ("rest", dtype)]
+        )
+
+    def encode(self, logits: np.ndarray, like: Any = None) -> np.ndarray:
+        """Return what is stored of float32 `logits` (n, n_classes).
+
+        With rows in `like`, their columns are kept: of two logits that are almost
+        equal, the last digit tells which is larger.
+        """
+        k = self.k
+        columns = np.argpartition(logits, -k, axis=1)[:, -k:]
+        if like is not None:
+            columns = like["columns"].astype(np.intp)
+        rest = logits.copy()  # (n, n_classes)
+        np.put_along_axis(rest, columns, -np.inf, axis=1)
+        rows = np.empty(len(logits), dtype=self.dtype)
+        rows["columns"] = columns
+        kept = self.dtype["logits"].base
+        rows["logits"] = in_range(np.take_along_axis(logits, columns, axis=1), kept)
+        # One value for all, of the same sum of exponentials: the softmax of the
+        # others keeps its mass, spread evenly.
+        even = torch.logsumexp(torch.from_numpy(rest), dim=1).numpy()
+        even = even - np.log(self.n_classes - k)
+        rows["rest"] = in_range(even, kept)
+        return rows
+
+    def decode(self, rows: np.ndarray) -> np.ndarray:
+        """Return the logits of stored rows, float32."""
+        shape = (*rows.shape, self.n_classes)
+        logits = np.empty(shape, dtype=np.float32)
+        logits[...] = rows["rest"][..., None]
+        columns = rows["columns"].astype(np.intp)
+        np.put_along_axis(logits, columns, rows["logits"].astype(np.float32), axis=-1)
+        return logits
+
+
+class Encoded:
+    """Stored logits that are decoded a batch at a time.
+
+    Parameters
+    ----------
+    rows : ndarray of n rows
+        What a codec made.
+    codec : FullCodec or TopCodec
+    """
+
+    def __init__(self, rows: np.ndarray, codec: Any) -> None:
+        self.rows, self.codec = rows, codec
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, rows: Any) -> np.ndarray:
+        return self.codec.decode(self.rows[rows])
+
+
+def codec_for(dtype: str, top_k: int | None, n_classes: int) -> Any:
+    """Return how logits of `n_classes` are stored.
+
+    Parameters
+    ----------
+    dtype : {"float32", "float16"}
+    top_k : int or None
+        None, or as many as there are classes, keeps all.
+    n_classes : int
+
+    Returns
+    -------
+    FullCodec or TopCodec
+    """
+    if top_k is None or top_k >= n_classes:
+        return FullCodec(dtype, n_classes)
+    return TopCodec(dtype, n_classes, top_k)
+
+
+def in_range(values: np.ndarray, dtype: Any) -> np.ndarray:
+    """Cast, and raise where a value is beyond the range of `dtype`."""
+    with np.errstate(over="ignore"):  # an infinity is reported below
+        cast = values.astype(dtype, copy=False)
+    if not np.isfinite(cast).all():
+        raise ValueError(
+            f"The teacher's logits reach {np.abs(values).max():.4g}, beyond the range "
+            f"of {np.dtype(dtype)}: remember them with LogitMemory(dtype='float32')."
+        )
+    return cast

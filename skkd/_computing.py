@@ -1,0 +1,182 @@
+"""How the student is computed: precision, memory layout, no waiting for the device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from skorch.dataset import get_len
+from skorch.utils import to_tensor
+
+from skkd._batches import split_inputs
+from skkd._building import StudentNet
+from skkd._modules import cast_floats, channels_last, has_conv2d, is_layout_error
+
+
+class ComputedNet(StudentNet):
+    """A net whose forward passes use what the hardware is good at."""
+
+    precision: str = "fp32"
+    # Whether images are laid out with the channels last; None: not known yet.
+    channels_last_: bool | None = None
+
+    def initialize_module(self) -> Any:
+        """Build the student; which layout suits it is found out anew."""
+        self.channels_last_ = None
+        return super().initialize_module()
+
+    def infer(self, x: Any, **fit_params: Any) -> Any:
+        """Run the module on the input alone, without what travels beside it."""
+        inputs, _ = split_inputs(x)
+        # Before they move: not every device has float64.
+        inputs = cast_floats(inputs, self.module_)
+        inputs = to_tensor(self._moved(inputs), device=self.device)
+        if self.channels_last_ is None:
+            self._lay_out(has_conv2d(self.module_) and self._likes_channels_last)
+        with self._precise():
+            if not self.channels_last_:
+                return _at_least_float32(super().infer(inputs, **fit_params))
+            try:
+                outputs = super().infer(channels_last(inputs), **fit_params)
+            except RuntimeError as error:
+                # The student takes a `view` of its activations, which needs the
+                # layout that it was written for.
+                if not is_layout_error(error):
+                    raise
+                self._lay_out(False)
+                outputs = super().infer(inputs, **fit_params)
+            return _at_least_float32(outputs)
+
+    def _lay_out(self, channels_last: bool) -> None:
+        self.channels_last_ = channels_last
+        formats = {True: torch.channels_last, False: torch.contiguous_format}
+        for weight in self.module_.parameters():
+            if weight.ndim == 4:  # in place: the optimizer holds the same tensors
+                weight.data = weight.data.contiguous(
+                    memory_format=formats[channels_last]
+                )
+
+    @contextmanager
+    def _precise(self) -> Iterator[None]:
+        """Compute in the precision that was asked for."""
+        kind = torch.device(self.device).type
+        if resolve_precision(self.precision, kind) == "fp32":
+            yield
+            return
+        with torch.autocast(kind, torch.bfloat16):
+            yield
+
+    @property
+    def _likes_channels_last(self) -> bool:
+        kind = torch.device(self.device).type
+        # CPUs always do, CUDA's tensor cores do, others are not known to.
+        half = resolve_precision(self.precision, kind) == "bf16"
+        return kind == "cpu" or (kind == "cuda" and half)
+
+    def _moved(self, inputs: Any) -> Any:
+        """Start the copy of pinned inputs to the device, without waiting for it."""
+        if (
+            isinstance(inputs, torch.Tensor)
+            and torch.device(self.device).type == "cuda"
+        ):
+            return inputs.to(self.device, non_blocking=True)
+        return inputs
+
+    def _set_training(self, training: bool = True) -> None:
+        # As skorch does before every batch, where there is anything to set.
+        for name in (*self._modules, *self._criteria):
+            part = getattr(self, f"{name}_")
+            modules = part.modules() if isinstance(part, torch.nn.Module) else ()
+            if any(module.training != training for module in modules):
+                super()._set_training(training)
+                return
+
+    def run_single_epoch(
+        self, iterator: Any, training: bool, prefix: str, step_fn: Any, **kw: Any
+    ) -> None:
+        """Run an epoch as skorch does, reading losses off a device once, at its end."""
+        if iterator is None:
+            return
+        batches = []
+        try:
+            for batch in iterator:
+                self.notify("on_batch_begin", batch=batch, training=training)
+                batches.append(self.history[-1]["batches"][-1])
+                step = step_fn(batch, **kw)
+                loss = step["loss"].detach()
+                waits = loss.device.type != "cpu"
+                batches[-1][f"{prefix}_loss"] = loss if waits else loss.item()
+                rows = batch[0] if isinstance(batch, (tuple, list)) else batch
+                batches[-1][f"{prefix}_batch_size"] = get_len(rows)
+                self.notify("on_batch_end", batch=batch, training=training, **step)
+        finally:
+            fetch_losses(batches, f"{prefix}_loss")
+        self.history.record(f"{prefix}_batch_count", len(batches))
+
+
+def fetch_losses(batches: list[dict[str, Any]], key: str) -> None:
+    """Replace the tensors under `key` by numbers, in a single transfer.
+
+    Parameters
+    ----------
+    batches : list of dict
+        The batches of an epoch, as the history has them.
+    key : str
+    """
+    waiting = [b for b in batches if isinstance(b.get(key), torch.Tensor)]
+    if waiting:
+        values = torch.stack([batch[key] for batch in waiting]).tolist()
+        for batch, value in zip(waiting, values, strict=True):
+            batch[key] = value
+
+
+def resolve_precision(precision: Any, kind: str) -> str:
+    """Return "fp32" or "bf16" for what was asked of a kind of device.
+
+    Parameters
+    ----------
+    precision : {"fp32", "bf16", "auto"}
+        "auto" takes bf16 where the hardware multiplies in it.
+    kind : str
+        "cpu", "cuda" and so on.
+
+    Returns
+    -------
+    {"fp32", "bf16"}
+
+    Raises
+    ------
+    ValueError
+        If `precision` is none of these.
+    """
+    if precision not in ("fp32", "bf16", "auto"):
+        raise ValueError(
+            f"precision={precision!r}: expected 'fp32', 'bf16' or 'auto' (bf16 where "
+            "the hardware multiplies in it)."
+        )
+    if precision != "auto":
+        return precision
+    if kind == "cuda":
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        native = kind == "cpu" and _cpu_has_bf16()
+    return "bf16" if native else "fp32"
+
+
+def _cpu_has_bf16() -> bool:
+    # Not public, and missing from some releases: then the safe answer is no.
+    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, name, bool)() for name in checks)
+
+
+def _at_least_float32(outputs: Any) -> Any:
+    """Return outputs on which a loss can be computed."""
+    if isinstance(outputs, tuple):
+        return tuple(map(_at_least_float32, outputs))
+    half = isinstance(outputs, torch.Tensor) and outputs.dtype in (
+        torch.bfloat16,
+        torch.float16,
+    )
+    return outputs.float() if half else outputs
