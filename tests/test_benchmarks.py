@@ -1,0 +1,166 @@
+"""The benchmarks run, and what they share does what it says."""
+
+import io
+import os
+import re
+import subprocess
+import sys
+import tarfile
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from skkd.students import MLP
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+
+
+@pytest.fixture
+def common(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    import common
+
+    return common
+
+
+def quickly(script, folder, *arguments):
+    command = [sys.executable, BENCHMARKS / script, "--data", folder, "--quick"]
+    command += ["--threads", "1", *arguments]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [*map(str, command)], capture_output=True, text=True, env=environment
+    )
+    assert done.returncode == 0, done.stderr
+    assert "FAIL" not in done.stdout  # nothing is claimed of so small a run
+    return done.stdout
+
+
+@pytest.mark.parametrize("workload", ["mnist", "cifar"])
+def test_bench_fit_runs(real_data, workload):
+    out = quickly("bench_fit.py", real_data, "--only", workload, "--peers", "a,d")
+    for side in (
+        "(a) the tutorial's loop",
+        "(d) skorch",
+        "skkd fp32",
+        "(e) floor fp32",
+    ):
+        assert f"| {side}" in out
+    assert ("| skkd bf16" in out) == (workload == "cifar")
+    assert f"ok   {workload}: rows skkd fp32 asks about and reuses, then again" in out
+
+
+def test_bench_search_runs(real_data):
+    out = quickly("bench_search.py", real_data)
+    assert "ok   teacher rows computed, by either count: (600, 600)" in out
+
+
+def test_a_peer_that_is_not_installed_is_named(common, monkeypatch, capsys):
+    import bench_fit
+
+    monkeypatch.setattr(bench_fit, "version", {"skorch": "1.4", "torch": "2"}.get)
+    found, missing = bench_fit.find_peers("abcd")
+    assert [peer.PACKAGE for peer in found] == ["torch", "skorch"]
+    assert missing == ["(b) torchdistill", "(c) Keras Distiller"]
+    runs = {"skkd fp32": [common.Run(1.0, 0.9)]}
+    bench_fit.show("mnist", runs, missing)
+    out = capsys.readouterr().out
+    assert out.count("not installed: pip install -r benchmarks/requirements.txt") == 2
+
+
+def one_step(prepare, task):
+    trained = prepare(task, 3)()
+    return dict(getattr(trained, "module_", trained).named_parameters())
+
+
+@pytest.mark.parametrize("optimizer", ["Adam", "SGD"])
+def test_all_sides_take_the_same_step(common, optimizer):
+    from _peers import Task, skkd_net, skorch_net, tutorial
+
+    generator = torch.Generator().manual_seed(0)
+    X = torch.randint(256, (40, 1, 6, 6), dtype=torch.uint8, generator=generator)
+    y = torch.arange(40) % 10
+    teacher = MLP(10, (1, 6, 6), hidden=(300,)).eval().requires_grad_(False)
+    new_student = partial(MLP, 10, (1, 6, 6), hidden=(8,))
+    task = Task(X, y, teacher, new_student, 1, 40, alpha=0.3, optimizer=optimizer)
+    expected = one_step(tutorial.prepare, task)
+    start = dict(task.student(3).named_parameters())
+    assert not torch.equal(start["head.weight"], expected["head.weight"])
+    ours = (skkd_net.prepare, skkd_net.prepare_taught)
+    for prepare in (skorch_net.prepare, *(partial(p, precision="fp32") for p in ours)):
+        found = one_step(prepare, task)
+        for name, value in expected.items():
+            torch.testing.assert_close(found[name], value, rtol=1e-4, atol=1e-6)
+
+
+def test_the_requirements_are_the_peers(common):
+    import bench_fit
+
+    files = [BENCHMARKS / "_peers" / f"{name}.py" for name in bench_fit.PEERS.values()]
+    packages = {re.search(r'^PACKAGE = "(.+)"', f.read_text(), re.M)[1] for f in files}
+    lines = (BENCHMARKS / "requirements.txt").read_text().splitlines()
+    assert {line for line in lines if line[0] != "#"} == packages - {"torch", "skorch"}
+
+
+def test_pairs_take_turns(common, capsys):
+    order = []
+
+    def side(name, number):
+        order.append(name)
+        return common.Run(1.0 + number, 0.5)
+
+    sides = {name: partial(side, name) for name in "ab"}
+    runs = common.paired(sides, 2, isolate=False)
+    assert order == ["a", "b", "b", "a"]
+    assert [run.seconds for run in runs["a"]] == [1.0, 2.0]
+
+
+def test_ratios_are_those_of_a_round(common):
+    slow = [common.Run(seconds, 0.0) for seconds in (10.0, 40.0, 30.0)]
+    fast = [common.Run(seconds, 0.0) for seconds in (1.0, 2.0, 10.0)]
+    assert common.ratios(slow, fast) == (10.0, 3.0, 20.0)
+    with pytest.raises(ValueError, match="zip"):
+        common.ratios(slow, fast[:2])
+
+
+def test_bounds_are_all_printed_before_it_fails(common, capsys):
+    bounds = common.Bounds()
+    bounds.at_least("fast", 9.99, 10)
+    bounds.at_most("close", 1.1, 1.1)
+    bounds.equal("rows", 7, 8)
+    with pytest.raises(SystemExit, match="2 of 3 claims do not hold"):
+        bounds.finish()
+    assert [line[:4] for line in capsys.readouterr().out.splitlines()] == [
+        "FAIL",
+        "ok  ",
+        "FAIL",
+    ]
+
+
+def test_tables_are_markdown(common):
+    assert common.table(["a", "bc"], [["def", ""]]).splitlines() == [
+        "| a   | bc |",
+        "| --- | -- |",
+        "| def |    |",
+    ]
+
+
+def test_cifar_is_read_by_class(common, tmp_path):
+    with tarfile.open(tmp_path / "cifar10_jpeg.tar.xz", "w:xz") as tar:
+        for part in ("train", "test"):
+            for code, name in enumerate("jihgfedcba"):  # of class 9 to class 0
+                for number in range(3):
+                    pixels = np.full((32, 32, 3), 20 * (9 - code), np.uint8)
+                    file = io.BytesIO()
+                    Image.fromarray(pixels).save(file, "jpeg")
+                    member = tarfile.TarInfo(f"{part}/{name}/000{number}.jpg")
+                    member.size = file.tell()
+                    file.seek(0)
+                    tar.addfile(member, file)
+    data = common.load_cifar10(tmp_path, 20, 10)
+    assert data.X.shape == (20, 3, 32, 32) and data.X.dtype == torch.uint8
+    assert data.X_test.shape == (10, 3, 32, 32) and data.y_test.dtype == torch.int64
+    assert (data.X[:, 0, 0, 0] == 20 * data.y).all()
