@@ -178,6 +178,7 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
 
     _unregistered = frozenset({"teacher_", "distillation_"})
     _deferred = (*DistillationNet._deferred, "distillation")
+    _nested = ("augment", "memory")
     # What skorch takes for the name of a part, with parameters of its own.
     prefixes_ = [*DistillationNet.prefixes_, "distillation"]
 

@@ -18,9 +18,13 @@ from skkd.teachers._sklearn import CallableTeacher
 _NAMED_ONLY = (types.FunctionType, types.BuiltinFunctionType, functools.partial)
 # What made a skorch net, and has no say in its outputs any more.
 _PAST = {
-    *("module", "criterion", "optimizer", "callbacks"),
+    *("module", "criterion", "optimizer", "callbacks", "train_split"),
     *("optimizer_", "callbacks_", "history_"),
+    *("teacher", "distillation", "augment", "memory"),
+    *("teacher_", "live_teacher_", "teacher_pass_", "distillation_"),
+    *("channels_last_", "next_seed_", "labels_are_codes_"),
 }
+_OF_EVERY_MODULE = frozenset(vars(torch.nn.Module()))
 # Packages whose code goes by their version.
 _RELEASED = {
     *("torch", "torchvision", "sklearn", "skorch", "joblib"),
@@ -89,8 +93,13 @@ class _ContentHasher(NumpyHasher):
             obj = ("tensor", str(obj.dtype), tuple(obj.shape), raw)
         elif isinstance(obj, torch.nn.Module):
             obj = uncompiled(obj)
-            # The mode is not the module's: a teacher is asked in evaluation mode.
-            state = {k: v for k, v in vars(obj).items() if k != "training"}
+            state = {
+                key: value
+                for key, value in vars(obj).items()
+                # The mode is not the module's: a teacher is asked in evaluation mode.
+                # Of what torch keeps in each module most is empty.
+                if key != "training" and (key not in _OF_EVERY_MODULE or value)
+            }
             obj = ("module", type(obj), sorted(state.items()))
         elif isinstance(obj, NeuralNet):  # its own way to pickle is one of torch
             state = {k: v for k, v in vars(obj).items() if k not in _PAST}

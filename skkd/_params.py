@@ -27,6 +27,8 @@ class SklearnParamsMixin:
     # Prefixes of parameters that take effect at the next fit. skorch would raise on
     # them once the net is initialised.
     _deferred: tuple[str, ...] = ("iterator_train", "iterator_valid", "dataset")
+    # Parameters that are objects with parameters of their own, unknown to skorch.
+    _nested: tuple[str, ...] = ()
     _params_to_validate: set[str]
     # The parameters that the constructors of the class and its bases name.
     _named_params: frozenset[str] = frozenset()
@@ -67,11 +69,24 @@ class SklearnParamsMixin:
             for name in [*params]
             if name in ("callbacks", "optimizer") or name.startswith(self._deferred)
         }
+        inner = {
+            name: params.pop(name)
+            for name in [*params]
+            if name.partition("__")[0] in self._nested and "__" in name
+        }
         super().set_params(**params)  # type: ignore[misc]
         for name, value in later.items():
             setattr(self, name, value)
             if name not in self._named_params:
                 self._params_to_validate.add(name)
+        for name, value in inner.items():
+            part, _, parameter = name.partition("__")
+            if not hasattr(vars(self)[part], "set_params"):
+                raise ValueError(
+                    f"{name}={value!r}: {part}={vars(self)[part]!r} has no parameters "
+                    "to set. Pass an object that has."
+                )
+            vars(self)[part].set_params(**{parameter: value})
         return self
 
     def __setattr__(self, name: str, value: Any) -> None:

@@ -14,7 +14,7 @@ import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_memory
 
-from skkd._codecs import Encoded, FullCodec, codec_for
+from skkd._codecs import Encoded, codec_for
 from skkd._disk import DiskTable
 from skkd._fingerprint import UnknowableError
 from skkd._process import ProcessStore, ProcessTable
@@ -24,7 +24,7 @@ __all__ = ["LogitMemory", "TeacherPass", "UnknowableError", "forget"]
 _STORE = ProcessStore()
 # Rows, and bytes of logits, that a teacher is asked for at a time: what was asked is
 # kept where a long pass is interrupted, and no second copy of all logits is made.
-_ROWS, _BYTES = 2**14, 2**26
+_ROWS, _BYTES = 2**14, 2**24
 # How far logits may differ that were computed in another batch.
 _TOLERANCE = 1e-3
 
@@ -100,9 +100,9 @@ class LogitMemory(BaseEstimator):
     -----
     A function, or what cannot be pickled, has no content that could be told. With
     ``DistilledClassifier(memory=None)`` such a teacher is asked in every fit, with any
-    other memory that is an error. The code of a class counts as content, that of a
-    function it calls does not. A row that is the path of a file counts as another
-    when the file's size or time of change do.
+    other memory that is an error. The code of a class counts as content, with its
+    defaults and attributes; what its code finds in global names does not. A row that
+    is the path of a file counts as another when the file's size or times of change do.
 
     In a folder each row has a checksum; a damaged file is reported, removed, and its
     rows are computed again.
@@ -182,9 +182,12 @@ class LogitMemory(BaseEstimator):
         keys, kind = rows
         codec = codec_for(self.dtype, self.top_k, len(classes))
         table = self._table(f"{teacher} {kind} {classes.tolist()}", codec)
-        stored = np.empty((len(keys), *codec.shape), dtype=codec.dtype)
-        found, known = table.lookup(keys)
-        stored[found] = known
+        found, stored = table.lookup(keys)
+        if not found.all():
+            known = stored
+            stored = np.empty((len(keys), *codec.shape), dtype=codec.dtype)
+            stored[found] = known
+            del known
         verified = self._verify(ask, codec, np.flatnonzero(found), stored)
         computed = 0
         if not found.all():
@@ -192,8 +195,8 @@ class LogitMemory(BaseEstimator):
                 computed = _fill(
                     ask, codec, table, keys, np.flatnonzero(~found), stored
                 )
-        whole = isinstance(codec, FullCodec)
-        logits = codec.decode(stored) if whole else Encoded(stored, codec)
+        plain = codec.dtype == np.float32
+        logits = stored if plain else Encoded(stored, codec)
         reused = len(keys) - computed
         return logits, TeacherPass(computed, reused, verified, table.nbytes)
 
@@ -282,5 +285,6 @@ def _fill(
         part = rows[start : start + step]
         out[part] = codec.encode(ask(part))
         table.add(keys[part], out[part])
-    out[fresh] = out[fresh[first[inverse.ravel()]]]
+    if len(rows) < len(fresh):
+        out[fresh] = out[fresh[first[inverse.ravel()]]]
     return len(rows)

@@ -1044,3 +1044,15 @@ def test_a_view_is_not_the_row(place):
     flipped = IMAGES[..., ::-1].copy()
     got, _ = taught(Sees(), IMAGES, LABELS, memory=place, augment=Flip(p=1.0), views=1)
     assert_allclose(got, fresh(Sees(), flipped, LABELS), rtol=1e-5, atol=1e-5)
+
+
+def test_a_taught_student_as_a_teacher(recwarn):
+    """Its own teacher, and what it was used for since, are not its content."""
+    own = DistilledClassifier(teacher=lambda rows: np.zeros((len(rows), 3)))
+    middle = own.set_params(max_epochs=1, random_state=0).fit(X, y)
+    small = DistilledClassifier(teacher=middle, max_epochs=1, module__hidden=2)
+    assert small.fit(X, y).teacher_pass_.computed == 149  # two rows are equal
+    middle.predict(X)
+    assert small.fit(X, y).teacher_pass_.computed == 0
+    middle.partial_fit(X, y)
+    assert small.fit(X, y).teacher_pass_.computed == 149  # two rows are equal
