@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from skorch.callbacks import Callback, EpochScoring
 from skorch.dataset import get_len
 from skorch.utils import to_tensor
 
@@ -33,8 +34,12 @@ class ComputedNet(StudentNet):
         # Before they move: not every device has float64.
         inputs = cast_floats(inputs, self.module_)
         inputs = to_tensor(self._moved(inputs), device=self.device)
+        before = None
         if self.channels_last_ is None:
             self._lay_out(has_conv2d(self.module_) and self._likes_channels_last)
+            # A first pass that fails half-way is to leave no trace.
+            buffers = [(b, b.clone()) for b in self.module_.buffers()]
+            before = buffers, torch.get_rng_state()
         with self._precise():
             if not self.channels_last_:
                 return _at_least_float32(super().infer(inputs, **fit_params))
@@ -46,6 +51,10 @@ class ComputedNet(StudentNet):
                 if not is_layout_error(error):
                     raise
                 self._lay_out(False)
+                if before is not None:
+                    for buffer, value in before[0]:
+                        buffer.copy_(value)
+                    torch.set_rng_state(before[1])
                 outputs = super().infer(inputs, **fit_params)
             return _at_least_float32(outputs)
 
@@ -89,7 +98,12 @@ class ComputedNet(StudentNet):
         for name in (*self._modules, *self._criteria):
             part = getattr(self, f"{name}_")
             modules = part.modules() if isinstance(part, torch.nn.Module) else ()
-            if any(module.training != training for module in modules):
+            if any(
+                module.training != training
+                # One of its own may do more, as to freeze a batch normalisation.
+                or type(module).train is not torch.nn.Module.train
+                for module in modules
+            ):
                 super()._set_training(training)
                 return
 
@@ -100,20 +114,29 @@ class ComputedNet(StudentNet):
         if iterator is None:
             return
         batches = []
+        at_once = self._shows_losses()
         try:
             for batch in iterator:
                 self.notify("on_batch_begin", batch=batch, training=training)
                 batches.append(self.history[-1]["batches"][-1])
                 step = step_fn(batch, **kw)
                 loss = step["loss"].detach()
-                waits = loss.device.type != "cpu"
-                batches[-1][f"{prefix}_loss"] = loss if waits else loss.item()
+                soon = at_once or loss.device.type == "cpu"
+                batches[-1][f"{prefix}_loss"] = loss.item() if soon else loss.clone()
                 rows = batch[0] if isinstance(batch, (tuple, list)) else batch
                 batches[-1][f"{prefix}_batch_size"] = get_len(rows)
                 self.notify("on_batch_end", batch=batch, training=training, **step)
         finally:
             fetch_losses(batches, f"{prefix}_loss")
         self.history.record(f"{prefix}_batch_count", len(batches))
+
+    def _shows_losses(self) -> bool:
+        """Tell whether a callback may read the loss of a batch within the epoch."""
+        return any(
+            type(callback).on_batch_end is not Callback.on_batch_end
+            for _, callback in self.callbacks_
+            if not isinstance(callback, EpochScoring)
+        )
 
 
 def fetch_losses(batches: list[dict[str, Any]], key: str) -> None:
@@ -174,7 +197,9 @@ def _cpu_has_bf16() -> bool:
 def _at_least_float32(outputs: Any) -> Any:
     """Return outputs on which a loss can be computed."""
     if isinstance(outputs, tuple):
-        return tuple(map(_at_least_float32, outputs))
+        parts = map(_at_least_float32, outputs)
+        # Of a named tuple, a criterion may read the names.
+        return type(outputs)(*parts) if hasattr(outputs, "_fields") else tuple(parts)
     half = isinstance(outputs, torch.Tensor) and outputs.dtype in (
         torch.bfloat16,
         torch.float16,

@@ -394,6 +394,7 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
             with seeded_rng(seed, self.device):
                 self._hear(adapter, teacher_X, rows, teacher_logits, sample_weight)
             super().partial_fit(rows, y, _routing_method=method, **fit_params)
+        self.live_teacher_ = None  # not to be pickled beside the teacher
         self._check_loss()
         return self
 

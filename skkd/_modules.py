@@ -89,7 +89,8 @@ def channels_last(inputs: Any) -> Any:
 
 def is_layout_error(error: Exception) -> bool:
     """Tell whether a `view` failed on a tensor that is laid out otherwise."""
-    return "view size is not compatible" in str(error)
+    messages = ("view size is not compatible", "Cannot view a tensor with shape")
+    return any(message in str(error) for message in messages)
 
 
 def uncompiled(module: Any) -> Any:

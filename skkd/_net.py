@@ -199,6 +199,7 @@ class SklearnNet(SklearnParamsMixin, ComputedNet):
         criterion = uncompiled(self.criterion_)
         if isinstance(criterion, (CrossEntropyLoss, NLLLoss)):
             y_pred = first_tensor(y_pred)
+            y_pred = y_pred.float() if y_pred.dtype.itemsize < 4 else y_pred
         if isinstance(criterion, NLLLoss) and criterion is not self.criterion_:
             # What skorch does for the module's probabilities, unless it is compiled.
             y_pred = log_probabilities(y_pred)

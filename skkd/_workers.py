@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from skkd._fingerprint import UnknowableError, fingerprint
+from skkd._fingerprint import fingerprint
+from skkd.teachers import as_teacher
 
 try:  # not public: without it a teacher is pickled as any object is
     from joblib.externals.loky.backend import reduction
@@ -40,15 +41,19 @@ def _reduce(estimator: Any) -> Any:
     if teacher is None or not isinstance(estimator.teacher_cv, str):
         return function, arguments, state, *rest
     try:
-        key = fingerprint(teacher)
-    except UnknowableError:
+        # Of a function of a script, which is sent with the globals that it refers to,
+        # neither name nor code tell what it does: `as_teacher` marks such ones.
+        key = fingerprint(as_teacher(teacher))
+    except (TypeError, ValueError):  # no teacher, or one of unknown content
         return function, arguments, state, *rest
-    if key not in _SENT:
+    packed = _SENT[key][1] if key in _SENT else None
+    if packed is None:
         packed = np.frombuffer(reduction.dumps(teacher), dtype=np.uint8)
-        _keep(_SENT, key, (teacher, packed))
+    # This very teacher is to come back, not one that was its equal once.
+    _keep(_SENT, key, (teacher, packed))
     # joblib writes a large array to a file, once for all tasks that hold the same,
     # and the workers map it into their memory.
-    parcel = _Parcel(key, _SENT[key][1])
+    parcel = _Parcel(key, packed)
     held = {k: parcel for k, v in state.items() if v is teacher}
     return _rebuild, (function, arguments, {**state, **held})
 
