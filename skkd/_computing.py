@@ -34,38 +34,43 @@ class ComputedNet(StudentNet):
         # Before they move: not every device has float64.
         inputs = cast_floats(inputs, self.module_)
         inputs = to_tensor(self._moved(inputs), device=self.device)
-        before = None
-        if self.channels_last_ is None:
-            self._lay_out(has_conv2d(self.module_) and self._likes_channels_last)
-            # A first pass that fails half-way is to leave no trace.
-            buffers = [(b, b.clone()) for b in self.module_.buffers()]
-            before = buffers, torch.get_rng_state()
-        with self._precise():
-            if not self.channels_last_:
-                return _at_least_float32(super().infer(inputs, **fit_params))
-            try:
-                outputs = super().infer(channels_last(inputs), **fit_params)
-            except RuntimeError as error:
-                # The student takes a `view` of its activations, which needs the
-                # layout that it was written for.
-                if not is_layout_error(error):
-                    raise
-                self._lay_out(False)
-                if before is not None:
-                    for buffer, value in before[0]:
-                        buffer.copy_(value)
-                    torch.set_rng_state(before[1])
-                outputs = super().infer(inputs, **fit_params)
-            return _at_least_float32(outputs)
+        first = self.channels_last_ is None
+        if first:
+            self.channels_last_ = False
+            if has_conv2d(self.module_) and self._likes_channels_last:
+                self._lay_out(channels_last=True)
+        if not self.channels_last_:
+            return self._run(inputs, **fit_params)
+        before = self._random_and_buffers() if first else None
+        try:
+            return self._run(channels_last(inputs), **fit_params)
+        except RuntimeError as error:
+            # The student takes a `view` of its activations, which needs the layout
+            # that it was written for.
+            if not is_layout_error(error):
+                raise
+        self._lay_out(channels_last=False)
+        if before is not None:  # a pass that failed half-way is to leave no trace
+            state, buffers = before
+            torch.set_rng_state(state)
+            for buffer, value in buffers:
+                buffer.copy_(value)
+        return self._run(inputs, **fit_params)
 
-    def _lay_out(self, channels_last: bool) -> None:
+    def _run(self, inputs: Any, **fit_params: Any) -> Any:
+        with self._precise():
+            return _at_least_float32(super().infer(inputs, **fit_params))
+
+    def _random_and_buffers(self) -> tuple[torch.Tensor, list[Any]]:
+        buffers = [(buffer, buffer.clone()) for buffer in self.module_.buffers()]
+        return torch.get_rng_state(), buffers
+
+    def _lay_out(self, *, channels_last: bool) -> None:
         self.channels_last_ = channels_last
-        formats = {True: torch.channels_last, False: torch.contiguous_format}
+        layout = torch.channels_last if channels_last else torch.contiguous_format
         for weight in self.module_.parameters():
             if weight.ndim == 4:  # in place: the optimizer holds the same tensors
-                weight.data = weight.data.contiguous(
-                    memory_format=formats[channels_last]
-                )
+                weight.data = weight.data.contiguous(memory_format=layout)
 
     @contextmanager
     def _precise(self) -> Iterator[None]:

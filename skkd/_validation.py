@@ -93,9 +93,9 @@ def _check_views(augment: Any, views: Any) -> None:
         )
     if getattr(augment, "mixes_rows", False):
         raise ValueError(
-            f"augment={augment!r} mixes the rows of a batch, so that no view of a row "
-            f"can be known beforehand, and views={views!r} asks for this. Leave out "
-            "views=: the teacher is then asked about every batch."
+            f"augment={augment!r} mixes the rows of a batch, of which a teacher can "
+            f"only be asked when there is one, and views={views!r} asks it beforehand. "
+            "Leave out views=: the teacher is then asked about every batch."
         )
     if number and "seeds" not in inspect.signature(augment).parameters:
         raise ValueError(

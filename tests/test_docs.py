@@ -1,6 +1,5 @@
 """What is written about the code is true of it."""
 
-import ast
 import inspect
 import re
 import subprocess
@@ -11,7 +10,9 @@ import pytest
 
 import skkd
 from skkd import DistilledClassifier, ImageReader
-from skkd.students import MLP, SmallCNN
+from skkd.augment import Cutout, Flip, Mixup, ShiftCrop
+from skkd.memory import LogitMemory
+from skkd.students import MLP, CifarResNet, SmallCNN
 
 ROOT = Path(__file__).parents[1]
 
@@ -37,7 +38,11 @@ def test_the_commands_of_the_readme_name_what_is_there():
         assert (ROOT / path).is_file()
 
 
-@pytest.mark.parametrize("cls", [DistilledClassifier, ImageReader, MLP, SmallCNN])
+@pytest.mark.parametrize(
+    "cls",
+    [DistilledClassifier, ImageReader, LogitMemory, MLP, SmallCNN, CifarResNet]
+    + [Flip, ShiftCrop, Cutout, Mixup],
+)
 def test_documented_defaults_are_the_defaults(cls):
     documented = re.findall(r"^    (\w+) : .*default=(.+)$", cls.__doc__, re.M)
     assert documented
@@ -46,7 +51,7 @@ def test_documented_defaults_are_the_defaults(cls):
         if isinstance(default, type):
             assert text.split(".")[-1] == default.__name__, name
         else:
-            assert ast.literal_eval(text) == default, name
+            assert eval(text, {}) == default, name  # 2**30 is no literal
 
 
 def test_every_parameter_is_documented():
