@@ -57,7 +57,7 @@ def iter_inputs(X: Any, batch_size: int) -> Iterator[Any]:
         if is_lazy(X):
             rows = range(start, min(stop, len(X)))
             if reads_batches(X):
-                yield take(X, rows)
+                yield take(X, np.asarray(rows))
             else:
                 yield default_collate([row_of(X, i) for i in rows])
         elif isinstance(X, Mapping):

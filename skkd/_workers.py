@@ -68,7 +68,7 @@ class _Parcel:
         if self.key in _SENT:  # it comes back
             return _SENT[self.key][0]
         if self.key not in _RECEIVED:
-            _keep(_RECEIVED, self.key, pickle.loads(self.packed))
+            _keep(_RECEIVED, self.key, pickle.loads(self.packed.tobytes()))
         return _RECEIVED[self.key]
 
 

@@ -40,8 +40,10 @@ def test_the_commands_of_the_readme_name_what_is_there():
 
 @pytest.mark.parametrize(
     "cls",
-    [DistilledClassifier, ImageReader, LogitMemory, MLP, SmallCNN, CifarResNet]
-    + [Flip, ShiftCrop, Cutout, Mixup],
+    [
+        *(DistilledClassifier, ImageReader, LogitMemory, MLP, SmallCNN, CifarResNet),
+        *(Flip, ShiftCrop, Cutout, Mixup),
+    ],
 )
 def test_documented_defaults_are_the_defaults(cls):
     documented = re.findall(r"^    (\w+) : .*default=(.+)$", cls.__doc__, re.M)
