@@ -7,6 +7,7 @@ import sys
 import types
 from typing import Any
 
+import numpy as np
 import torch
 from joblib.hashing import Hasher, NumpyHasher
 from skorch import NeuralNet
@@ -83,6 +84,12 @@ class _ContentHasher(NumpyHasher):
                 f"{obj!r} is a function, known by its name whatever it does; an object "
                 "with __call__ is known by its attributes"
             )
+        if isinstance(obj, np.ndarray) and not obj.dtype.hasobject:
+            # Of the same values after pickling, though not of the same strides.
+            if obj.size == 0:
+                obj = np.empty(obj.shape, obj.dtype)
+            elif not obj.flags.c_contiguous:
+                obj = np.ascontiguousarray(obj)
         if isinstance(obj, type):
             obj = self._describe_class(obj)
         elif isinstance(obj, types.FunctionType):

@@ -23,6 +23,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
+from sklearn.svm import SVC
 from skorch import NeuralNetClassifier
 from skorch.helper import SliceDataset
 from torch import nn
@@ -705,3 +706,14 @@ def test_seeds_of_views_go_with_the_row():
     assert_array_equal(view_seeds(row_keys(X[ROWS])[0], 3), seeds[ROWS])
     # More views leave those there were alone.
     assert_array_equal(view_seeds(keys, 5)[:, :3], seeds)
+
+
+def test_strides_are_not_content():
+    """As with the empty arrays of an SVC, and views, once they were pickled."""
+    rows, labels = np.arange(24.0).reshape(12, 2), np.arange(12) % 3
+    teacher = SVC().fit(rows, labels)
+    teacher.of_a_view = rows[::2, :1]
+    twin = pickle.loads(pickle.dumps(teacher))
+    assert fingerprint(as_teacher(twin)) == fingerprint(as_teacher(teacher))
+    teacher.of_a_view = rows[1::2, :1]
+    assert fingerprint(as_teacher(twin)) != fingerprint(as_teacher(teacher))
