@@ -19,6 +19,17 @@ def check_input_shape(input_shape: Any) -> tuple[int, ...]:
     return tuple(int(size) for size in shape)
 
 
+def check_image(input_shape: Any) -> tuple[int, ...]:
+    """Return ``input_shape`` as a tuple ``(C, H, W)`` of positive ints."""
+    shape = check_input_shape(input_shape)
+    if len(shape) != 3:
+        raise ValueError(
+            f"Got input_shape={shape}; expected (C, H, W). For gray images add a "
+            "channel axis with X[:, None]; for tables use MLP."
+        )
+    return shape
+
+
 def check_count(name: str, value: Any) -> int:
     """Return ``value`` as an int of at least 1."""
     if not _is_int(value) or value < 1:

@@ -11,8 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from skkd.students._checks import check_count
-from skkd.students.small_cnn import _check_image
+from skkd.students._checks import check_count, check_image
 from skkd.students.standardize import Standardize
 
 # Of ImageNet's training images, in the units of uint8.
@@ -85,7 +84,7 @@ class CifarResNet(nn.Module):
     ) -> None:
         super().__init__()
         n_classes = check_count("n_classes", n_classes)
-        n_channels = _check_image(input_shape)[0]
+        n_channels = check_image(input_shape)[0]
         n_blocks = _check_depth(depth)
         width = check_count("width", width)
 

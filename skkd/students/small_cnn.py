@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from skkd.students._checks import check_count, check_dropout, check_input_shape
+from skkd.students._checks import check_count, check_dropout, check_image
 from skkd.students.standardize import Standardize
 
 
@@ -56,7 +56,7 @@ class SmallCNN(nn.Module):
     ) -> None:
         super().__init__()
         n_classes = check_count("n_classes", n_classes)
-        n_channels = _check_image(input_shape)[0]
+        n_channels = check_image(input_shape)[0]
         width = check_count("width", width)
         dropout = check_dropout(dropout)
 
@@ -100,13 +100,3 @@ def _stage(n_in: int, n_out: int) -> nn.Sequential:
         nn.BatchNorm2d(n_out),
         nn.ReLU(),
     )
-
-
-def _check_image(input_shape: Sequence[int]) -> tuple[int, ...]:
-    shape = check_input_shape(input_shape)
-    if len(shape) != 3:
-        raise ValueError(
-            f"Got input_shape={shape}; expected (C, H, W). For gray images add a "
-            "channel axis with X[:, None]; for tables use MLP."
-        )
-    return shape
