@@ -42,6 +42,7 @@ from common import (
     seed_all,
     set_up,
     table,
+    train_on_labels,
     version,
 )
 from torch import nn
@@ -73,13 +74,7 @@ def mnist_task(args):
     new_student = partial(MLP, n_classes=10, input_shape=(1, 28, 28), hidden=128)
     task = Task(data.X, data.y, teacher, new_student, args.epochs, args.batch_size)
     seed_all(0)
-    optimizer = torch.optim.Adam(teacher.parameters(), lr=1e-3)
-    for _ in range(args.epochs_teacher):
-        for rows in torch.randperm(len(data.X)).split(32):
-            optimizer.zero_grad()
-            nn.functional.cross_entropy(teacher(data.X[rows]), data.y[rows]).backward()
-            optimizer.step()
-    teacher.eval().requires_grad_(False)
+    train_on_labels(teacher, data, args.epochs_teacher)
     return task, data
 
 

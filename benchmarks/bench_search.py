@@ -18,7 +18,6 @@ FOLDER holds mnist.npz.
 
 from functools import partial
 
-import torch
 from common import (
     Bounds,
     Run,
@@ -32,6 +31,7 @@ from common import (
     seed_all,
     set_up,
     table,
+    train_on_labels,
 )
 from sklearn.model_selection import GridSearchCV
 from torch import nn
@@ -70,13 +70,7 @@ def train_teacher(data, epochs):
         *(nn.Conv2d(1, 32, 5), nn.ReLU(), nn.MaxPool2d(5), nn.Flatten()),
         *(nn.Linear(512, 128), nn.ReLU(), nn.Linear(128, 10)),
     )
-    optimizer = torch.optim.Adam(teacher.parameters(), lr=1e-3)
-    for _ in range(epochs):
-        for rows in torch.randperm(len(data.X)).split(32):
-            optimizer.zero_grad()
-            nn.functional.cross_entropy(teacher(data.X[rows]), data.y[rows]).backward()
-            optimizer.step()
-    return teacher.eval().requires_grad_(False)
+    return train_on_labels(teacher, data, epochs)
 
 
 def search(teacher, data, epochs, batch_size, grid, parts, number):

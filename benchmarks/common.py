@@ -265,6 +265,18 @@ def _stacked(images: dict[str, list]) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.from_numpy(X[order]), torch.from_numpy(y[order])
 
 
+def train_on_labels(net: torch.nn.Module, data: Data, epochs: int) -> torch.nn.Module:
+    """Train a network to teach, and return it in eval mode, its gradients off."""
+    optimizer = torch.optim.Adam(net.parameters(), lr=1e-3)
+    for _ in range(epochs):
+        for rows in torch.randperm(len(data.X)).split(32):
+            optimizer.zero_grad()
+            loss = torch.nn.functional.cross_entropy(net(data.X[rows]), data.y[rows])
+            loss.backward()
+            optimizer.step()
+    return net.eval().requires_grad_(False)
+
+
 @torch.no_grad()
 def accuracy(net: torch.nn.Module, data: Data) -> float:
     """Return the share of the test images that `net` gets right, in float32."""
