@@ -92,10 +92,10 @@ def weights_beside(
     With mean 1 over the whole set, the mean over a batch is an unbiased estimate of
     the weighted mean over all rows, however few labels the batch has.
     """
-    if weight is None and labelled.all():
-        return {}
-    soft = np.ones(len(labelled)) if weight is None else weight
-    return {HARD_WEIGHT: _of_mean_1(soft * labelled), SOFT_WEIGHT: _of_mean_1(soft)}
+    if weight is None:
+        # The teacher speaks of all rows alike, as a loss over a batch takes them.
+        return {} if labelled.all() else {HARD_WEIGHT: _of_mean_1(1.0 * labelled)}
+    return {HARD_WEIGHT: _of_mean_1(weight * labelled), SOFT_WEIGHT: _of_mean_1(weight)}
 
 
 def center_weights(dataset: Any) -> None:

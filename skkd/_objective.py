@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -31,6 +33,12 @@ class DistillationNet(SklearnNet):
     distillation: Any
     augment: Any
     live_teacher_: Any = None
+    # What a callback sets for the epoch: parameters themselves stay as they were given.
+    scheduled_: Mapping[str, float] = MappingProxyType({})
+
+    def _now(self, name: str) -> float:
+        """Return temperature or alpha as it is in this epoch."""
+        return self.scheduled_.get(name, getattr(self, name))
 
     def train_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
         """Augment the batch, ask a live teacher about the very same view, and train."""
@@ -96,13 +104,14 @@ class DistillationNet(SklearnNet):
             )
             for key, value in split_inputs(X)[1].items()
         }
-        if self.alpha == 0 or TEACHER_LOGITS not in beside:
+        alpha = self._now("alpha")
+        if alpha == 0 or TEACHER_LOGITS not in beside:
             return self._hard_loss(y_pred, y_true, beside)
         soft = self._soft_loss(y_pred, y_true, beside)
-        if self.alpha == 1:
+        if alpha == 1:
             return soft
         hard = self._hard_loss(y_pred, y_true, beside)
-        return (1 - self.alpha) * hard + self.alpha * soft
+        return (1 - alpha) * hard + alpha * soft
 
     def _hard_loss(self, y_pred: Any, y: Any, beside: Any) -> torch.Tensor:
         weight, share = beside.get(HARD_WEIGHT), beside.get(SHARE)
@@ -144,7 +153,9 @@ class DistillationNet(SklearnNet):
         if isinstance(uncompiled(self.criterion_), torch.nn.NLLLoss):
             student = log_probabilities(student)
         y = to_tensor(y, device=self.device)
-        each = self.distillation_(student, beside[TEACHER_LOGITS], y, self.temperature)
+        each = self.distillation_(
+            student, beside[TEACHER_LOGITS], y, self._now("temperature")
+        )
         weight = beside.get(SOFT_WEIGHT)
         if each.shape not in ((), (len(student),)):
             raise ValueError(

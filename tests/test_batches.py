@@ -226,7 +226,10 @@ class TestWeights:
     def test_without_any_label(self):
         beside = weights_beside(None, np.zeros(N, dtype=bool))
         assert not beside[HARD_WEIGHT].any()
-        np.testing.assert_array_equal(beside[SOFT_WEIGHT], 1)
+
+    def test_without_weights_the_teacher_speaks_of_all_rows_alike(self):
+        """So that a loss over a whole batch takes unlabelled rows too."""
+        assert SOFT_WEIGHT not in weights_beside(None, np.arange(N) < 4)
 
     def test_centred_on_a_part(self):
         dataset = training_set(array())

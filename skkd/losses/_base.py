@@ -1,5 +1,7 @@
 """What every distillation loss shares. Think twice before adding to it."""
 
+from typing import ClassVar
+
 import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor
@@ -31,6 +33,10 @@ class DistillationLoss(BaseEstimator):
     >>> loss(torch.tensor([[1.0, 2.0]]), torch.tensor([[0.0, 4.0]]), y, 1.0)
     tensor([1.5000])
     """
+
+    # What the teacher is asked for: "logits", "features" (of layers inside of it), or
+    # "nothing" by a loss that does without a teacher.
+    needs: ClassVar[str] = "logits"
 
     def __call__(
         self,

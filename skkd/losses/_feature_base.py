@@ -1,0 +1,129 @@
+"""What every loss on features shares. Think twice before adding to it."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+from skkd.losses._base import DistillationLoss
+
+# Shapes of a student's and a teacher's layer, without the batch axis.
+ShapePair = tuple[tuple[int, ...], tuple[int, ...]]
+
+
+class FeatureLoss(DistillationLoss):
+    """A loss between layers inside of the student and of the teacher.
+
+    Subclasses define :meth:`compare`, and :meth:`adapter` where the two layers need
+    not have one shape. It is passed as ``DistilledClassifier(distillation=...)``, alone
+    or as a part of :class:`~skkd.losses.WeightedSum`.
+
+    Parameters
+    ----------
+    student_layer, teacher_layer : str, sequence of str or None, default=None
+        Names as in ``named_modules()``; several are compared pair by pair, and their
+        losses added. None takes what goes into the last ``nn.Linear``.
+    weight : float, default=1.0
+        Factor of the loss.
+    remember : bool, default=False
+        Whether the teacher's features are remembered as its logits are. They are
+        large: with False the teacher is asked about every batch.
+    """
+
+    needs: ClassVar[str] = "features"
+
+    def __init__(
+        self,
+        student_layer: str | Sequence[str] | None = None,
+        teacher_layer: str | Sequence[str] | None = None,
+        *,
+        weight: float = 1.0,
+        remember: bool = False,
+    ) -> None:
+        self.student_layer = student_layer
+        self.teacher_layer = teacher_layer
+        self.weight = weight
+        self.remember = remember
+
+    def adapter(self, student: tuple[int, ...], teacher: tuple[int, ...]) -> nn.Module:
+        """Return what turns the student's features into the shape of the teacher's.
+
+        It is trained with the student, and dropped after the fit.
+
+        Parameters
+        ----------
+        student, teacher : tuple of int
+            Shapes of the two layers, without the batch axis.
+
+        Returns
+        -------
+        torch.nn.Module
+            By default one that changes nothing.
+
+        Raises
+        ------
+        ValueError
+            If the shapes cannot be matched.
+        """
+        return nn.Identity()
+
+    def compare(self, student: Tensor, teacher: Tensor) -> Tensor:
+        """Return the loss of one pair of layers, without :attr:`weight`.
+
+        Parameters
+        ----------
+        student : Tensor of shape (n, ...)
+            What the adapter made of the student's features; the gradient flows here.
+        teacher : Tensor of shape (n, ...)
+            No gradient flows here.
+
+        Returns
+        -------
+        Tensor of shape (n,), or a scalar for a loss defined over a batch
+            At least float32.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} does not define compare(student, teacher), which "
+            "every FeatureLoss needs."
+        )
+
+    def build(self, shapes: Sequence[ShapePair], labels: Tensor) -> nn.Module:
+        """Return what computes the loss of batches in one fit.
+
+        Parameters
+        ----------
+        shapes : sequence of (student, teacher)
+            Shapes of each pair of layers, without the batch axis.
+        labels : int64 Tensor of shape (n_rows,)
+            Column of the class of each row of the training data, -1 where unlabelled.
+
+        Returns
+        -------
+        torch.nn.Module
+            Called as ``module(student, teacher, rows)`` with two lists of features and
+            the numbers of the rows in the training data.
+        """
+        return _Comparison(self, [self.adapter(*pair) for pair in shapes])
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Tensor:
+        """Raise: features, not logits, are compared, by :meth:`compare`."""
+        raise TypeError(
+            f"{type(self).__name__} compares features: it is called with logits only "
+            "by mistake. Use compare(student, teacher), or pass it as distillation=."
+        )
+
+
+class _Comparison(nn.Module):
+    """The adapters of a fit, and the loss of their outputs."""
+
+    def __init__(self, loss: FeatureLoss, adapters: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.loss = loss
+        self.adapters = nn.ModuleList(adapters)
+
+    def forward(
+        self, student: Sequence[Tensor], teacher: Sequence[Tensor], rows: Tensor
+    ) -> Tensor:
+        pairs = zip(self.adapters, student, teacher, strict=True)
+        parts = [self.loss.compare(adapt(s), t.detach()) for adapt, s, t in pairs]
+        return self.loss.weight * sum(parts[1:], parts[0])
