@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from skorch.dataset import Dataset
 from torch.utils.data import DataLoader
 
 from skkd._batches import (
+    ROWS,
     TEACHER_LOGITS,
     VIEW_SEEDS,
     TrainingSet,
@@ -36,7 +38,7 @@ from skkd._validation import (
     check_sample_weight,
     row_weights,
 )
-from skkd.losses import as_loss
+from skkd.losses import as_loss, needs_of
 from skkd.memory import as_memory
 from skkd.teachers import Teacher
 
@@ -176,7 +178,7 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
     True
     """
 
-    _unregistered = frozenset({"teacher_", "distillation_"})
+    _unregistered = frozenset({"teacher_", "distillation_", "features_"})
     _deferred = (*DistillationNet._deferred, "distillation")
     _nested = ("augment", "memory")
     # What skorch takes for the name of a part, with parameters of its own.
@@ -375,28 +377,41 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
             given_X = X  # only the names of columns are lost by now
         sample_weight = check_sample_weight(sample_weight, y)
         weight = row_weights(sample_weight, self.class_weight, y, codes >= 0)
+        needs = needs_of(distillation)
         adapter = check_teacher(
             self.teacher,
             self.teacher_cv,
             self.classes_,
+            needs=needs,
             given=teacher_logits is not None,
             labelled=codes >= 0,
         )
         if fresh:
             self.initialize()
         self.distillation_ = distillation
+        self.needs_ = needs if self.alpha > 0 else frozenset()
         beside = weights_beside(weight, codes >= 0)
         rows = self._rows(X, y, codes, beside, given_X)
         teacher_X = given_X if teacher_X is None else teacher_X
-        with self._random_stream() as seed:
-            self._check_student(rows, adapter, fit_params)
-            # In a stream of its own, so that the student's is the same without it.
-            with seeded_rng(seed, self.device):
-                self._hear(adapter, teacher_X, rows, teacher_logits, sample_weight)
-            super().partial_fit(rows, y, _routing_method=method, **fit_params)
-        self.live_teacher_ = None  # not to be pickled beside the teacher
+        try:
+            with self._random_stream() as seed:
+                self._check_student(rows, adapter, fit_params)
+                # In a stream of its own: the student's is the same without it.
+                with seeded_rng(seed, self.device):
+                    self._hear(adapter, teacher_X, rows, teacher_logits, sample_weight)
+                with self._watched():
+                    super().partial_fit(rows, y, _routing_method=method, **fit_params)
+        finally:  # not to be pickled beside the teacher, nor to act in another fit
+            self.live_teacher_ = self.features_ = None
+            self.scheduled_ = {}
         self._check_loss()
         return self
+
+    def _watched(self) -> AbstractContextManager[None]:
+        """Watch the layers that are compared, as long as the student trains."""
+        if self.features_ is None:
+            return nullcontext()
+        return self.features_.training(self.optimizer_)
 
     def _check_loss(self) -> None:
         last = self.history[-1].get("train_loss", 0.0) if len(self.history) else 0.0
@@ -417,19 +432,25 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
         sample_weight: Any,
     ) -> None:
         """Lay beside the rows what the teacher says of them, or keep it at hand."""
+        needs = self.needs_
         if logits is not None:
-            logits = check_logits(logits, len(rows), self.classes_)
+            logits, needs = (
+                check_logits(logits, len(rows), self.classes_),
+                needs - {"logits"},
+            )
         if self.views is not None and not isinstance(self.views, str):
             rows.beside[VIEW_SEEDS] = view_seeds(row_keys(rows.X)[0], self.views)
-        if self.alpha == 0 or self.teacher is None or logits is not None:
-            teacher = self.teacher if self._is_prefit else None
-            lesson = Lesson(teacher, logits if self.alpha > 0 else None)
+        if self.teacher is None or not needs:
+            lesson = Lesson(self.teacher if self._is_prefit else None)
         else:
-            lesson = hold_lesson(adapter, self, X, rows, sample_weight)
+            lesson = hold_lesson(adapter, self, X, rows, sample_weight, needs=needs)
         self.teacher_, self.live_teacher_ = lesson.teacher, lesson.live
-        self.teacher_pass_ = lesson.taught
-        if lesson.logits is not None:
-            rows.beside[TEACHER_LOGITS] = lesson.logits
+        self.teacher_pass_, self.features_ = lesson.taught, lesson.features
+        rows.beside.update(lesson.beside)
+        if logits is not None and self.alpha > 0:
+            rows.beside[TEACHER_LOGITS] = logits
+        if lesson.features is not None:
+            rows.beside[ROWS] = np.arange(len(rows))
 
     def _check_student(
         self, rows: TrainingSet, adapter: Teacher | None, fit_params: dict[str, Any]

@@ -8,21 +8,26 @@ from typing import Any
 
 import torch
 from skorch.dataset import unpack_data
-from skorch.utils import to_numpy, to_tensor
+from skorch.utils import to_tensor
 
 from skkd._batches import (
     HARD_WEIGHT,
     INPUT,
     PARTNER,
+    ROWS,
     SHARE,
     SOFT_WEIGHT,
+    TEACHER_FEATURES,
     TEACHER_LOGITS,
     VIEW_SEEDS,
     split_inputs,
 )
+from skkd._features import FeatureTerms
 from skkd._modules import cast_floats, first_tensor, log_probabilities, uncompiled
 from skkd._net import SklearnNet
-from skkd._validation import check_logits
+
+# What is a number of a row, never a value.
+_NUMBERS = (PARTNER, ROWS)
 
 
 class DistillationNet(SklearnNet):
@@ -32,7 +37,12 @@ class DistillationNet(SklearnNet):
     alpha: float
     distillation: Any
     augment: Any
+    views: Any
     live_teacher_: Any = None
+    # What the loss of this fit needs of a teacher.
+    needs_: frozenset[str] = frozenset({"logits"})
+    # What is compared between layers, in a fit.
+    features_: FeatureTerms | None = None
     # What a callback sets for the epoch: parameters themselves stay as they were given.
     scheduled_: Mapping[str, float] = MappingProxyType({})
 
@@ -42,27 +52,28 @@ class DistillationNet(SklearnNet):
 
     def train_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
         """Augment the batch, ask a live teacher about the very same view, and train."""
-        if self.augment is not None:
-            batch = self._augmented(*unpack_data(batch))
+        if self.augment is not None or self.live_teacher_ is not None:
+            batch = self._prepared(*unpack_data(batch))
         return super().train_step(batch, **fit_params)
 
-    def _augmented(self, X: Any, y: Any) -> tuple[Any, Any]:
+    def _prepared(self, X: Any, y: Any) -> tuple[Any, Any]:
         inputs, beside = split_inputs(X)
+        view = inputs if self.augment is None else self._augmented(inputs, beside)
+        if self.live_teacher_ is not None:
+            plain = isinstance(self.views, str)
+            with self._precise():
+                beside.update(self.live_teacher_.beside(inputs if plain else view))
+        return ({INPUT: view, **beside} if beside else view), y
+
+    def _augmented(self, inputs: Any, beside: dict[str, torch.Tensor]) -> Any:
         inputs = to_tensor(cast_floats(inputs, self.module_), device=self.device)
         if VIEW_SEEDS in beside:
-            view = self.augment(inputs, self._pick_view(beside))
-        elif getattr(self.augment, "mixes_rows", False):
-            view, partner, share = self.augment.mix(inputs)
-            beside.update({PARTNER: partner.cpu(), SHARE: share})
-        else:
-            view = self.augment(inputs)
-        if self.live_teacher_ is not None:
-            with self._precise():
-                said = self.live_teacher_.logits(to_numpy(view), self.classes_)
-            beside[TEACHER_LOGITS] = torch.from_numpy(
-                check_logits(said, len(y), self.classes_)
-            )
-        return ({INPUT: view, **beside} if beside else view), y
+            return self.augment(inputs, self._pick_view(beside))
+        if not getattr(self.augment, "mixes_rows", False):
+            return self.augment(inputs)
+        view, partner, share = self.augment.mix(inputs)
+        beside.update({PARTNER: partner.cpu(), SHARE: share})
+        return view
 
     def _pick_view(self, beside: dict[str, torch.Tensor]) -> torch.Tensor:
         """Choose one of the fixed views of each row, and what was said of it."""
@@ -70,8 +81,8 @@ class DistillationNet(SklearnNet):
         rows = torch.arange(len(seeds))
         # Each in its turn: all views of a row count alike, and a batch has several.
         picked = (len(self.history) + seeds[:, 0]) % seeds.shape[1]
-        if TEACHER_LOGITS in beside:
-            beside[TEACHER_LOGITS] = beside[TEACHER_LOGITS][rows, picked]
+        for key in {TEACHER_LOGITS, TEACHER_FEATURES} & beside.keys():
+            beside[key] = beside[key][rows, picked]
         return seeds[rows, picked]
 
     def get_loss(
@@ -100,18 +111,22 @@ class DistillationNet(SklearnNet):
         dtype = torch.promote_types(like.dtype, torch.float32)
         beside = {
             key: torch.as_tensor(value).to(
-                device=like.device, dtype=dtype if key != PARTNER else None
+                device=like.device, dtype=None if key in _NUMBERS else dtype
             )
             for key, value in split_inputs(X)[1].items()
         }
         alpha = self._now("alpha")
-        if alpha == 0 or TEACHER_LOGITS not in beside:
+        if alpha == 0 or not self._is_taught(beside):
             return self._hard_loss(y_pred, y_true, beside)
         soft = self._soft_loss(y_pred, y_true, beside)
         if alpha == 1:
             return soft
         hard = self._hard_loss(y_pred, y_true, beside)
         return (1 - alpha) * hard + alpha * soft
+
+    def _is_taught(self, beside: Any) -> bool:
+        """Tell whether a batch has anything to learn from but its labels."""
+        return TEACHER_LOGITS in beside or self.features_ is not None or not self.needs_
 
     def _hard_loss(self, y_pred: Any, y: Any, beside: Any) -> torch.Tensor:
         weight, share = beside.get(HARD_WEIGHT), beside.get(SHARE)
@@ -153,9 +168,15 @@ class DistillationNet(SklearnNet):
         if isinstance(uncompiled(self.criterion_), torch.nn.NLLLoss):
             student = log_probabilities(student)
         y = to_tensor(y, device=self.device)
-        each = self.distillation_(
-            student, beside[TEACHER_LOGITS], y, self._now("temperature")
-        )
+        logits, temperature = beside.get(TEACHER_LOGITS), self._now("temperature")
+
+        def on_logits(loss: Any) -> torch.Tensor:
+            return loss(student, logits, y, temperature)
+
+        if self.features_ is None:
+            each = on_logits(self.distillation_)
+        else:
+            each = self.features_.total(on_logits, beside)
         weight = beside.get(SOFT_WEIGHT)
         if each.shape not in ((), (len(student),)):
             raise ValueError(

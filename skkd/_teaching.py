@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
-from sklearn.utils import _safe_indexing
-from skorch.utils import is_dataset, to_numpy
+import torch
+from sklearn.base import clone
 from torch.utils.data import Subset
 
-from skkd._batches import VIEW_SEEDS, iter_inputs, len_of
-from skkd._fingerprint import UnknowableError, fingerprint
-from skkd._modules import cast_floats
-from skkd._row_keys import row_keys
+from skkd._batches import TEACHER_FEATURES, TEACHER_LOGITS, len_of, loader
+from skkd._features import FeatureTerms, ask_with_features, flat_features
+from skkd._live import LiveTeacher
+from skkd._modules import evaluating
+from skkd._recalling import added, ask_once, pick
 from skkd._validation import check_logits, check_steady
+from skkd.losses import flatten
 from skkd.memory import TeacherPass, as_memory
 from skkd.teachers import Teacher, as_teacher
 from skkd.teachers._fitting import (
@@ -25,23 +27,25 @@ from skkd.teachers._fitting import (
     sliceable,
 )
 
-# Rows that are augmented at a time for a teacher.
-_BATCH_SIZE = 1024
-# From numbers of rows to their logits.
-Ask = Callable[[np.ndarray], np.ndarray]
-
 
 class Lesson(NamedTuple):
     """What a teacher has to say about the rows of a fit."""
 
     teacher: Any = None  # what is shown as `teacher_`
-    logits: Any = None  # (n, n_classes), or (n, n_views, n_classes); None where live
-    live: Teacher | None = None  # asked about every batch
+    beside: Mapping[str, Any] = MappingProxyType({})  # what is to lie beside the rows
+    live: LiveTeacher | None = None  # what is asked about every batch
+    features: FeatureTerms | None = None
     taught: TeacherPass = TeacherPass()
 
 
 def check_teacher(
-    teacher: Any, teacher_cv: Any, classes: np.ndarray, *, given: bool, labelled: Any
+    teacher: Any,
+    teacher_cv: Any,
+    classes: np.ndarray,
+    *,
+    needs: frozenset[str],
+    given: bool,
+    labelled: Any,
 ) -> Teacher | None:
     """Raise, before anything is trained, where the teacher cannot teach.
 
@@ -50,6 +54,8 @@ def check_teacher(
     teacher, teacher_cv
         The estimator's parameters.
     classes : ndarray of shape (n_classes,)
+    needs : frozenset of {"logits", "features"}
+        What the loss needs.
     given : bool
         Whether logits were passed in place of the teacher's.
     labelled : ndarray of bool, shape (n,)
@@ -59,18 +65,27 @@ def check_teacher(
     Teacher or None
         The fitted teacher; None where there is none, or clones are to be fitted.
     """
-    if teacher is None or given:
-        if teacher is None and not given and not labelled.all():
-            raise ValueError(
-                f"{int((~labelled).sum())} rows are marked as unlabelled, and only a "
-                "teacher can teach these: pass teacher=, or leave them out."
-            )
+    if not labelled.all() and teacher is None and not given:
+        raise ValueError(
+            f"{int((~labelled).sum())} rows are marked as unlabelled, and only a "
+            "teacher can teach these: pass teacher=, or leave them out."
+        )
+    asked = needs - {"logits"} if given else needs
+    if teacher is None or not asked:
         return None
     if not isinstance(teacher_cv, str):
         check_fittable(teacher, teacher_cv)
+        if "features" in asked and teacher_cv is not None:
+            raise ValueError(
+                f"teacher_cv={teacher_cv!r} gives each fold its own teacher, and a "
+                "loss on features follows the layers of one: use 'prefit' or None, or "
+                "a loss on logits, such as distillation='kd'."
+            )
         return None
     adapter = as_teacher(teacher)
     adapter.check(classes)
+    if "features" in asked:
+        _ = adapter.network  # raises where there is none
     return adapter
 
 
@@ -80,6 +95,8 @@ def hold_lesson(
     X: Any,
     rows: Any,
     sample_weight: np.ndarray | None = None,
+    *,
+    needs: frozenset[str],
 ) -> Lesson:
     """Ask the teacher about every row that is not remembered, once.
 
@@ -88,13 +105,14 @@ def hold_lesson(
     adapter : Teacher or None
         What :func:`check_teacher` returned.
     estimator : DistilledClassifier
-        Its ``teacher``, ``teacher_cv``, ``memory``, ``augment``, ``views`` and
-        ``classes_``.
+        With its student built.
     X : array-like of n rows
         As the teacher wants them.
     rows : TrainingSet
     sample_weight : ndarray of shape (n,), default=None
         For the fitting of clones.
+    needs : frozenset of {"logits", "features"}
+        What the teacher is asked for.
 
     Returns
     -------
@@ -104,105 +122,128 @@ def hold_lesson(
     if len_of(X) != n:
         raise ValueError(f"teacher_X has {len_of(X)} rows, expected {n}, those of X.")
     check_steady(X)
-    teacher, memory = estimator.teacher, estimator.memory
+    teacher, memory, shown = estimator.teacher, estimator.memory, rows.X
     if adapter is None:
+        same = X is shown
         X, memory = sliceable(X), False  # clones are others at every fit
+        shown = X if same else shown
         data = (X, rows.y, rows.codes >= 0, sample_weight)
         cv = estimator.teacher_cv
         if cv is not None:
             members, logits = fit_out_of_fold(teacher, cv, *data, classes=classes)
-            logits = check_logits(logits, n, classes)
-            return Lesson(members, logits, taught=TeacherPass(n))
+            said = {TEACHER_LOGITS: check_logits(logits, n, classes)}
+            return Lesson(members, said, taught=TeacherPass(n))
         teacher = fit_on_all(teacher, *data)
         adapter = as_teacher(teacher)
         adapter.check(classes)
-    if estimator.augment is not None and estimator.views is None:
-        return Lesson(teacher, live=adapter)
-    views = _views(adapter, estimator, X, rows)
-    logits, taught = _recall(memory, adapter, X, views, classes)
-    return Lesson(teacher, logits, taught=taught)
+    terms = None
+    if "features" in needs:
+        terms = look_inside(estimator, adapter, X, rows)
+        if X is not shown and not terms.remember:
+            raise ValueError(
+                "teacher_X gives the teacher rows of its own, and a loss on features "
+                "asks it about the batches of X: set remember=True on the loss, so "
+                "that it is asked about all rows of teacher_X beforehand."
+            )
+    return _ask(adapter, estimator, X, rows, needs, terms, memory)._replace(
+        teacher=teacher
+    )
 
 
-def _views(
-    adapter: Teacher, estimator: Any, X: Any, rows: Any
-) -> list[tuple[Ask, tuple[Any, ...]]]:
-    """Return how to ask about each view of the rows, and what identifies the view."""
-    classes, n = estimator.classes_, len(rows)
-
-    def ask(numbers: np.ndarray) -> np.ndarray:
-        part = X if len(numbers) == n else _pick(X, numbers)
-        return check_logits(adapter.logits(part, classes), len(numbers), classes)
-
-    seeds = rows.beside.get(VIEW_SEEDS)
-    if seeds is None:
-        return [(ask, ())]
-
-    def ask_view(numbers: np.ndarray, view: int) -> np.ndarray:
-        parts = []
-        seeds_of_view, start = seeds[numbers, view], 0
-        for batch in iter_inputs(_pick(X, numbers), _BATCH_SIZE):
-            # As the student will see it, to the last digit.
-            images = cast_floats(batch, estimator.module_)
-            part = seeds_of_view[start : start + len(images)]
-            start += len(images)
-            image_views = to_numpy(estimator.augment(images, part))
-            said = adapter.logits(image_views, classes)
-            parts.append(check_logits(said, len(images), classes))
-        return np.concatenate(parts)
-
-    return [
-        (partial(ask_view, view=view), (estimator.augment, view))
-        for view in range(seeds.shape[1])
-    ]
-
-
-def _recall(
-    memory: Any,
+def _ask(
     adapter: Teacher,
+    estimator: Any,
     X: Any,
-    views: list[tuple[Ask, tuple[Any, ...]]],
-    classes: np.ndarray,
-) -> tuple[Any, TeacherPass]:
-    """Return the logits of all views, and what it took."""
-    remembered, note = as_memory(memory), ""
-    if remembered is not None:
-        try:
-            names = [fingerprint((adapter, view)) for _, view in views]
-            keys = row_keys(X)
-        except UnknowableError as error:
-            if memory is not None:
-                raise
-            remembered, note = None, str(error)
-    if remembered is None:
-        every = np.arange(len_of(X))
-        answers = [ask(every) for ask, _ in views]
-        taught = TeacherPass(len(every) * len(views), note=note)
-    else:
-        asks = [ask for ask, _ in views]
-        recalled = [
-            remembered.recall(ask, name, keys, classes)
-            for ask, name in zip(asks, names, strict=True)
-        ]
-        answers = [logits for logits, _ in recalled]
-        passes = [taught for _, taught in recalled]
-        taught = TeacherPass(*np.sum([p[:4] for p in passes], axis=0).tolist())
-    return (answers[0] if not views[0][1] else Views(answers)), taught
+    rows: Any,
+    needs: frozenset[str],
+    terms: FeatureTerms | None,
+    memory: Any,
+) -> Lesson:
+    """Ask beforehand for what can be remembered, and leave the rest to the batches."""
+    classes = estimator.classes_
+    fleeting = estimator.augment is not None and estimator.views is None
+    if fleeting and terms is not None and terms.remember:
+        raise ValueError(
+            "remember=True on a loss on features, and augment= shows the teacher "
+            "another view in every batch: give a number of fixed views with views=, or "
+            "leave out remember."
+        )
+    beside, passes = {}, [TeacherPass()]
+    where = {"estimator": estimator, "X": X, "rows": rows}
+    if "logits" in needs and not fleeting:
+
+        def say(part: Any) -> np.ndarray:
+            return check_logits(adapter.logits(part, classes), len_of(part), classes)
+
+        said, taught = ask_once(say, adapter, classes, memory=memory, **where)
+        beside[TEACHER_LOGITS] = said
+        passes.append(taught)
+    if terms is not None and terms.remember:
+        names = terms.teacher_names
+
+        def show(part: Any) -> np.ndarray:
+            features = ask_with_features(adapter, part, classes, names)[1]
+            return flat_features(features).cpu().numpy()
+
+        said, taught = ask_once(
+            show,
+            (adapter, tuple(names)),
+            np.arange(terms.n_numbers),
+            memory=_all_columns(memory),
+            **where,
+        )
+        beside[TEACHER_FEATURES] = said
+        passes.append(taught)
+    logits = "logits" in needs and fleeting
+    layers = terms.teacher_names if terms is not None and not terms.remember else []
+    live = None
+    if logits or layers:
+        live = LiveTeacher(adapter, classes, logits=logits, layers=layers)
+    return Lesson(None, beside, live, terms, added(passes))
 
 
-class Views:
-    """The logits of several views of each row, as one array (n, n_views, n_classes)."""
-
-    def __init__(self, views: list[Any]) -> None:
-        self.views = views
-
-    def __len__(self) -> int:
-        return len(self.views[0])
-
-    def __getitem__(self, rows: Any) -> np.ndarray:
-        return np.stack([view[rows] for view in self.views], axis=-2)
+def _all_columns(memory: Any) -> Any:
+    """Return a memory that keeps all of a row: `top_k` is meant for classes."""
+    remembered = as_memory(memory)
+    return memory if remembered is None else clone(remembered).set_params(top_k=None)
 
 
-def _pick(X: Any, numbers: np.ndarray) -> Any:
-    if is_dataset(X):
-        return Subset(X, numbers.tolist())
-    return _safe_indexing(sliceable(X), numbers)
+def look_inside(estimator: Any, adapter: Teacher, X: Any, rows: Any) -> FeatureTerms:
+    """Pair layers of student and teacher, and build adapters for what these give.
+
+    Parameters
+    ----------
+    estimator : DistilledClassifier
+        With its student built.
+    adapter : Teacher
+    X : array-like of n rows
+        As the teacher wants them.
+    rows : TrainingSet
+
+    Returns
+    -------
+    FeatureTerms
+
+    Raises
+    ------
+    ValueError
+        If a layer does not exist, or two cannot be compared.
+    """
+    if estimator.compile:
+        raise ValueError(
+            "compile=True leaves no layers to look at, which a loss on features needs: "
+            "use compile=False, or a loss on logits, such as distillation='kd'."
+        )
+    terms = FeatureTerms(
+        flatten(estimator.distillation_), estimator.module_, adapter.network
+    )
+    few = range(min(2, len(rows)))
+    batch = next(iter(loader(Subset(rows, few), len(few))))
+    with evaluating(estimator.module_), torch.no_grad(), terms.watcher as watcher:
+        estimator.infer(batch[0])
+        mine = watcher.last()
+    theirs = ask_with_features(
+        adapter, pick(X, np.asarray(few)), estimator.classes_, terms.teacher_names
+    )[1]
+    terms.build(mine, theirs, rows.codes)
+    return terms

@@ -950,6 +950,8 @@ def test_a_compiled_student_trains(X, y, module):
     net.set_params(teacher=Steady()).fit(X, y)
     plain = distil(module=module, max_epochs=1, batch_size=24, teacher=Steady())
     plain.fit(X, y)
-    np.testing.assert_allclose(net.predict_proba(X), plain.predict_proba(X), atol=1e-4)
+    # Adam's first steps have the size of lr however small a gradient is, so that a
+    # rounding, which compiled code does elsewhere, may turn one around.
+    np.testing.assert_allclose(net.predict_proba(X), plain.predict_proba(X), atol=5e-3)
     assert net.channels_last_ is False
     torch._dynamo.reset()

@@ -57,6 +57,21 @@ class Teacher:
         """Number of parameters of a network, None where that means nothing."""
         return None
 
+    @property
+    def network(self) -> torch.nn.Module:
+        """The torch module that runs when the teacher is asked.
+
+        Raises
+        ------
+        TypeError
+            If the teacher is none.
+        """
+        raise TypeError(
+            f"The teacher {describe(self.model)} has no layers to learn features from: "
+            "expected a torch module or a skorch net. Any teacher will do for a loss "
+            "on logits, such as distillation='kd'."
+        )
+
     def check(self, classes: Any) -> None:
         """Raise where the teacher is not fitted or does not know `classes`.
 

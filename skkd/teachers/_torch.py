@@ -82,6 +82,10 @@ class ModuleTeacher(_TorchTeacher):
     def n_parameters(self) -> int | None:
         return count_parameters(self.model)
 
+    @property
+    def network(self) -> torch.nn.Module:
+        return self.model
+
     def _modules(self) -> list[torch.nn.Module]:
         return [self.model]
 
@@ -117,6 +121,10 @@ class SkorchTeacher(_TorchTeacher):
     @property
     def n_parameters(self) -> int | None:
         return count_parameters(self.model.module_)
+
+    @property
+    def network(self) -> torch.nn.Module:
+        return self.model.module_
 
     def _modules(self) -> list[torch.nn.Module]:
         names = self.model._modules + self.model._criteria
