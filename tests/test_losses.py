@@ -265,7 +265,11 @@ def test_as_loss_rejects_other_things(wrong):
 
 
 @pytest.mark.parametrize(
-    ("name", "hint"), [("KD", "'kd'"), ("hrad", "'hard'"), ("logit_mse", "'mse'")]
+    ("name", "hint"),
+    [
+        *[("KD", "'kd'"), ("hrad", "'hard'"), ("logit_mse", "'mse'"), ("DKD", "'dkd'")],
+        *[("JensenShannon", "'js'"), ("LogitStandardization", "'standardized_kd'")],
+    ],
 )
 def test_as_loss_suggests_a_name(name, hint):
     expected = f"Got distillation='{name}'; expected .* Did you mean {hint}"
@@ -274,7 +278,7 @@ def test_as_loss_suggests_a_name(name, hint):
 
 
 def test_as_loss_lists_the_names():
-    with pytest.raises(ValueError, match=r"'kd', 'hard' or 'mse'.*a callable\.$"):
+    with pytest.raises(ValueError, match=r"'kd', 'hard', .* or '.*a callable\.$"):
         as_loss("zzzzzz")
 
 

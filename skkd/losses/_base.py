@@ -1,7 +1,10 @@
 """What every distillation loss shares. Think twice before adding to it."""
 
-from typing import ClassVar
+import math
+from numbers import Real
+from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor
@@ -37,6 +40,9 @@ class DistillationLoss(BaseEstimator):
     # What the teacher is asked for: "logits", "features" (of layers inside of it), or
     # "nothing" by a loss that does without a teacher.
     needs: ClassVar[str] = "logits"
+
+    def check(self) -> None:
+        """Raise ValueError where a parameter is impossible; called before training."""
 
     def __call__(
         self,
@@ -97,3 +103,43 @@ def as_pair(student_logits: Tensor, teacher_logits: Tensor) -> tuple[Tensor, Ten
     # Half precision overflows at 65504 and rounds away small probabilities.
     dtype = torch.promote_types(student_logits.dtype, torch.float32)
     return student_logits.to(dtype), teacher_logits.detach().to(dtype)
+
+
+def check_temperature(temperature: float) -> None:
+    """Raise ValueError unless the temperature is positive and finite.
+
+    Parameters
+    ----------
+    temperature : float
+        What both logits are divided by.
+    """
+    if not 0 < temperature < math.inf:
+        raise ValueError(
+            f"Got temperature={temperature!r}; expected a positive, finite number. "
+            "Common choices lie between 1 and 10."
+        )
+
+
+def check_finite(loss: DistillationLoss, *names: str) -> None:
+    """Raise ValueError unless these parameters of a loss are finite numbers.
+
+    Parameters
+    ----------
+    loss : DistillationLoss
+        Whose parameters they are.
+    *names : str
+        Names of the parameters.
+    """
+    for name in names:
+        value = getattr(loss, name)
+        if not is_finite_number(value):
+            raise ValueError(
+                f"Got {name}={value!r} for {type(loss).__name__}; expected a finite "
+                "number. 0 leaves the term out."
+            )
+
+
+def is_finite_number(value: Any) -> bool:
+    """Tell whether a value is a finite number, and no bool."""
+    number = isinstance(value, Real) and not isinstance(value, (bool, np.bool_))
+    return number and math.isfinite(value)

@@ -9,14 +9,26 @@ from sklearn.base import clone
 from torch import Tensor
 
 from skkd.losses._base import DistillationLoss
+from skkd.losses.dist import DIST
+from skkd.losses.dkd import DKD
 from skkd.losses.hard_label import HardLabel
+from skkd.losses.jensen_shannon import JensenShannon
 from skkd.losses.kd import KD
+from skkd.losses.label_smoothing import LabelSmoothing
 from skkd.losses.logit_mse import LogitMSE
+from skkd.losses.standardization import LogitStandardization
+from skkd.losses.virtual_teacher import VirtualTeacher
 
 LOSSES: dict[str, type[DistillationLoss]] = {
     "kd": KD,
     "hard": HardLabel,
     "mse": LogitMSE,
+    "dkd": DKD,
+    "dist": DIST,
+    "standardized_kd": LogitStandardization,
+    "js": JensenShannon,
+    "label_smoothing": LabelSmoothing,
+    "virtual_teacher": VirtualTeacher,
 }
 
 LossFunction = Callable[[Tensor, Tensor, Tensor, float], Tensor]
@@ -28,14 +40,15 @@ def as_loss(distillation: Any, **params: Any) -> LossFunction:
     Parameters
     ----------
     distillation : str, DistillationLoss instance or subclass, or callable
-        - a name (``"kd"``, ``"hard"``, ``"mse"``) or a subclass of
+        - a name (``"kd"``, ``"dkd"``, ... the keys of ``LOSSES``) or a subclass of
           :class:`DistillationLoss` makes a new object;
         - an object with ``get_params`` and ``set_params`` is cloned, so that the one
           passed never changes;
         - any other callable that accepts ``(student_logits, teacher_logits, y,
           temperature)`` is returned as it is.
     **params
-        Parameters to set on the new object, by name.
+        Parameters to set on the new object, by name; those of a loss inside of it as
+        ``part__name``.
 
     Returns
     -------
@@ -45,7 +58,8 @@ def as_loss(distillation: Any, **params: Any) -> LossFunction:
     Raises
     ------
     ValueError
-        For an unknown name, or a parameter that the loss does not have.
+        For an unknown name, a parameter that the loss does not have, or a value that
+        is impossible for it.
     TypeError
         For anything that is no such callable, or parameters for a plain function.
 
@@ -57,8 +71,17 @@ def as_loss(distillation: Any, **params: Any) -> LossFunction:
     >>> as_loss("kb")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     ...
-    ValueError: Got distillation='kb'; expected 'kd', 'hard' or 'mse', ... 'kd'?
+    ValueError: Got distillation='kb'; expected 'kd', ... Did you mean 'kd'?
+    >>> as_loss("standardized_kd", loss="dkd", loss__beta=2.0)
+    LogitStandardization(loss=DKD(beta=2.0))
     """
+    loss = _make_loss(distillation, params)
+    if isinstance(loss, DistillationLoss):
+        loss.check()
+    return loss
+
+
+def _make_loss(distillation: Any, params: dict[str, Any]) -> LossFunction:
     if isinstance(distillation, str):
         return _make(_by_name(distillation), params)
     if isinstance(distillation, type):
@@ -82,16 +105,23 @@ def as_loss(distillation: Any, **params: Any) -> LossFunction:
 
 
 def _make(cls: type[DistillationLoss], params: dict[str, Any]) -> DistillationLoss:
-    _check_names(cls, params, cls._get_param_names())
-    return cls(**params)
+    own = {name: value for name, value in params.items() if "__" not in name}
+    _check_names(cls, own, cls._get_param_names())
+    loss = cls(**own)
+    nested = {name: value for name, value in params.items() if "__" in name}
+    _check_names(cls, nested, loss.get_params())
+    return loss.set_params(**nested)
 
 
 def _by_name(name: str) -> type[DistillationLoss]:
     if name in LOSSES:
         return LOSSES[name]
     *first, last = map(repr, LOSSES)
-    close = get_close_matches(name.lower(), LOSSES, n=1, cutoff=0.5)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
+    # Classes are known by their names, too.
+    known = {cls.__name__.lower(): key for key, cls in LOSSES.items()}
+    known |= {key: key for key in LOSSES}
+    close = get_close_matches(name.lower(), known, n=1, cutoff=0.5)
+    hint = f" Did you mean {known[close[0]]!r}?" if close else ""
     raise ValueError(
         f"Got distillation={name!r}; expected {', '.join(first)} or {last}, a "
         f"DistillationLoss or a callable.{hint}"
@@ -99,13 +129,15 @@ def _by_name(name: str) -> type[DistillationLoss]:
 
 
 def _check_names(cls: type, params: dict[str, Any], valid: Iterable[str]) -> None:
-    valid = sorted(valid)
+    valid = sorted(map(str, valid))
     unknown = [name for name in params if name not in valid]
     if unknown:
         expected = f"expected {_names(valid)}" if valid else "it has no parameters"
+        close = get_close_matches(unknown[0], valid, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
         raise ValueError(
             f"Got {_names(unknown)} for the distillation loss {cls.__name__}; "
-            f"{expected}. Correct the name or leave it out."
+            f"{expected}. Correct the name or leave it out.{hint}"
         )
 
 

@@ -1,11 +1,9 @@
 """Knowledge distillation by softened probabilities (Hinton et al., 2015)."""
 
-import math
-
 from torch import Tensor
 from torch.nn.functional import kl_div, log_softmax
 
-from skkd.losses._base import DistillationLoss, as_pair
+from skkd.losses._base import DistillationLoss, as_pair, check_temperature
 
 # Along a last axis as short as this, PyTorch's softmax for the CPU takes ten times as
 # long as along a first: a third of this loss for ten classes.
@@ -75,11 +73,7 @@ class KD(DistillationLoss):
             If the shapes differ or the temperature is not positive and finite.
         """
         T = temperature
-        if not 0 < T < math.inf:
-            raise ValueError(
-                f"Got temperature={T!r}; expected a positive, finite number. "
-                "Common choices lie between 1 and 10."
-            )
+        check_temperature(T)
         z_s, z_t = as_pair(student_logits, teacher_logits)
         axis = 1
         if z_s.shape[1] < _FEW:

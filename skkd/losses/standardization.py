@@ -1,0 +1,119 @@
+"""Logits brought to one scale before they are compared (Sun et al., 2024)."""
+
+import math
+from typing import Any
+
+from torch import Tensor
+
+from skkd.losses._base import DistillationLoss, as_pair, check_temperature
+from skkd.losses._named import named_params, resolve
+from skkd.losses._unit import unit_rows
+from skkd.losses.weighted_sum import needs_of
+
+
+class LogitStandardization(DistillationLoss):
+    r"""Any loss on logits, called with the z-scores of both.
+
+    .. math:: \ell = \mathrm{loss}(\mathcal{Z}(z_s), \mathcal{Z}(z_t), y, T),
+              \quad \mathcal{Z}(z) = \frac{z - \mathrm{mean}(z)}{\mathrm{std}(z)}
+
+    row by row, with the population standard deviation. The student then learns how
+    the logits of a row relate to each other, and neither their level nor their scale,
+    which a small student may be unable to reach.
+
+    Parameters
+    ----------
+    loss : str, DistillationLoss or callable, default="kd"
+        The loss of the z-scores. Its parameters are set as ``loss__*``, in a search
+        over the estimator as ``distillation__loss__*``.
+
+    Notes
+    -----
+    A row of equal logits has no scale: its z-scores are 0, and no gradient flows
+    through it. The published code has the sample standard deviation, plus 1e-7.
+
+    References
+    ----------
+    Sun et al., "Logit Standardization in Knowledge Distillation", 2024, algorithm 1
+    for the z-score, algorithm 2 for the loss. https://arxiv.org/abs/2403.01427
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skkd.losses import DKD, LogitStandardization
+    >>> teacher = torch.tensor([[3.0, 1.0, -1.0]])
+    >>> y = torch.tensor([0])
+    >>> LogitStandardization()(5 * teacher + 2, teacher, y, temperature=2.0) < 1e-6
+    tensor([True])
+    >>> LogitStandardization(DKD()).set_params(loss__beta=2.0)
+    LogitStandardization(loss=DKD(beta=2.0))
+    """
+
+    def __init__(self, loss: Any = "kd") -> None:
+        self.loss = loss
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the parameters, with deep=True those of the loss as ``loss__*``."""
+        params = super().get_params(deep=deep)
+        return {**named_params("loss", self.loss), **params} if deep else params
+
+    def set_params(self, **params: Any) -> "LogitStandardization":
+        """Set parameters, those of the loss as ``loss__*``, as scikit-learn does."""
+        self.loss = params.pop("loss", self.loss)
+        if any(name.startswith("loss__") for name in params):
+            self.loss = resolve(self.loss)  # a name could hold no parameters
+        return super().set_params(**params)
+
+    def check(self) -> None:
+        """Raise unless ``loss`` is a loss on logits, with possible parameters."""
+        inner = self._inner()
+        if isinstance(inner, DistillationLoss):
+            inner.check()
+
+    def _inner(self) -> Any:
+        loss = resolve(self.loss)
+        if needs_of(loss) != {"logits"}:
+            raise TypeError(
+                f"Got loss={self.loss!r} for LogitStandardization; expected one that "
+                "compares the teacher's logits with the student's, as 'kd' or DKD()."
+            )
+        return loss
+
+    def __call__(
+        self,
+        student_logits: Tensor,
+        teacher_logits: Tensor,
+        y: Tensor,
+        temperature: float,
+    ) -> Tensor:
+        """Return the inner loss of the z-scores.
+
+        Parameters
+        ----------
+        student_logits, teacher_logits : Tensor of shape (n, n_classes)
+            Finite; half precision is computed in float32.
+        y : int64 Tensor of shape (n,)
+            Column numbers, passed on.
+        temperature : float
+            Positive and finite, passed on: z-scores want a lower one than logits of
+            a large scale.
+
+        Returns
+        -------
+        Tensor of shape (n,), or a scalar where the inner loss gives one
+            In the student's dtype, float32 at least.
+
+        Raises
+        ------
+        ValueError
+            If the shapes differ or the temperature is not positive and finite.
+        TypeError
+            If ``loss`` is no loss on logits.
+        """
+        check_temperature(temperature)
+        z_s, z_t = as_pair(student_logits, teacher_logits)
+        return self._inner()(_z_scores(z_s), _z_scores(z_t), y, temperature)
+
+
+def _z_scores(z: Tensor) -> Tensor:
+    return unit_rows(z) * math.sqrt(z.shape[1])
