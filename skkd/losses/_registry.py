@@ -9,14 +9,26 @@ from sklearn.base import clone
 from torch import Tensor
 
 from skkd.losses._base import DistillationLoss
+from skkd.losses.attention import AttentionTransfer
+from skkd.losses.crd import CRD
+from skkd.losses.fitnet import FitNet
 from skkd.losses.hard_label import HardLabel
 from skkd.losses.kd import KD
 from skkd.losses.logit_mse import LogitMSE
+from skkd.losses.pkt import PKT
+from skkd.losses.rkd import RKD
+from skkd.losses.similarity import SimilarityPreserving
 
 LOSSES: dict[str, type[DistillationLoss]] = {
     "kd": KD,
     "hard": HardLabel,
     "mse": LogitMSE,
+    "fitnet": FitNet,
+    "attention": AttentionTransfer,
+    "rkd": RKD,
+    "similarity": SimilarityPreserving,
+    "pkt": PKT,
+    "crd": CRD,
 }
 
 LossFunction = Callable[[Tensor, Tensor, Tensor, float], Tensor]
@@ -57,7 +69,7 @@ def as_loss(distillation: Any, **params: Any) -> LossFunction:
     >>> as_loss("kb")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     ...
-    ValueError: Got distillation='kb'; expected 'kd', 'hard' or 'mse', ... 'kd'?
+    ValueError: Got distillation='kb'; expected 'kd', ... Did you mean 'kd'?
     """
     if isinstance(distillation, str):
         return _make(_by_name(distillation), params)
