@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor
+from torch.linalg import vector_norm
 from torch.nn.functional import adaptive_avg_pool2d
 
 
@@ -53,25 +54,14 @@ def _pooled(maps: Tensor, size: tuple[int, int]) -> Tensor:
     return maps if maps.shape[2:] == size else adaptive_avg_pool2d(maps, size)
 
 
-def length(x: Tensor) -> Tensor:
-    """Return the Euclidean length along the last axis, which stays, with size 1.
-
-    Where all is zero the gradient is zero too, not infinite or undefined.
-    """
-    # A factor of the size of the numbers keeps their squares from vanishing.
-    scale = _one_for_zero(x.detach().abs().amax(dim=-1, keepdim=True))
-    squared = (x / scale).square().sum(dim=-1, keepdim=True)
-    # The root has no slope at zero: the one inside of the first ``where`` keeps the
-    # second one's zero from becoming 0 * inf.
-    root = squared.where(squared > 0, 1).sqrt()
-    return scale * root.where(squared > 0, 0)
-
-
 def unit(x: Tensor) -> Tensor:
     """Divide by the length along the last axis; zeros stay zeros, without gradient."""
-    size = length(x)
-    return (x / _one_for_zero(size)).where(size > 0, 0)
+    # The factor keeps squares of small numbers from vanishing; it cancels.
+    scaled = x / one_for_zero(x.detach().abs().amax(dim=-1, keepdim=True))
+    size = vector_norm(scaled, dim=-1, keepdim=True)
+    return (scaled / one_for_zero(size)).where(size > 0, 0)
 
 
-def _one_for_zero(x: Tensor) -> Tensor:
+def one_for_zero(x: Tensor) -> Tensor:
+    """Return ``x`` as a divisor: 1 where it is not positive, without gradient."""
     return x.where(x > 0, 1)

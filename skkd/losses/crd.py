@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import logsigmoid
+from torch.nn.functional import softplus
 
 from skkd.losses._feature_base import FeatureLoss, ShapePair
 from skkd.losses._features import as_floats, unit
@@ -188,31 +188,34 @@ class _Contrast(nn.Module):
     ) -> Tensor:
         student, teacher = as_floats(student, teacher)
         v_s, v_t = _embed(self.embed_s, student), _embed(self.embed_t, teacher)
-        rows = rows.to(v_s.device)
-        candidates = torch.cat([rows.unsqueeze(1), negatives.to(v_s.device)], dim=1)
+        rows, negatives = rows.to(v_s.device), negatives.to(v_s.device)
 
-        loss_s, self.log_z_s = self._one_way(v_s, self.memory_t, candidates, "s")
-        loss_t, self.log_z_t = self._one_way(v_t, self.memory_s, candidates, "t")
+        chosen = rows.unsqueeze(1), negatives
+        loss_s, self.log_z_s = self._one_way(v_s, self.memory_t, *chosen, self.log_z_s)
+        loss_t, self.log_z_t = self._one_way(v_t, self.memory_s, *chosen, self.log_z_t)
         if self.training:
             self.memory_s = self._moved(self.memory_s, v_s, rows)
             self.memory_t = self._moved(self.memory_t, v_t, rows)
         return loss_s + loss_t
 
     def _one_way(
-        self, v: Tensor, memory: Tensor, candidates: Tensor, side: str
+        self,
+        v: Tensor,
+        memory: Tensor,
+        positives: Tensor,
+        negatives: Tensor,
+        known: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        n_rows, n_negatives = len(memory), candidates.shape[1] - 1
+        n_rows, n_negatives = len(memory), negatives.shape[1]
         # All rows, then a choice: one product is faster, and takes less memory, than
         # gathering n_negatives embeddings for each row of the batch.
-        scores = (v @ memory.T).gather(1, candidates) / self.loss.tau
-        log_z = known = getattr(self, f"log_z_{side}")
-        if known.isnan():
-            mean = scores.detach().logsumexp((0, 1)) - math.log(scores.numel())
-            log_z = mean + math.log(n_rows)
+        scores = (v / self.loss.tau) @ memory.T  # (n, n_rows)
+        near, far = scores.gather(1, positives), scores.gather(1, negatives)
+        log_z = _log_z(near, far, n_rows) if known.isnan() else known
 
-        # h is the sigmoid of these.
-        logits = scores - log_z - math.log(n_negatives / n_rows)
-        loss = -logsigmoid(logits[:, 0]) - logsigmoid(-logits[:, 1:]).sum(dim=1)
+        # h is the sigmoid of a score less this.
+        level = log_z + math.log(n_negatives / n_rows)
+        loss = _softplus(level - near).squeeze(1) + _softplus(far - level).sum(dim=1)
         return loss, log_z if self.training else known
 
     @torch.no_grad()
@@ -224,6 +227,16 @@ class _Contrast(nn.Module):
 
 def _embed(layer: nn.Linear, features: Tensor) -> Tensor:
     return unit(layer(features.flatten(1).to(layer.weight.dtype)))
+
+
+def _log_z(near: Tensor, far: Tensor, n_rows: int) -> Tensor:
+    scores = torch.cat([near, far], dim=1).detach()
+    return scores.logsumexp((0, 1)) + math.log(n_rows / scores.numel())
+
+
+def _softplus(x: Tensor) -> Tensor:
+    # -log h. The usual threshold of 20 costs digits in float64.
+    return softplus(x, threshold=50)
 
 
 def _check(loss: CRD) -> None:

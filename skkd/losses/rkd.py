@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 
 from torch import Tensor
+from torch.linalg import vector_norm
 from torch.nn.functional import smooth_l1_loss
 
 from skkd.losses._feature_base import FeatureLoss
-from skkd.losses._features import as_rows, length, unit
+from skkd.losses._features import as_rows, one_for_zero
 
 
 class RKD(FeatureLoss):
@@ -62,7 +63,7 @@ class RKD(FeatureLoss):
     >>> import torch
     >>> from skkd.losses import RKD
     >>> teacher = torch.tensor([[0.0, 0.0], [3.0, 0.0], [0.0, 4.0]])
-    >>> RKD().compare(7 * teacher, teacher)
+    >>> RKD().compare(4 * teacher, teacher)
     tensor(0.)
     >>> bent = torch.tensor([[0.0, 0.0], [3.0, 0.0], [6.0, 0.0]])
     >>> RKD(distance=0.0).compare(bent, teacher)
@@ -99,30 +100,30 @@ class RKD(FeatureLoss):
             In the student's dtype, float32 at least.
         """
         f_s, f_t = as_rows(student, teacher)
-        gaps_s, gaps_t = _gaps(f_s), _gaps(f_t)
+        gaps_s, gaps_t = _gaps(f_s), _gaps(f_t)  # (n, n, d)
+        # The gradient of a length is zero at zero.
+        d_s, d_t = vector_norm(gaps_s, dim=-1), vector_norm(gaps_t, dim=-1)  # (n, n)
 
         loss = f_s.new_zeros(())
         if self.distance:
-            d_s, d_t = _distances(gaps_s), _distances(gaps_t)
-            loss = loss + self.distance * smooth_l1_loss(d_s, d_t)
+            loss = loss + self.distance * smooth_l1_loss(_by_mean(d_s), _by_mean(d_t))
         if self.angle:
-            cos_s, cos_t = _cosines(gaps_s), _cosines(gaps_t)
+            cos_s, cos_t = _cosines(gaps_s, d_s), _cosines(gaps_t, d_t)
             loss = loss + self.angle * smooth_l1_loss(cos_s, cos_t)
         return loss
 
 
 def _gaps(features: Tensor) -> Tensor:
     # Not by products of rows: near ones would lose all their digits.
-    return features.unsqueeze(0) - features.unsqueeze(1)  # (n, n, d)
+    return features.unsqueeze(0) - features.unsqueeze(1)
 
 
-def _distances(gaps: Tensor) -> Tensor:
-    d = length(gaps).squeeze(-1)  # (n, n)
+def _by_mean(d: Tensor) -> Tensor:
     n = len(d)
-    mean = d.sum() / max(1, n * (n - 1))
-    return d / mean.where(mean > 0, 1)
+    return d / one_for_zero(d.sum() / max(1, n * (n - 1)))
 
 
-def _cosines(gaps: Tensor) -> Tensor:
-    e = unit(gaps)
-    return e @ e.transpose(1, 2)  # (n, n, n), the corner first
+def _cosines(gaps: Tensor, d: Tensor) -> Tensor:
+    inverse = (1 / one_for_zero(d)).where(d > 0, 0)
+    products = gaps @ gaps.transpose(1, 2)  # (n, n, n), the corner first
+    return products * inverse.unsqueeze(1) * inverse.unsqueeze(2)
