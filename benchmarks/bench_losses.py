@@ -161,6 +161,7 @@ def report(runs, teacher_accuracy):
 
 
 def main():
+    """Run the benchmark."""
     args = options().parse_args()
     n_train, epochs = (200, 1) if args.quick else (args.n_train, args.epochs or 15)
     names = args.only.split(",") if args.only else [*SETTINGS]
@@ -183,6 +184,7 @@ def main():
 
 
 def options():
+    """Return the parser of the command line."""
     out = parser(__doc__)
     out.add_argument("--seeds", type=int, default=5)
     out.add_argument("--n-train", type=int, default=5000)

@@ -77,4 +77,3 @@ def show(values: Sequence[float], digits: int = 2, sign: str = "") -> str:
     """Return ``mean +- standard error``."""
     mean, error = mean_and_error(values)
     return f"{mean:{sign}.{digits}f} ± {error:.{digits}f}"
-

@@ -38,7 +38,8 @@ from skkd._validation import (
     check_sample_weight,
     row_weights,
 )
-from skkd.losses import as_loss, needs_of
+from skkd.losses import as_loss
+from skkd.losses.weighted_sum import needs_of
 from skkd.memory import as_memory
 from skkd.teachers import Teacher
 

@@ -184,7 +184,7 @@ def pair_layers(loss: FeatureLoss) -> list[tuple[Any, Any]]:
     sides = []
     for parameter in ("student_layer", "teacher_layer"):
         value = getattr(loss, parameter)
-        names = [value] if value is None or isinstance(value, str) else [*value]
+        names = [*value] if isinstance(value, (list, tuple)) else [value]
         if not names or not all(n is None or isinstance(n, str) for n in names):
             raise ValueError(
                 f"{parameter}={value!r} of {type(loss).__name__}: expected the name of "

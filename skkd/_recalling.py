@@ -111,9 +111,14 @@ def _recall(
 
 def added(passes: list[TeacherPass]) -> TeacherPass:
     """Return several passes as one."""
-    counts = np.sum([one[:4] for one in passes], axis=0).tolist()
     notes = dict.fromkeys(one.note for one in passes if one.note)
-    return TeacherPass(*counts, note=" ".join(notes))
+    return TeacherPass(
+        computed=sum(one.computed for one in passes),
+        reused=sum(one.reused for one in passes),
+        verified=sum(one.verified for one in passes),
+        bytes=sum(one.bytes for one in passes),
+        note=" ".join(notes),
+    )
 
 
 class Views:

@@ -17,7 +17,7 @@ from skkd._live import LiveTeacher
 from skkd._modules import evaluating
 from skkd._recalling import added, ask_once, pick
 from skkd._validation import check_logits, check_steady
-from skkd.losses import flatten
+from skkd.losses.weighted_sum import flatten
 from skkd.memory import TeacherPass, as_memory
 from skkd.teachers import Teacher, as_teacher
 from skkd.teachers._fitting import (

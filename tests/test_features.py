@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from functools import partial
 
 import numpy as np
 import pytest
@@ -57,10 +58,13 @@ class Gap(FeatureLoss):
     def build(self, shapes, labels):
         built = super().build(shapes, labels)
         BUILT.append((built, [p.detach().clone() for p in built.parameters()]))
-        built.register_forward_pre_hook(
-            lambda _, args: ([*map(pooled, args[0])], *args[1:])
-        )
+        built.register_forward_pre_hook(pool_the_students)
         return built
+
+
+def pool_the_students(module, args):
+    student, *rest = args
+    return ([*map(pooled, student)], *rest)
 
 
 BUILT = []
@@ -216,10 +220,9 @@ def test_the_adapter_is_trained_and_dropped():
 
 
 def test_the_student_is_pulled_towards_the_teacher():
-    close = distil(max_epochs=20, alpha=0.9).fit(IMAGES, LABELS)
+    distil(max_epochs=30, alpha=0.9, lr=0.02).fit(IMAGES, LABELS)
     gaps = [(s - pooled(t)).square().mean().item() for s, t in SEEN]
-    assert np.mean(gaps[-3:]) < 0.5 * np.mean(gaps[:3])
-    assert close.history[-1, "train_loss"] < close.history[0, "train_loss"]
+    assert np.mean(gaps[-3:]) < 0.2 * np.mean(gaps[:3])
 
 
 class Fails(Callback):
@@ -315,7 +318,7 @@ def test_a_skorch_net_teaches_and_may_be_fitted_on_the_way():
 
 
 def test_a_table_of_float64_is_learnt_in_float64():
-    teacher = MLP(3, (5,), hidden=9).eval()
+    teacher = MLP(3, (5,), hidden=300).eval()
     net = DistilledClassifier(teacher=teacher, distillation=Gap(), max_epochs=1)
     net.fit(TABLE.astype(np.float64), LABELS)
     assert SEEN[-1][0].dtype == torch.float64
@@ -340,19 +343,13 @@ class Viewing(nn.Module):
 
 
 def test_networks_that_view_their_activations():
-    net = distil(Gap("conv", "conv"), module=Viewing, teacher=Viewing().eval())
-    net.set_params(module__width=None)
-    net = distil(Gap("conv", "conv"), teacher=Viewing().eval())
-    with pytest.raises(ValueError, match="no such layer"):
-        net.fit(IMAGES, LABELS)
-    net = DistilledClassifier(
-        Viewing,
-        teacher=Viewing().eval(),
-        distillation=Gap("conv", "conv"),
-        max_epochs=1,
-    )
+    loss = Gap("conv", "conv")
+    teacher = Viewing().eval()
+    net = distil(loss, module=partial(Viewing), teacher=teacher)
+    del net.module__width
     net.fit(IMAGES, LABELS)
-    assert SEEN[-1][1].shape == (24, 6, 8, 8)
+    assert SEEN[-1][1].shape[1:] == (6, 8, 8)
+    assert net.channels_last_ is False
 
 
 # In scikit-learn's tools -------------------------------------------------------
@@ -394,7 +391,8 @@ def test_partial_fit_goes_on():
 
 def test_a_checkpoint_of_the_whole_net_within_a_fit(tmp_path):
     saved = tmp_path / "net.pkl"
-    checkpoint = Checkpoint(monitor=None, f_pickle=saved, f_params=None)
+    others = dict.fromkeys(("f_params", "f_optimizer", "f_criterion", "f_history"))
+    checkpoint = Checkpoint(monitor=None, f_pickle=saved, **others)
     distil(callbacks=[checkpoint]).fit(IMAGES, LABELS)
     loaded = pickle.loads(saved.read_bytes())
     assert loaded.predict(IMAGES).shape == (N,)
@@ -427,10 +425,10 @@ class Shared(nn.Module):
     def __init__(self, n_classes=3):
         super().__init__()
         self.relu, self.spare = nn.ReLU(), nn.ReLU()
-        self.inner, self.head = nn.Linear(192, 5), nn.Linear(5, n_classes)
+        self.inner, self.head = nn.Linear(192, 192), nn.Linear(192, n_classes)
 
     def forward(self, x):
-        return self.head(self.relu(self.inner(self.relu(x.float().flatten(1) / 255))))
+        return self.head(self.relu(self.inner(self.relu(x.float().flatten(1)))))
 
 
 SHARED = Shared().eval()
@@ -498,6 +496,7 @@ class Wide(nn.Module):
         super().__init__()
         stages = [nn.Sequential(*(nn.ReLU() for _ in range(30))) for _ in range(5)]
         self.stages, self.head = nn.Sequential(*stages), nn.Linear(192, 3)
+        self.spare = nn.Linear(192, 99)
 
     def forward(self, x):
         return self.head(self.stages(x.float().flatten(1)))
@@ -506,7 +505,7 @@ class Wide(nn.Module):
 def test_of_many_layers_the_outer_ones_are_named():
     net = distil(Gap("body.0", "stage"), teacher=Wide().eval())
     with pytest.raises(
-        ValueError, match=r"stages.4, head, and 150 more inside"
+        ValueError, match=r"stages.4, head, spare, and 150 more inside"
     ) as error:
         net.fit(IMAGES, LABELS)
     assert len(str(error.value)) < 500

@@ -278,7 +278,7 @@ def test_as_loss_suggests_a_name(name, hint):
 
 
 def test_as_loss_lists_the_names():
-    with pytest.raises(ValueError, match=r"'kd', 'hard', .* or '.*a callable\.$"):
+    with pytest.raises(ValueError, match=r"'kd', 'hard', .* or 'crd', .*a callable\.$"):
         as_loss("zzzzzz")
 
 

@@ -258,13 +258,14 @@ def test_names_make_the_defaults(name):
 
 @pytest.mark.parametrize("cls", [*NAMES.values(), WeightedSum])
 def test_documented_defaults_are_the_defaults(cls):
-    documented = dict(re.findall(r"^    (\w+) : .*default=(.+)$", cls.__doc__, re.M))
+    lines = re.findall(r"^    ([\w, ]+) : .*default=(.+)$", cls.__doc__, re.M)
+    documented = {name: text for names, text in lines for name in names.split(", ")}
     parameters = inspect.signature(cls).parameters
     defaults = {
         name: parameter.default
         for name, parameter in parameters.items()
         if parameter.default is not parameter.empty
-        and parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+        and parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
     }
     assert {name: eval(text, {}) for name, text in documented.items()} == defaults
 

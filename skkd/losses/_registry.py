@@ -9,13 +9,19 @@ from sklearn.base import clone
 from torch import Tensor
 
 from skkd.losses._base import DistillationLoss
+from skkd.losses.attention import AttentionTransfer
+from skkd.losses.crd import CRD
 from skkd.losses.dist import DIST
 from skkd.losses.dkd import DKD
+from skkd.losses.fitnet import FitNet
 from skkd.losses.hard_label import HardLabel
 from skkd.losses.jensen_shannon import JensenShannon
 from skkd.losses.kd import KD
 from skkd.losses.label_smoothing import LabelSmoothing
 from skkd.losses.logit_mse import LogitMSE
+from skkd.losses.pkt import PKT
+from skkd.losses.rkd import RKD
+from skkd.losses.similarity import SimilarityPreserving
 from skkd.losses.standardization import LogitStandardization
 from skkd.losses.virtual_teacher import VirtualTeacher
 
@@ -29,6 +35,12 @@ LOSSES: dict[str, type[DistillationLoss]] = {
     "js": JensenShannon,
     "label_smoothing": LabelSmoothing,
     "virtual_teacher": VirtualTeacher,
+    "fitnet": FitNet,
+    "attention": AttentionTransfer,
+    "rkd": RKD,
+    "similarity": SimilarityPreserving,
+    "pkt": PKT,
+    "crd": CRD,
 }
 
 LossFunction = Callable[[Tensor, Tensor, Tensor, float], Tensor]

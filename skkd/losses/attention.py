@@ -1,0 +1,131 @@
+"""Attention transfer (Zagoruyko and Komodakis, 2017)."""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from skkd.losses._feature_base import FeatureLoss
+from skkd.losses._features import as_floats, to_one_size, unit
+
+
+class AttentionTransfer(FeatureLoss):
+    r"""Mean squared distance between maps of where the two networks are active.
+
+    .. math:: \ell = \frac{1}{H W} \, \left\|
+              \frac{Q_s}{\|Q_s\|_2} - \frac{Q_t}{\|Q_t\|_2} \right\|_2^2,
+              \quad Q = \sum_c A_c^2
+
+    for each row, with the channels :math:`A_c` of a layer, squared number by number.
+    The channels need not be as many in both layers. A map of zeros stays one of zeros.
+
+    Parameters
+    ----------
+    student_layer, teacher_layer : str, sequence of str or None, default=None
+        Names as in ``named_modules()``, of layers that give maps ``(C, H, W)``; several
+        are compared pair by pair, and their losses added. None takes what goes into
+        the last ``nn.Linear``, which is seldom a map.
+    weight : float, default=1000.0
+        Factor of the loss.
+    remember : bool, default=False
+        Whether the teacher's features are remembered as its logits are.
+
+    Notes
+    -----
+    Features of different height or width are averaged over cells before they are
+    squared, down to the smaller of both (adaptive average pooling).
+
+    The paper writes the distance with the power 1 and the factor
+    :math:`\beta / 2`; the code of its authors and RepDistiller, whose weight is the
+    default, take the mean of the squares.
+
+    References
+    ----------
+    Zagoruyko and Komodakis, "Paying More Attention to Attention", 2017, eq. 2 with
+    :math:`p = 2`, and :math:`F_\mathrm{sum}^2` of section 3.1 for the maps.
+    https://arxiv.org/abs/1612.03928
+
+    Weight: https://github.com/HobbitLong/RepDistiller, scripts/run_cifar_distill.sh
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skkd.losses import AttentionTransfer
+    >>> student = torch.tensor([[[[1.0, 0.0]]], [[[1.0, 0.0]]]])  # (2, 1, 1, 2)
+    >>> teacher = torch.tensor([[[[5.0, 0.0]]], [[[0.0, 5.0]]]])
+    >>> AttentionTransfer().compare(student, teacher)
+    tensor([0., 1.])
+    """
+
+    def __init__(
+        self,
+        student_layer: str | Sequence[str] | None = None,
+        teacher_layer: str | Sequence[str] | None = None,
+        *,
+        weight: float = 1000.0,
+        remember: bool = False,
+    ) -> None:
+        super().__init__(student_layer, teacher_layer, weight=weight, remember=remember)
+
+    def adapter(self, student: tuple[int, ...], teacher: tuple[int, ...]) -> nn.Module:
+        """Check that both layers give maps; nothing is adapted.
+
+        Parameters
+        ----------
+        student, teacher : tuple of int
+            Both (C, H, W).
+
+        Returns
+        -------
+        torch.nn.Module
+            One that changes nothing.
+
+        Raises
+        ------
+        ValueError
+            If one of them gives no maps.
+        """
+        if len(student) != 3 or len(teacher) != 3:
+            raise _no_maps(student, teacher, "(C, H, W), without the batch axis")
+        return nn.Identity()
+
+    def compare(self, student: Tensor, teacher: Tensor) -> Tensor:
+        """Return the mean squared distance of the maps of each row.
+
+        Parameters
+        ----------
+        student : Tensor of shape (n, C_s, H_s, W_s)
+            Half precision is computed in float32.
+        teacher : Tensor of shape (n, C_t, H_t, W_t)
+            No gradient flows here.
+
+        Returns
+        -------
+        Tensor of shape (n,)
+            In the student's dtype, float32 at least.
+
+        Raises
+        ------
+        ValueError
+            If one of them is no batch of maps.
+        """
+        if student.ndim != 4 or teacher.ndim != 4:
+            raise _no_maps(tuple(student.shape), tuple(teacher.shape), "(n, C, H, W)")
+        a_s, a_t = to_one_size(*as_floats(student, teacher))
+
+        q_s, q_t = _attention(a_s), _attention(a_t)  # (n, H * W)
+        return (q_s - q_t).square().mean(dim=1)
+
+
+def _attention(maps: Tensor) -> Tensor:
+    # The mean, not the sum: unit length makes them the same.
+    return unit(maps.square().mean(dim=1).flatten(1))
+
+
+def _no_maps(
+    student: tuple[int, ...], teacher: tuple[int, ...], expected: str
+) -> ValueError:
+    return ValueError(
+        f"Got a student's layer of shape {student} and a teacher's of shape {teacher}; "
+        f"AttentionTransfer expected {expected}, of both. Name layers that give maps, "
+        "such as convolutions, by student_layer and teacher_layer."
+    )

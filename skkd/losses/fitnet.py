@@ -1,0 +1,142 @@
+"""Hints: regression on the teacher's features (FitNets, Romero et al., 2015)."""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from skkd.losses._feature_base import FeatureLoss
+from skkd.losses._features import as_floats, to_one_size
+
+
+class FitNet(FeatureLoss):
+    r"""Mean squared distance of regressed features from the teacher's features.
+
+    .. math:: \ell = \frac{1}{d} \, \| r(f_s) - f_t \|_2^2
+
+    for each row, with the :math:`d` numbers of the teacher's layer :math:`f_t` and a
+    linear regressor :math:`r` that is trained with the student: a convolution of size
+    1 for maps ``(C, H, W)``, a linear layer on the last axis for tokens ``(T, D)`` and
+    vectors ``(D,)``. It is there even where both layers have one shape, because their
+    channels have no common order.
+
+    Parameters
+    ----------
+    student_layer, teacher_layer : str, sequence of str or None, default=None
+        Names as in ``named_modules()``; several are compared pair by pair, and their
+        losses added. None takes what goes into the last ``nn.Linear``.
+    weight : float, default=100.0
+        Factor of the loss.
+    remember : bool, default=False
+        Whether the teacher's features are remembered as its logits are.
+
+    Notes
+    -----
+    Maps of different height or width are averaged over cells, down to the smaller of
+    both (adaptive average pooling).
+
+    The paper takes half of the sum where this takes the mean, and trains on hints
+    alone before it trains on labels. The mean and its weight are those of
+    RepDistiller, whose regressor however has a batch normalisation and a rectifier,
+    and a larger kernel where sizes differ.
+
+    References
+    ----------
+    Romero et al., "FitNets: Hints for Thin Deep Nets", 2015, eq. 3.
+    https://arxiv.org/abs/1412.6550
+
+    Weight: https://github.com/HobbitLong/RepDistiller, scripts/run_cifar_distill.sh
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skkd.losses import FitNet
+    >>> student = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
+    >>> teacher = torch.tensor([[1.0, 2.0], [0.0, 0.0]])
+    >>> FitNet().compare(student, teacher)
+    tensor([ 0.0000, 12.5000])
+    >>> FitNet().adapter((16, 8, 8), (64, 4, 4))(torch.zeros(2, 16, 8, 8)).shape
+    torch.Size([2, 64, 8, 8])
+    """
+
+    def __init__(
+        self,
+        student_layer: str | Sequence[str] | None = None,
+        teacher_layer: str | Sequence[str] | None = None,
+        *,
+        weight: float = 100.0,
+        remember: bool = False,
+    ) -> None:
+        super().__init__(student_layer, teacher_layer, weight=weight, remember=remember)
+
+    def adapter(self, student: tuple[int, ...], teacher: tuple[int, ...]) -> nn.Module:
+        """Return the regressor, which gives as many channels as the teacher has.
+
+        Parameters
+        ----------
+        student, teacher : tuple of int
+            Both (C, H, W), both (T, D) with one T, or both (D,).
+
+        Returns
+        -------
+        torch.nn.Module
+            Computes in the dtype of its parameters, float32 unless it is changed.
+
+        Raises
+        ------
+        ValueError
+            If one layer is of another kind, or the numbers of tokens differ.
+        """
+        kinds = len(student), len(teacher)
+        if kinds == (3, 3):
+            return _Regressor(nn.Conv2d(student[0], teacher[0], kernel_size=1))
+        if kinds == (1, 1) or (kinds == (2, 2) and student[0] == teacher[0]):
+            return _Regressor(nn.Linear(student[-1], teacher[-1]))
+        raise ValueError(
+            f"Got a student's layer of shape {student} and a teacher's of shape "
+            f"{teacher}, without the batch axis; FitNet expected both to be (C, H, W), "
+            "(T, D) with one T, or (D,). Name other layers by student_layer and "
+            "teacher_layer."
+        )
+
+    def compare(self, student: Tensor, teacher: Tensor) -> Tensor:
+        """Return the mean squared distance of each row.
+
+        Parameters
+        ----------
+        student : Tensor of shape (n, ...)
+            What the regressor gave; half precision is computed in float32.
+        teacher : Tensor of shape (n, ...)
+            Like the student but for height and width, where there are such.
+
+        Returns
+        -------
+        Tensor of shape (n,)
+            In the student's dtype, float32 at least.
+
+        Raises
+        ------
+        ValueError
+            If shapes differ in more than height and width.
+        """
+        f_s, f_t = as_floats(student, teacher)
+        if f_s.ndim == f_t.ndim == 4:
+            f_s, f_t = to_one_size(f_s, f_t)
+        if f_s.shape != f_t.shape:
+            raise ValueError(
+                f"Got features of shape {tuple(student.shape)} and "
+                f"{tuple(teacher.shape)}; FitNet expected shapes that differ in height "
+                "and width at most. Put the module of adapter(...) in between."
+            )
+
+        return (f_s - f_t).square().flatten(1).mean(dim=1)
+
+
+class _Regressor(nn.Module):
+    """A linear layer that takes features of any precision."""
+
+    def __init__(self, layer: nn.Conv2d | nn.Linear) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.layer(features.to(self.layer.weight.dtype))

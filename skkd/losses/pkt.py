@@ -1,0 +1,101 @@
+"""Probabilistic knowledge transfer (Passalis and Tefas, 2018)."""
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from skkd.losses._feature_base import FeatureLoss
+from skkd.losses._features import as_rows, unit
+
+# As published. The student may think that a row is no neighbour: log 0.
+_EPS = 1e-7
+
+
+class PKT(FeatureLoss):
+    r"""Divergence of whom the rows of a batch have for neighbours.
+
+    .. math:: \ell = \frac{1}{n^2} \sum_{i,j}
+              p^t_{j|i} \log \frac{p^t_{j|i} + \epsilon}{p^s_{j|i} + \epsilon},
+              \quad p_{j|i} = \frac{K_{ij}}{\sum_k K_{ik}},
+              \quad K_{ij} = \frac{1 + \cos(f_i, f_j)}{2}
+
+    with the features :math:`f_i` of each row, :math:`p^t` of the teacher,
+    :math:`p^s` of the student, and :math:`\epsilon = 10^{-7}`. One number for a batch:
+    rows cannot be weighted.
+
+    Parameters
+    ----------
+    student_layer, teacher_layer : str, sequence of str or None, default=None
+        Names as in ``named_modules()``; several are compared pair by pair, and their
+        losses added. None takes what goes into the last ``nn.Linear``.
+    weight : float, default=30000.0
+        Factor of the loss.
+    remember : bool, default=False
+        Whether the teacher's features are remembered as its logits are.
+
+    Notes
+    -----
+    Each row is taken as one vector: maps and tokens are flattened. The two layers need
+    not have one size. A row of zeros has the cosine 0 with every row, without gradient.
+
+    The paper leaves each row out of its own neighbours and adds over pairs. Keeping
+    it, and the mean, are what the code of its authors does, to which the weight of
+    RepDistiller belongs.
+
+    References
+    ----------
+    Passalis and Tefas, "Learning Deep Representations with Probabilistic Knowledge
+    Transfer", 2018, section 3: conditional probabilities by the cosine kernel, and
+    their Kullback-Leibler divergence. https://arxiv.org/abs/1803.10837
+
+    Code: https://github.com/passalis/probabilistic_kt
+
+    Weight: https://github.com/HobbitLong/RepDistiller, scripts/run_cifar_distill.sh
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skkd.losses import PKT
+    >>> student = torch.tensor([[1.0, 0.0], [2.0, 0.0]])
+    >>> teacher = torch.tensor([[1.0, 0.0], [0.0, 2.0]])
+    >>> PKT().compare(student, teacher)
+    tensor(0.0283)
+    """
+
+    def __init__(
+        self,
+        student_layer: str | Sequence[str] | None = None,
+        teacher_layer: str | Sequence[str] | None = None,
+        *,
+        weight: float = 30000.0,
+        remember: bool = False,
+    ) -> None:
+        super().__init__(student_layer, teacher_layer, weight=weight, remember=remember)
+
+    def compare(self, student: Tensor, teacher: Tensor) -> Tensor:
+        """Return the loss of the batch.
+
+        Parameters
+        ----------
+        student : Tensor of shape (n, ...)
+            Half precision is computed in float32.
+        teacher : Tensor of shape (n, ...)
+            Of any size; no gradient flows here.
+
+        Returns
+        -------
+        Tensor of shape ()
+            In the student's dtype, float32 at least.
+        """
+        f_s, f_t = as_rows(student, teacher)
+
+        p_s, p_t = _neighbours(f_s), _neighbours(f_t)  # (n, n)
+        return (p_t * ((p_t + _EPS) / (p_s + _EPS)).log()).mean()
+
+
+def _neighbours(features: Tensor) -> Tensor:
+    e = unit(features)
+    # Rounding may leave a cosine a little below -1, and a logarithm undefined.
+    kernel = ((1 + e @ e.T) / 2).clamp(min=0)
+    # A row of the kernel adds to 1/2 at least: a row's cosine with itself is 1 or 0.
+    return kernel / kernel.sum(dim=1, keepdim=True)

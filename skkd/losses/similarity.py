@@ -1,0 +1,81 @@
+"""Similarity-preserving distillation (Tung and Mori, 2019)."""
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from skkd.losses._feature_base import FeatureLoss
+from skkd.losses._features import as_rows, unit
+
+
+class SimilarityPreserving(FeatureLoss):
+    r"""Mean squared difference of how alike the rows of a batch are.
+
+    .. math:: \ell = \frac{1}{n^2} \, \| G_s - G_t \|_F^2,
+              \quad G_i = \frac{(F F^\top)_i}{\| (F F^\top)_i \|_2}
+
+    with the features :math:`F` of the batch, a row each, and the rows :math:`G_i` of
+    :math:`G` at unit length. One number for a batch: rows cannot be weighted.
+
+    Parameters
+    ----------
+    student_layer, teacher_layer : str, sequence of str or None, default=None
+        Names as in ``named_modules()``; several are compared pair by pair, and their
+        losses added. None takes what goes into the last ``nn.Linear``; the paper takes
+        the maps before they are averaged.
+    weight : float, default=3000.0
+        Factor of the loss.
+    remember : bool, default=False
+        Whether the teacher's features are remembered as its logits are.
+
+    Notes
+    -----
+    Each row is taken as one vector: maps and tokens are flattened. The two layers need
+    not have one size. A row of zeros is like no row, not even itself, without gradient.
+
+    References
+    ----------
+    Tung and Mori, "Similarity-Preserving Knowledge Distillation", 2019, eqs. 2-4.
+    https://arxiv.org/abs/1907.09682
+
+    Weight: https://github.com/HobbitLong/RepDistiller, scripts/run_cifar_distill.sh
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skkd.losses import SimilarityPreserving
+    >>> student = torch.tensor([[1.0, 0.0], [2.0, 0.0]])
+    >>> teacher = torch.tensor([[1.0, 0.0], [0.0, 2.0]])
+    >>> SimilarityPreserving().compare(student, teacher)
+    tensor(0.3292)
+    """
+
+    def __init__(
+        self,
+        student_layer: str | Sequence[str] | None = None,
+        teacher_layer: str | Sequence[str] | None = None,
+        *,
+        weight: float = 3000.0,
+        remember: bool = False,
+    ) -> None:
+        super().__init__(student_layer, teacher_layer, weight=weight, remember=remember)
+
+    def compare(self, student: Tensor, teacher: Tensor) -> Tensor:
+        """Return the loss of the batch.
+
+        Parameters
+        ----------
+        student : Tensor of shape (n, ...)
+            Half precision is computed in float32.
+        teacher : Tensor of shape (n, ...)
+            Of any size; no gradient flows here.
+
+        Returns
+        -------
+        Tensor of shape ()
+            In the student's dtype, float32 at least.
+        """
+        f_s, f_t = as_rows(student, teacher)
+
+        g_s, g_t = unit(f_s @ f_s.T), unit(f_t @ f_t.T)  # (n, n)
+        return (g_s - g_t).square().mean()
