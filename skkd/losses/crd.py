@@ -15,15 +15,15 @@ from skkd.losses._negatives import Negatives
 class CRD(FeatureLoss):
     r"""Tell a row's own features from those of other rows, across the two networks.
 
-    .. math:: \ell = \sum_{(v, M) \in \{(v_s, M_t), (v_t, M_s)\}}
-              - \log h(v, M_i) - \sum_{j} \log (1 - h(v, M_j)),
+    .. math:: \ell = \sum_{(v, B) \in \{(v_s, B_t), (v_t, B_s)\}}
+              - \log h(v, B_i) - \sum_{j} \log (1 - h(v, B_j)),
               \quad h(v, m) = \frac{e^{v^\top m / \tau} / Z}
               {e^{v^\top m / \tau} / Z + N / M}
 
     for each row :math:`i` and its :math:`N` negatives :math:`j`, rows of other
     classes. :math:`v_s` and :math:`v_t` are linear embeddings of the two networks'
-    features, of unit length and both trained with the student; :math:`M_s` and
-    :math:`M_t` hold an embedding of each of the :math:`M` rows of the training data,
+    features, of unit length and both trained with the student; :math:`B_s` and
+    :math:`B_t` hold an embedding of each of the :math:`M` rows of the training data,
     a moving average of what they were in earlier batches; :math:`Z` is :math:`M` times
     the mean of :math:`e^{v^\top m / \tau}` in the first batch, for each direction.
 
