@@ -164,8 +164,8 @@ def main():
     """Run the benchmark."""
     args = options().parse_args()
     n_train, epochs = (200, 1) if args.quick else (args.n_train, args.epochs or 15)
-    names = args.only.split(",") if args.only else [*SETTINGS]
-    names = ["plain", *(name for name in names if name != "plain")]
+    others = args.only or [name for name in SETTINGS if name != "plain"]
+    names = ["plain", *others]
     with tempfile.TemporaryDirectory() as scratch:
         memory = LogitMemory(args.memory or scratch, dtype="float16")
         facts = {"n_train": n_train, "epochs": epochs}
@@ -188,7 +188,7 @@ def options():
     out = parser(__doc__)
     out.add_argument("--seeds", type=int, default=5)
     out.add_argument("--n-train", type=int, default=5000)
-    out.add_argument("--only", help="names of losses, with commas (default all)")
+    out.add_argument("--only", nargs="+", choices=SETTINGS, help="(default all)")
     out.add_argument("--jobs", type=int, default=2, help="processes (default 2)")
     out.add_argument("--results", type=Path, help="file of figures, to go on from")
     out.add_argument("--memory", type=Path, help="folder of what the teacher said")
