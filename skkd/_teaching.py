@@ -13,7 +13,7 @@ from torch.utils.data import Subset
 
 from skkd._batches import VIEW_SEEDS, iter_inputs, len_of
 from skkd._fingerprint import UnknowableError, fingerprint
-from skkd._modules import cast_floats
+from skkd._modules import cast_floats, describe
 from skkd._row_keys import row_keys
 from skkd._validation import check_logits, check_steady
 from skkd.memory import TeacherPass, as_memory
@@ -24,6 +24,7 @@ from skkd.teachers._fitting import (
     fit_out_of_fold,
     sliceable,
 )
+from skkd.teachers._transform import check_transform
 
 # Rows that are augmented at a time for a teacher.
 _BATCH_SIZE = 1024
@@ -41,7 +42,13 @@ class Lesson(NamedTuple):
 
 
 def check_teacher(
-    teacher: Any, teacher_cv: Any, classes: np.ndarray, *, given: bool, labelled: Any
+    teacher: Any,
+    teacher_cv: Any,
+    classes: np.ndarray,
+    *,
+    transform: Any = None,
+    given: bool,
+    labelled: Any,
 ) -> Teacher | None:
     """Raise, before anything is trained, where the teacher cannot teach.
 
@@ -50,6 +57,8 @@ def check_teacher(
     teacher, teacher_cv
         The estimator's parameters.
     classes : ndarray of shape (n_classes,)
+    transform : callable or None, default=None
+        The estimator's ``teacher_transform``.
     given : bool
         Whether logits were passed in place of the teacher's.
     labelled : ndarray of bool, shape (n,)
@@ -59,6 +68,15 @@ def check_teacher(
     Teacher or None
         The fitted teacher; None where there is none, or clones are to be fitted.
     """
+    if transform is not None:
+        check_transform(transform)
+        if not isinstance(teacher_cv, str):
+            raise ValueError(
+                f"teacher_transform={describe(transform)} makes the inputs of a "
+                f"trained teacher, and with teacher_cv={teacher_cv!r} clones are "
+                "fitted, to X as it is: make the transform a step of the teacher's own "
+                "Pipeline, or pass teacher_cv='prefit'."
+            )
     if teacher is None or given:
         if teacher is None and not given and not labelled.all():
             raise ValueError(
@@ -69,7 +87,7 @@ def check_teacher(
     if not isinstance(teacher_cv, str):
         check_fittable(teacher, teacher_cv)
         return None
-    adapter = as_teacher(teacher)
+    adapter = as_teacher(teacher, transform=transform)
     adapter.check(classes)
     return adapter
 
@@ -116,6 +134,7 @@ def hold_lesson(
         teacher = fit_on_all(teacher, *data)
         adapter = as_teacher(teacher)
         adapter.check(classes)
+    adapter.check_rows(X)
     if estimator.augment is not None and estimator.views is None:
         return Lesson(teacher, live=adapter)
     views = _views(adapter, estimator, X, rows)
