@@ -10,7 +10,7 @@ import torch
 from skorch.utils import to_numpy
 
 from skkd._batches import iter_inputs, len_of
-from skkd._modules import describe, evaluating
+from skkd._modules import cast_floats, describe, evaluating
 from skkd._random import preserved_rng
 from skkd.teachers._base import Teacher
 from skkd.teachers._ensemble import EnsembleTeacher
@@ -107,8 +107,11 @@ class TransformedTeacher(Teacher):
     def _apply(self, batch: Any, n_rows: int) -> torch.Tensor:
         rows = self._as_tensor(batch)
         got = f"a {rows.dtype} tensor of shape {tuple(rows.shape)}"
+        modules = _modules_of(self.transform)
         try:
-            with evaluating(*_modules_of(self.transform)), torch.no_grad():
+            for module in modules:
+                rows = cast_floats(rows, module)
+            with evaluating(*modules), torch.no_grad():
                 out = self.transform(rows)
         except Exception as error:  # whatever a transform of others may raise
             raise ValueError(
@@ -128,7 +131,8 @@ class TransformedTeacher(Teacher):
                 f"{got}: expected as many rows. It is given whole batches, not single "
                 "rows."
             )
-        return out
+        # Not an Image of torchvision, a tensor that minds what is done to it.
+        return out.as_subclass(torch.Tensor)
 
     def _as_tensor(self, batch: Any) -> torch.Tensor:
         """Return a copy, which the transform may change, where the teacher runs."""
