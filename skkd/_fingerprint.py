@@ -81,8 +81,9 @@ class _ContentHasher(NumpyHasher):
 
     def save(self, obj: Any) -> None:
         if isinstance(_called(obj), _NAMED_ONLY):
+            of = "the transform of " * isinstance(obj, TransformedTeacher)
             raise ValueError(
-                f"{obj!r} calls a function, known by its name whatever it does; an "
+                f"{of}{obj!r} is a function, known by its name whatever it does; an "
                 "object with __call__ is known by its attributes"
             )
         if isinstance(obj, np.ndarray) and not obj.dtype.hasobject:
