@@ -87,6 +87,11 @@ class DistilledClassifier(BriefReprMixin, SharedTeacherMixin, DistillationNet):
         "prefit" demands a fitted teacher. None fits a clone of it on the training
         data. Anything else is a cross-validation: the soft target of a row comes from
         a clone that was not fitted on this row.
+    teacher_transform : callable or None, default=None
+        For a teacher that was trained on other inputs, such as larger images: makes
+        these of batches of rows, tensor to tensor, as ``weights.transforms()`` of
+        torchvision does. The same as ``as_teacher(teacher, transform=...)``, where
+        more is said; only for a prefit teacher.
     unlabeled : label or None, default=None
         Rows of y equal to it are taught by the teacher alone. None takes every label
         for a label. `score` leaves such rows out; scorers of scikit-learn, as in
@@ -181,7 +186,7 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
 
     _unregistered = frozenset({"teacher_", "distillation_", "features_"})
     _deferred = (*DistillationNet._deferred, "distillation")
-    _nested = ("augment", "memory")
+    _nested = ("augment", "memory", "teacher_transform")
     # What skorch takes for the name of a part, with parameters of its own.
     prefixes_ = [*DistillationNet.prefixes_, "distillation"]
 
@@ -194,6 +199,7 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
         alpha: float = 0.5,
         distillation: Any = "kd",
         teacher_cv: Any = "prefit",
+        teacher_transform: Callable[[torch.Tensor], torch.Tensor] | None = None,
         unlabeled: Any = None,
         augment: Callable[[torch.Tensor], torch.Tensor] | None = None,
         views: int | str | None = None,
@@ -248,6 +254,7 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
         self.alpha = alpha
         self.distillation = distillation
         self.teacher_cv = teacher_cv
+        self.teacher_transform = teacher_transform
         self.unlabeled = unlabeled
         self.augment = augment
         self.views = views
@@ -383,6 +390,7 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
             self.teacher,
             self.teacher_cv,
             self.classes_,
+            transform=self.teacher_transform,
             needs=needs,
             given=teacher_logits is not None,
             labelled=codes >= 0,
@@ -504,3 +512,4 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
         self.predict_nonlinearity = self._get_predict_nonlinearity()
         super().trim_for_prediction()
         self.teacher = self.teacher_ = self.live_teacher_ = None
+        self.teacher_transform = None

@@ -14,6 +14,7 @@ from skorch import NeuralNet
 
 from skkd._modules import uncompiled
 from skkd.teachers._sklearn import CallableTeacher
+from skkd.teachers._transform import TransformedTeacher
 
 # What pickle writes as a name, whatever it does.
 _NAMED_ONLY = (types.FunctionType, types.BuiltinFunctionType, functools.partial)
@@ -21,7 +22,7 @@ _NAMED_ONLY = (types.FunctionType, types.BuiltinFunctionType, functools.partial)
 _PAST = {
     *("module", "criterion", "optimizer", "callbacks", "train_split"),
     *("optimizer_", "callbacks_", "history_"),
-    *("teacher", "distillation", "augment", "memory"),
+    *("teacher", "teacher_transform", "distillation", "augment", "memory"),
     *("teacher_", "live_teacher_", "teacher_pass_", "distillation_"),
     *("needs_", "features_", "scheduled_"),
     *("channels_last_", "next_seed_", "labels_are_codes_"),
@@ -80,10 +81,11 @@ class _ContentHasher(NumpyHasher):
         self._described = {} if described is None else described
 
     def save(self, obj: Any) -> None:
-        if isinstance(obj, CallableTeacher) and isinstance(obj.model, _NAMED_ONLY):
+        if isinstance(_called(obj), _NAMED_ONLY):
+            of = "the transform of " * isinstance(obj, TransformedTeacher)
             raise ValueError(
-                f"{obj!r} is a function, known by its name whatever it does; an object "
-                "with __call__ is known by its attributes"
+                f"{of}{obj!r} is a function, known by its name whatever it does; an "
+                "object with __call__ is known by its attributes"
             )
         if isinstance(obj, np.ndarray) and not obj.dtype.hasobject:
             # Of the same values after pickling, though not of the same strides.
@@ -170,6 +172,13 @@ class _ContentHasher(NumpyHasher):
         # What a decorator wraps has no name to be found by.
         is_function = isinstance(content, types.FunctionType)
         return self._describe_function(content) if is_function else content
+
+
+def _called(teacher: Any) -> Any:
+    """Return what a teacher calls that may be any function, None where nothing is."""
+    if isinstance(teacher, TransformedTeacher):
+        return teacher.transform
+    return teacher.model if isinstance(teacher, CallableTeacher) else None
 
 
 def _name_of(part: Any) -> str:

@@ -14,7 +14,7 @@ from torch.utils.data import Subset
 from skkd._batches import TEACHER_FEATURES, TEACHER_LOGITS, len_of, loader
 from skkd._features import FeatureTerms, ask_with_features, flat_features
 from skkd._live import LiveTeacher
-from skkd._modules import evaluating
+from skkd._modules import describe, evaluating
 from skkd._recalling import added, ask_once, pick
 from skkd._validation import check_logits, check_steady
 from skkd.losses.weighted_sum import flatten
@@ -26,6 +26,7 @@ from skkd.teachers._fitting import (
     fit_out_of_fold,
     sliceable,
 )
+from skkd.teachers._transform import check_transform
 
 
 class Lesson(NamedTuple):
@@ -43,6 +44,7 @@ def check_teacher(
     teacher_cv: Any,
     classes: np.ndarray,
     *,
+    transform: Any = None,
     needs: frozenset[str],
     given: bool,
     labelled: Any,
@@ -54,6 +56,8 @@ def check_teacher(
     teacher, teacher_cv
         The estimator's parameters.
     classes : ndarray of shape (n_classes,)
+    transform : callable or None, default=None
+        The estimator's ``teacher_transform``.
     needs : frozenset of {"logits", "features"}
         What the loss needs.
     given : bool
@@ -65,6 +69,15 @@ def check_teacher(
     Teacher or None
         The fitted teacher; None where there is none, or clones are to be fitted.
     """
+    if transform is not None:
+        check_transform(transform)
+        if not isinstance(teacher_cv, str):
+            raise ValueError(
+                f"teacher_transform={describe(transform)} makes the inputs of a "
+                f"trained teacher, and with teacher_cv={teacher_cv!r} clones are "
+                "fitted, to X as it is: make the transform a step of the teacher's own "
+                "Pipeline, or pass teacher_cv='prefit'."
+            )
     if not labelled.all() and teacher is None and not given:
         raise ValueError(
             f"{int((~labelled).sum())} rows are marked as unlabelled, and only a "
@@ -82,7 +95,7 @@ def check_teacher(
                 "a loss on logits, such as distillation='kd'."
             )
         return None
-    adapter = as_teacher(teacher)
+    adapter = as_teacher(teacher, transform=transform)
     adapter.check(classes)
     if "features" in asked:
         _ = adapter.network  # raises where there is none
@@ -136,6 +149,7 @@ def hold_lesson(
         teacher = fit_on_all(teacher, *data)
         adapter = as_teacher(teacher)
         adapter.check(classes)
+    adapter.check_rows(X)
     terms = None
     if "features" in needs:
         terms = look_inside(estimator, adapter, X, rows)

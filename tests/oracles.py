@@ -1,7 +1,7 @@
 """Float64 NumPy and SciPy answers, written without looking at the torch code."""
 
 import numpy as np
-from scipy.special import log_softmax, softmax
+from scipy.special import log_softmax, logsumexp, softmax
 
 
 def kd(student, teacher, temperature):
@@ -168,3 +168,15 @@ def moments(x, weight=None):
     mean = (w * rows).sum(axis=1) / total
     centred = rows - mean[:, None]
     return mean, np.sqrt((w * centred**2).sum(axis=1) / total)
+
+
+def ensemble(logits, weights=None, temperatures=None, average="proba"):
+    """log sum_i w_i softmax(z_i / T_i), or sum_i w_i z_i / T_i: (n, c)."""
+    n = len(logits)
+    w = np.ones(n) if weights is None else np.asarray(weights, np.float64)
+    t = np.ones(n) if temperatures is None else np.asarray(temperatures, np.float64)
+    soft = [np.asarray(z, np.float64) / t_i for z, t_i in zip(logits, t, strict=True)]
+    if average == "logits":
+        return sum(w_i * z for w_i, z in zip(w, soft, strict=True)) / w.sum()
+    log_p = np.stack([log_softmax(z, axis=1) for z in soft])
+    return logsumexp(log_p, axis=0, b=(w / w.sum())[:, None, None])

@@ -86,6 +86,11 @@ def network(seed=0, width=8, classes=3):
         return SmallCNN(classes, (3, 8, 8), width=width).eval()
 
 
+class HorizontalFlip(nn.Module):
+    def forward(self, x):
+        return x.flip(3)
+
+
 TEACHER = network(1)
 LAYERS = ("body.0", "body.2")
 
@@ -315,6 +320,14 @@ def test_a_skorch_net_teaches_and_may_be_fitted_on_the_way():
         )
         net.fit(TABLE, LABELS)
         assert SEEN[-1][1].shape[1] == 7
+
+
+@pytest.mark.parametrize("remember", [False, True])
+def test_a_transformed_teacher_has_layers(remember):
+    net = distil(Gap(*LAYERS, remember=remember), teacher_transform=HorizontalFlip())
+    net.fit(IMAGES, LABELS)
+    flipped = expected_rows(IMAGES[..., ::-1].copy())
+    np.testing.assert_allclose(rows_seen(), flipped, rtol=1e-4, atol=1e-5)
 
 
 def test_a_table_of_float64_is_learnt_in_float64():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from skkd.teachers._base import Teacher
 from skkd.teachers._ensemble import EnsembleTeacher
 from skkd.teachers._sklearn import METHODS, CallableTeacher, SklearnTeacher
 from skkd.teachers._torch import ModuleTeacher, SkorchTeacher
+from skkd.teachers._transform import TransformedTeacher, check_transform
 
 __all__ = ["Teacher", "as_teacher"]
 
@@ -28,12 +29,15 @@ def as_teacher(
     extra_classes: str = "error",
     weights: Sequence[float] | None = None,
     average: str = "proba",
+    temperatures: Sequence[float] | None = None,
+    transform: Callable[[torch.Tensor], torch.Tensor] | None = None,
 ) -> Teacher:
     """Make a teacher of anything fitted that classifies.
 
     ``DistilledClassifier(teacher=...)`` does this by itself. Call it where the
     teacher needs a word of explanation: what its outputs are, which classes its
-    columns stand for, how much each member of an ensemble counts.
+    columns stand for, how much each member of an ensemble counts, which inputs it was
+    trained on.
 
     Parameters
     ----------
@@ -54,9 +58,22 @@ def as_teacher(
         What to do where the teacher knows classes that the student does not. "drop"
         leaves their columns out, so that the rest sums to one again.
     weights : sequence of float, default=None
-        Weight of each member of a list of teachers. None weighs all the same.
+        Weight of each member of a list of teachers. None weighs all the same. One that
+        weighs 0 is not run.
     average : {"proba", "logits"}, default="proba"
         Whether a list of teachers is averaged over probabilities or over logits.
+    temperatures : sequence of float, default=None
+        Divides the logits of each member of a list before they are averaged,
+        ``sum_i w_i softmax(z_i / T_i)``: above 1 softens a member that is surer than
+        it should be. None means 1 each. The student's ``temperature`` then applies to
+        the mean.
+    transform : callable, default=None
+        For a teacher that was trained on other inputs than the student, such as larger
+        images: makes them, of batches of rows as tensors, (n, d) or (n, C, H, W), uint8
+        or float, on the device of the teacher. For instance ``weights.transforms()``
+        of torchvision, ``v2.Compose([...])``, a module (run in eval mode), a function.
+        It must give the same each time. That of a list applies to all its members;
+        wrap a member to give it one of its own. See Notes.
 
     Returns
     -------
@@ -70,6 +87,13 @@ def as_teacher(
     ValueError
         If an option is not one of those above.
 
+    Notes
+    -----
+    The transform is applied to what the teacher is asked about: to the augmented view
+    where there is one. Its content is part of the teacher's for ``memory``, so that a
+    function, known by its name alone, is not remembered; a torchvision transform is.
+    Modules are then given tensors, all other teachers arrays, a batch at a time.
+
     Examples
     --------
     >>> from sklearn.datasets import load_iris
@@ -79,6 +103,13 @@ def as_teacher(
     >>> teacher = as_teacher(LogisticRegression(max_iter=500).fit(X, y))
     >>> teacher.logits(X, classes=[0, 1, 2]).shape
     (150, 3)
+
+    The second teacher is softened, and counts twice:
+
+    >>> other = LogisticRegression(C=100, max_iter=5000).fit(X, y)
+    >>> both = as_teacher([teacher, other], weights=[1, 2], temperatures=[1, 3])
+    >>> both.logits(X, classes=[0, 1, 2]).shape
+    (150, 3)
     """
     _check_option("output", output, ("auto", "logits", "proba", "log_proba"))
     _check_option("extra_classes", extra_classes, ("error", "drop"))
@@ -87,21 +118,43 @@ def as_teacher(
         raise ValueError(f"classes={list(classes)} names a class twice.")
     while isinstance(teacher, FrozenEstimator):
         teacher = teacher.estimator
-    options = {"classes": classes, "output": output, "extra_classes": extra_classes}
+    of_one: dict[str, Any] = {
+        "classes": classes,
+        "output": output,
+        "extra_classes": extra_classes,
+    }
+    of_list: dict[str, Any] = {
+        "weights": weights,
+        "average": average,
+        "temperatures": temperatures,
+    }
+    if transform is not None:
+        check_transform(transform)
+        inner = as_teacher(teacher, **of_one, **of_list)
+        return TransformedTeacher(inner, transform)
     if isinstance(teacher, Teacher):
-        choices = (output, extra_classes, weights, average)
-        if classes is not None or choices != ("auto", "error", None, "proba"):
+        if _set_options(**of_one, **of_list):
             raise ValueError(f"{teacher!r} is a Teacher already: its options are set.")
         return teacher
     if isinstance(teacher, (list, tuple)):
-        members = [as_teacher(member, **options) for member in teacher]
-        return EnsembleTeacher(members, weights, average)
-    if weights is not None or average != "proba":
+        members = [as_teacher(member, **of_one) for member in teacher]
+        return EnsembleTeacher(members, **of_list)
+    if _set_options(**of_list):
         raise ValueError(
-            f"weights={weights!r}, average={average!r}: expected a list of teachers to "
-            f"average, got {type(teacher).__name__}. Leave these options out for one."
+            f"{_set_options(**of_list)}: expected a list of teachers to average, got "
+            f"{type(teacher).__name__}. Leave these options out for one."
         )
-    return _adapter_for(teacher)(teacher, **options)
+    return _adapter_for(teacher)(teacher, **of_one)
+
+
+def _set_options(**options: Any) -> str:
+    """Name the options that are not at their defaults; "" where all are."""
+    defaults = {"output": "auto", "extra_classes": "error", "average": "proba"}
+    return ", ".join(
+        f"{name}={value!r}"
+        for name, value in options.items()
+        if value is not None and not (name in defaults and value == defaults[name])
+    )
 
 
 def _adapter_for(teacher: Any) -> type[Teacher]:

@@ -72,6 +72,11 @@ class Teacher:
             "on logits, such as distillation='kd'."
         )
 
+    @property
+    def takes_tensors(self) -> bool:
+        """Whether it is best asked about tensors on its own device, not arrays."""
+        return False
+
     def check(self, classes: Any) -> None:
         """Raise where the teacher is not fitted or does not know `classes`.
 
@@ -89,6 +94,15 @@ class Teacher:
             them.
         """
         _columns(self, np.asarray(classes))
+
+    def check_rows(self, X: Any) -> None:
+        """Raise ValueError where the teacher would see other rows each time.
+
+        Parameters
+        ----------
+        X : array-like or other, n rows
+            As for :meth:`logits`.
+        """
 
     def logits(self, X: Any, classes: Any) -> np.ndarray:
         """Return the teacher's logits for `X`, columns in the order of `classes`.

@@ -12,28 +12,38 @@ from skkd.teachers._base import Teacher
 
 
 class EnsembleTeacher(Teacher):
-    """The weighted mean of teachers, over probabilities or over logits."""
+    """The weighted mean of teachers, over probabilities or over logits.
+
+    Each is first brought to a temperature of its own: sum_i w_i softmax(z_i / T_i), or
+    sum_i w_i z_i / T_i. One that weighs nothing is not run.
+    """
 
     def __init__(
         self,
         members: Sequence[Teacher],
         weights: Sequence[float] | None = None,
         average: str = "proba",
+        temperatures: Sequence[float] | None = None,
     ) -> None:
         super().__init__(list(members))
         if not members:
             raise ValueError("teacher is an empty list: expected at least one teacher.")
-        shares = (
-            np.ones(len(members)) if weights is None else np.asarray(weights, float)
-        )
-        fits = shares.shape == (len(members),) and np.isfinite(shares).all()
-        if not fits or (shares < 0).any() or not shares.sum() > 0:
+        shares = _one_each(weights, len(members))
+        if shares is None or (shares < 0).any() or not shares.sum() > 0:
             raise ValueError(
                 f"weights={weights!r}: expected {len(members)} numbers, one for each "
-                "teacher, none negative and not all zero."
+                "teacher, none negative and not all zero. None weighs all the same."
+            )
+        softening = _one_each(temperatures, len(members))
+        if softening is None or (softening <= 0).any():
+            raise ValueError(
+                f"temperatures={temperatures!r}: expected {len(members)} finite "
+                "numbers above 0, one for each teacher. 1, or None for all, leaves the "
+                "probabilities as they are; above 1 softens them."
             )
         self.average = average
         self.weights = shares / shares.sum()
+        self.temperatures = softening
 
     @property
     def classes_(self) -> np.ndarray | None:
@@ -45,14 +55,42 @@ class EnsembleTeacher(Teacher):
         counts = [member.n_parameters for member in self.model]
         return None if None in counts else sum(counts)
 
+    @property
+    def takes_tensors(self) -> bool:
+        return all(member.takes_tensors for member in self.model)
+
+    @property
+    def _device(self) -> Any:
+        return self.model[0]._device
+
     def check(self, classes: Any) -> None:
         for member in self.model:
             member.check(classes)
 
+    def check_rows(self, X: Any) -> None:
+        for member in self.model:
+            member.check_rows(X)
+
     def logits(self, X: Any, classes: Any) -> np.ndarray:
-        each = np.stack([member.logits(X, classes) for member in self.model])
-        z = torch.from_numpy(each)  # (n_teachers, n, n_classes)
-        w = torch.from_numpy(self.weights).to(z.dtype)[:, None, None]
+        asked = np.flatnonzero(self.weights)
+        # A Python float leaves float32 as it is, one of NumPy does not.
+        each = [
+            self.model[i].logits(X, classes) / float(self.temperatures[i])
+            for i in asked
+        ]
+        z = torch.from_numpy(np.stack(each))  # (n_teachers, n, n_classes)
+        w = torch.from_numpy(self.weights[asked]).to(z.dtype)[:, None, None]
         if self.average == "logits":
             return (w * z).sum(dim=0).numpy()
         return torch.logsumexp(torch.log_softmax(z, dim=2) + w.log(), dim=0).numpy()
+
+
+def _one_each(values: Any, n: int) -> np.ndarray | None:
+    """Return `n` finite numbers, 1 by default; None where `values` are none such."""
+    if values is None:
+        return np.ones(n)
+    try:
+        numbers = np.asarray(values, dtype=float)
+    except (TypeError, ValueError):
+        return None
+    return numbers if numbers.shape == (n,) and np.isfinite(numbers).all() else None

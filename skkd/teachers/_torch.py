@@ -79,6 +79,10 @@ class ModuleTeacher(_TorchTeacher):
     """A bare module, whose outputs are logits unless it was said otherwise."""
 
     @property
+    def takes_tensors(self) -> bool:
+        return True
+
+    @property
     def n_parameters(self) -> int | None:
         return count_parameters(self.model)
 

@@ -1,0 +1,191 @@
+"""A teacher that was trained on other inputs than its student."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from skorch.utils import to_numpy
+
+from skkd._batches import iter_inputs, len_of
+from skkd._modules import cast_floats, describe, evaluating
+from skkd._random import preserved_rng
+from skkd.teachers._base import Teacher
+from skkd.teachers._ensemble import EnsembleTeacher
+
+# Rows that are transformed at a time. Images of 224 x 224 as float32 take 0.6 MB each.
+_ROWS, _CPU_ROWS_OF_IMAGES = 256, 64
+# How often some rows are transformed to see whether they stay the same: a view that is
+# flipped or not, by chance, is the same each time once in 128 fits.
+_PROBES, _PROBED_ROWS = 8, 2
+
+
+class TransformedTeacher(Teacher):
+    """A teacher that is asked about ``transform(rows)``, a batch at a time.
+
+    Parameters
+    ----------
+    teacher : Teacher
+        What is asked.
+    transform : callable
+        From a tensor of rows, (n, d) or (n, C, H, W) of their own dtype, to the tensor
+        of as many rows that the teacher was trained on.
+    """
+
+    def __init__(self, teacher: Teacher, transform: Any) -> None:
+        check_transform(transform)
+        if _is_transformed(teacher):
+            raise ValueError(
+                f"{teacher!r} has a transform already, and would get "
+                f"{describe(transform)} too: give it one of the two, or one that does "
+                "both in their order, as torchvision.transforms.v2.Compose makes it."
+            )
+        super().__init__(teacher)
+        self.transform = transform
+
+    def __repr__(self) -> str:
+        inner = repr(self.teacher).removesuffix(")")
+        return f"{inner}, transform={describe(self.transform)})"
+
+    @property
+    def teacher(self) -> Teacher:
+        """The teacher that is asked about the transformed rows."""
+        return self.model
+
+    @property
+    def classes_(self) -> np.ndarray | None:
+        return self.teacher.classes_
+
+    @property
+    def n_parameters(self) -> int | None:
+        return self.teacher.n_parameters
+
+    @property
+    def network(self) -> torch.nn.Module:
+        return self.teacher.network
+
+    @property
+    def _device(self) -> Any:
+        return self.teacher._device
+
+    def check(self, classes: Any) -> None:
+        self.teacher.check(classes)
+
+    def check_rows(self, X: Any) -> None:
+        few = next(iter_inputs(X, _PROBED_ROWS))
+        with preserved_rng(self._device):
+            first, *others = (
+                _to_array(self._apply(few, len_of(few))) for _ in range(_PROBES)
+            )
+        if not all(np.array_equal(first, other, equal_nan=True) for other in others):
+            raise ValueError(
+                f"{self._name} gives another result each time, as one does that "
+                "augments training data: pass the one for evaluation, for instance "
+                "Resize and Normalize alone. Views of the rows are made by "
+                "DistilledClassifier(augment=...), for teacher and student alike."
+            )
+
+    def logits(self, X: Any, classes: Any) -> np.ndarray:
+        with preserved_rng(self._device):
+            parts = [self.teacher.logits(rows, classes) for rows in self._batches(X)]
+        return np.concatenate(parts)
+
+    @property
+    def _name(self) -> str:
+        return f"The transform of the teacher, {describe(self.transform)},"
+
+    def _batches(self, X: Any) -> Iterator[Any]:
+        """Yield all rows, transformed, as the teacher takes them."""
+        n, step = len_of(X), self._rows_at_a_time(X)
+        for start, batch in zip(range(0, n, step), iter_inputs(X, step), strict=True):
+            rows = self._apply(batch, min(step, n - start))
+            yield rows if self.teacher.takes_tensors else _to_array(rows)
+
+    def _rows_at_a_time(self, X: Any) -> int:
+        on_cpu = torch.device(self._device).type == "cpu"
+        is_flat = len(getattr(X, "shape", ())) == 2
+        return _CPU_ROWS_OF_IMAGES if on_cpu and not is_flat else _ROWS
+
+    def _apply(self, batch: Any, n_rows: int) -> torch.Tensor:
+        rows = self._as_tensor(batch)
+        got = f"a {rows.dtype} tensor of shape {tuple(rows.shape)}"
+        modules = _modules_of(self.transform)
+        try:
+            for module in modules:
+                rows = cast_floats(rows, module)
+            with evaluating(*modules), torch.no_grad():
+                out = self.transform(rows)
+        except Exception as error:  # whatever a transform of others may raise
+            raise ValueError(
+                f"{self._name} does not take rows as they reach the teacher, {got}: "
+                f"{error}"
+            ) from error
+        if isinstance(out, np.ndarray):
+            out = torch.as_tensor(out)
+        if not isinstance(out, torch.Tensor):
+            raise ValueError(
+                f"{self._name} returns a {type(out).__name__}, expected a tensor of "
+                f"{n_rows} rows. It is given whole batches, here {got}."
+            )
+        if out.ndim == 0 or len(out) != n_rows:
+            raise ValueError(
+                f"{self._name} returns shape {tuple(out.shape)} for {n_rows} rows, "
+                f"{got}: expected as many rows. It is given whole batches, not single "
+                "rows."
+            )
+        # Not an Image of torchvision, a tensor that minds what is done to it.
+        return out.as_subclass(torch.Tensor)
+
+    def _as_tensor(self, batch: Any) -> torch.Tensor:
+        """Return a copy, which the transform may change, where the teacher runs."""
+        if isinstance(batch, torch.Tensor):
+            return batch.detach().to(self._device, copy=True)
+        try:
+            array = np.array(batch, order="C")
+        except ValueError:  # rows of several shapes
+            array = np.array(None)
+        if array.ndim == 0 or array.dtype.kind not in "biuf":
+            raise ValueError(
+                f"{self._name} takes arrays or tensors of numbers, and the teacher's "
+                f"rows come as {type(batch).__name__}: give it such rows with "
+                "fit(..., teacher_X=...), or leave the transform out."
+            )
+        return torch.from_numpy(array).to(self._device)
+
+
+def check_transform(transform: Any) -> None:
+    """Raise TypeError where `transform` cannot be called with rows.
+
+    Parameters
+    ----------
+    transform : object
+    """
+    if isinstance(transform, type):
+        raise TypeError(
+            f"The transform of the teacher is the class {transform.__name__}: expected "
+            "an instance."
+        )
+    if not callable(transform):
+        raise TypeError(
+            f"The transform of the teacher is {transform!r}: expected a callable, "
+            "tensor to tensor, such as torchvision.transforms.v2.Resize(224), or None."
+        )
+
+
+def _is_transformed(teacher: Teacher) -> bool:
+    if isinstance(teacher, EnsembleTeacher):
+        return any(map(_is_transformed, teacher.model))
+    return isinstance(teacher, TransformedTeacher)
+
+
+def _modules_of(transform: Any) -> list[torch.nn.Module]:
+    # torchvision's first Compose is no module, and may hold some.
+    parts = [transform, *getattr(transform, "transforms", ())]
+    return [part for part in parts if isinstance(part, torch.nn.Module)]
+
+
+def _to_array(rows: torch.Tensor) -> np.ndarray:
+    # NumPy has no bfloat16.
+    return to_numpy(rows.float() if rows.dtype == torch.bfloat16 else rows)
