@@ -102,9 +102,9 @@ def _download(name: str, weights: Any) -> OrderedDict[str, Tensor]:
         )
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise ConnectionError(
-            f"The weights {weights!r} of {name} are not on this machine, and could not "
-            f"be downloaded ({error}). Download {weights.url} where there is a "
-            "network, and pass the path of that file as weights=."
+            f"The weights {weights!r} of {name} could not be downloaded, or not be read "
+            f"where they were downloaded to ({error}). Download {weights.url} where "
+            "there is a network, and pass the path of that file as weights=."
         ) from error
     return as_state_dict(content, repr(weights))
 
