@@ -350,16 +350,17 @@ def test_other_channels_without_weights(name, channels):
         torchvision_model(name, 4, (channels, 32, 32), weights="DEFAULT")
 
 
-def test_images_are_resized():
-    model = torchvision_model(SMALL, 4, (3, 32, 48), size=64, mean=7, std=9).eval()
-    x = images(3, (3, 32, 48))
-    larger = resize(x.float(), [64, 64], antialias=True)
-    torch.testing.assert_close(model(x), model(larger), rtol=1e-4, atol=1e-4)
-    assert not torch.allclose(model(x), model(x[..., :32]))
-    model.size = None
-    torch.testing.assert_close(
-        model(larger), model.head(model.backbone((larger - 7) / 9))
-    )
+@pytest.mark.parametrize("size", [40, 96])
+def test_images_are_resized(size):
+    options = {"size": size, "mean": 7, "std": 9}
+    model = torchvision_model(SMALL, 4, (3, 64, 80), **options).double().eval()
+    x = images(3, (3, 64, 80))
+    resized = resize(x.double(), [size, size], antialias=True)
+    expected = model.head(model.backbone((resized - 7) / 9))
+    torch.testing.assert_close(model(x), expected)
+    torch.testing.assert_close(model(resized), expected)
+    narrow = model(x[..., :64])
+    assert not torch.allclose(narrow, expected, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,7 @@ def _download(name: str, weights: Any) -> OrderedDict[str, Tensor]:
         )
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise ConnectionError(
-            f"The weights {weights!r} of {name} could not be downloaded, or not be read "
+            f"The weights {weights!r} of {name} could not be downloaded, or not read "
             f"where they were downloaded to ({error}). Download {weights.url} where "
             "there is a network, and pass the path of that file as weights=."
         ) from error
