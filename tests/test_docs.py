@@ -12,7 +12,7 @@ import skkd
 from skkd import DistilledClassifier, ImageReader
 from skkd.augment import Cutout, Flip, Mixup, ShiftCrop
 from skkd.memory import LogitMemory
-from skkd.students import MLP, CifarResNet, SmallCNN
+from skkd.students import MLP, CifarResNet, SmallCNN, torchvision_model
 
 ROOT = Path(__file__).parents[1]
 
@@ -42,7 +42,7 @@ def test_the_commands_of_the_readme_name_what_is_there():
     "cls",
     [
         *(DistilledClassifier, ImageReader, LogitMemory, MLP, SmallCNN, CifarResNet),
-        *(Flip, ShiftCrop, Cutout, Mixup),
+        *(Flip, ShiftCrop, Cutout, Mixup, torchvision_model),
     ],
 )
 def test_documented_defaults_are_the_defaults(cls):

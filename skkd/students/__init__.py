@@ -8,14 +8,17 @@ from skkd.students.cifar_resnet import CifarResNet, load_cifar_resnet
 from skkd.students.mlp import MLP
 from skkd.students.small_cnn import SmallCNN
 from skkd.students.standardize import Standardize
+from skkd.students.torchvision_model import TorchvisionModel, torchvision_model
 
 __all__ = [
     "MLP",
     "CifarResNet",
     "SmallCNN",
     "Standardize",
+    "TorchvisionModel",
     "default_student",
     "load_cifar_resnet",
+    "torchvision_model",
 ]
 
 

@@ -1,17 +1,15 @@
 """The residual networks for small images, and their public weights."""
 
 import os
-import pickle
-import re
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from skkd.students._checks import check_count, check_image
+from skkd.students._weights import read_weights
 from skkd.students.standardize import Standardize
 
 # Of ImageNet's training images, in the units of uint8.
@@ -158,7 +156,7 @@ def load_cifar_resnet(path: str | os.PathLike[str]) -> CifarResNet:
     >>> torch.equal(loaded(x), student(x))
     True
     """
-    weights = _read_weights(path)
+    weights = read_weights(path)
     n_blocks = len({key.split(".")[1] for key in weights if key.startswith("layer1.")})
     try:
         width, n_channels = weights["conv1.weight"].shape[:2]
@@ -180,29 +178,6 @@ def load_cifar_resnet(path: str | os.PathLike[str]) -> CifarResNet:
             "Build the network that they belong to, and call its load_state_dict."
         ) from error
     return model.eval()
-
-
-def _read_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
-    try:
-        content: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise ValueError(
-            f"Got {os.fspath(path)!r}, which is no file of tensors; expected what "
-            "torch.save wrote of a state dict. Download it again; or, where it holds a "
-            "whole module that you trust, save module.state_dict()."
-        ) from error
-    if isinstance(content, Mapping):
-        content = content.get("state_dict", content)
-    if not (
-        isinstance(content, Mapping) and all(map(torch.is_tensor, content.values()))
-    ):
-        raise ValueError(
-            f"Got {os.fspath(path)!r}, which holds no state dict; expected a mapping "
-            "from names to tensors, or one under the key 'state_dict'. Save "
-            "module.state_dict()."
-        )
-    # torch.nn.DataParallel puts its own name before all others.
-    return {re.sub(r"^module\.", "", name): value for name, value in content.items()}
 
 
 class _Block(nn.Module):

@@ -1,0 +1,225 @@
+"""The image classifiers of torchvision, as students and as teachers to be."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+from skkd.students._checks import check_count, check_image
+from skkd.students.standardize import Standardize
+
+
+def torchvision_model(
+    name: str,
+    n_classes: int | None = None,
+    input_shape: Sequence[int] | None = None,
+    *,
+    weights: str | os.PathLike[str] | Any | None = None,
+    freeze: bool = False,
+    size: int | None = None,
+    mean: float | Sequence[float] | None = None,
+    std: float | Sequence[float] | None = None,
+) -> TorchvisionModel:
+    """Build an image classifier of torchvision that takes uint8 images.
+
+    Parameters
+    ----------
+    name : str
+        As ``torchvision.models.list_models(module=torchvision.models)`` lists them:
+        "mobilenet_v2", "resnet50", "vit_b_16" and so on.
+    n_classes : int or None, default=None
+        Number of logits. None stands for the number as published, the 1000 classes of
+        ImageNet. A head of that size in `weights` is kept; one of any other size is
+        replaced by a head with random weights.
+    input_shape : tuple of int or None, default=None
+        Shape of one image, ``(C, H, W)``, without the batch axis. None expects RGB and
+        checks no height and width.
+    weights : str, path, member of the model's weights enum or None, default=None
+        "DEFAULT" or another name of torchvision's published weights, such as
+        "IMAGENET1K_V1", downloaded once; or the path of a file (see Notes). None is
+        random.
+    freeze : bool, default=False
+        Whether only the head learns. The backbone then stays in eval mode, whatever
+        ``train()`` says: the statistics of batch normalisation do not move, nothing is
+        dropped out, and its parameters get no gradient.
+    size : int or None, default=None
+        Side of the square, in pixels, to which images are resized inside the network
+        (bilinear, antialiased), whatever their aspect ratio. None leaves them as they
+        are. Most weights were trained on 224.
+    mean, std : float or sequence of float, default=None
+        What to subtract from the images and to divide them by, in the units of uint8.
+        None takes what `weights` expects, ImageNet's for nearly all, or is learnt from
+        the training data where `weights` is None.
+
+    Returns
+    -------
+    TorchvisionModel
+        On the CPU, with the parts `standardize`, `backbone` and `head`. In train mode
+        for a new head or random weights, in eval mode where all weights were given.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of its range, if the file of `weights` is absent or of
+        another network, or if the network does not take images of this shape.
+    ConnectionError
+        If published weights cannot be downloaded; it tells where they are.
+
+    Notes
+    -----
+    A file holds what ``torch.save`` wrote of a state dict of torchvision's network, or
+    of a TorchvisionModel, which brings its scaling along; or it has one under
+    "state_dict" or "model". Only tensors are read, never code. Half precision becomes
+    float32. All names and shapes must fit, but for a head that is replaced. A file of
+    torchvision's names is taken to expect the scaling of the published weights, unless
+    `mean` and `std` say otherwise.
+
+    Gray images (C = 1) are repeated to three channels. For other numbers of channels
+    the first convolution is built anew, which only works without `weights`.
+
+    The auxiliary heads of GoogLeNet and Inception are left out. SqueezeNet ends in a
+    ReLU, which lets no logit be negative: it is replaced together with the head.
+
+    The names of the parameters begin with "backbone." or "head.", for learning rates of
+    their own: ``optimizer__param_groups=[("backbone.*", {"lr": 1e-4})]``.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skkd.students import torchvision_model
+    >>> student = torchvision_model("mobilenet_v3_small", 10, (3, 32, 32))
+    >>> student(torch.zeros(2, 3, 32, 32, dtype=torch.uint8)).shape
+    torch.Size([2, 10])
+
+    Fine-tuned from a file of weights, the first layers slowly:
+
+    >>> from skkd import DistilledClassifier
+    >>> net = DistilledClassifier(
+    ...     torchvision_model,
+    ...     module__name="mobilenet_v2",
+    ...     module__weights="mobilenet_v2.pth",
+    ...     module__size=224,
+    ...     optimizer__param_groups=[("backbone.*", {"lr": 1e-4})],
+    ...     lr=1e-3,
+    ... )
+    """
+    # Here, for it takes a second.
+    from skkd.students import _torchvision
+
+    _torchvision.check_name(name)
+    shape = (3, 224, 224) if input_shape is None else check_image(input_shape)
+    n_classes = None if n_classes is None else check_count("n_classes", n_classes)
+    size = None if size is None else check_count("size", size)
+    if weights is not None and shape[0] not in (1, 3):
+        raise ValueError(
+            f"Got images of {shape[0]} channels and weights={weights!r}; expected RGB, "
+            "or gray, on which weights are made. Pass weights=None, or three channels."
+        )
+    n_channels = 3 if shape[0] == 1 else shape[0]
+    given = None if weights is None else _torchvision.read(name, weights)
+    model, kept = _torchvision.build(name, n_classes, n_channels, given)
+    if input_shape is not None:
+        sides = (size, size) if size else (shape[1], shape[2])
+        _torchvision.check_takes(name, model, (n_channels, *sides))
+    if given is not None and mean is None and std is None:
+        mean, std = given.mean, given.std
+    if mean is not None:  # gray images are repeated first where it is known
+        shape = (n_channels, *shape[1:])
+    own = given is not None and given.own
+    backbone, head = _torchvision.split(model, kept and not (own and n_classes))
+    built = TorchvisionModel(
+        Standardize(shape, mean=mean, std=std),
+        backbone,
+        head,
+        n_channels=n_channels,
+        size=size,
+        frozen=bool(freeze),
+    )
+    return built.train(not (kept and given is not None))
+
+
+class TorchvisionModel(nn.Module):
+    """Standardise, resize, backbone, head: what :func:`torchvision_model` builds.
+
+    Parameters
+    ----------
+    standardize : Standardize
+        Scales the images.
+    backbone : Module
+        From images (n, n_channels, H, W) to whatever the head takes.
+    head : Module
+        From there to logits (n, n_classes).
+    n_channels : int
+        Channels of the images that the backbone takes.
+    size : int or None
+        Side to which images are resized, in pixels.
+    frozen : bool
+        Whether the backbone neither learns nor leaves eval mode.
+    """
+
+    def __init__(
+        self,
+        standardize: Standardize,
+        backbone: nn.Module,
+        head: nn.Module,
+        *,
+        n_channels: int,
+        size: int | None,
+        frozen: bool,
+    ) -> None:
+        super().__init__()
+        self.standardize = standardize
+        self.backbone = backbone
+        self.head = head
+        self.n_channels = n_channels
+        self.size = size
+        self.frozen = frozen
+        if frozen:
+            # Autograd then records nothing of it, as under no_grad.
+            self.backbone.requires_grad_(False)
+        self.train()
+
+    def train(self, mode: bool = True) -> TorchvisionModel:
+        """Set the mode of all parts; a frozen backbone stays in eval mode.
+
+        Parameters
+        ----------
+        mode : bool, default=True
+            Whether to train.
+
+        Returns
+        -------
+        TorchvisionModel
+            The module itself.
+        """
+        super().train(mode)
+        if self.frozen:
+            self.backbone.eval()
+        return self
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the logits.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n, C, H, W)
+            Any dtype, values from 0 to 255.
+
+        Returns
+        -------
+        Tensor of shape (n, n_classes)
+        """
+        x = self.standardize(_repeat_gray(x, self.standardize.input_shape[0]))
+        if self.size is not None and x.shape[2:] != (self.size, self.size):
+            sides = (self.size, self.size)
+            x = interpolate(x, sides, mode="bilinear", antialias=True)
+        return self.head(self.backbone(_repeat_gray(x, self.n_channels)))
+
+
+def _repeat_gray(x: Tensor, n_channels: int) -> Tensor:
+    gray = x.ndim == 4 and x.shape[1] == 1
+    return x.expand(-1, n_channels, -1, -1) if gray else x
