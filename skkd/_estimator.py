@@ -73,16 +73,20 @@ class DistilledClassifier(BriefReprMixin, SharedTeacherMixin, DistillationNet):
         logits, a scikit-learn classifier or pipeline, a callable that returns logits,
         a list of these, or what :func:`~skkd.teachers.as_teacher` made of one. It is
         used as it is: never refitted, changed or copied, not even by `clone`. None
-        trains the student alone.
+        trains the student alone, or with a loss that needs no teacher.
     temperature : float, default=4.0
         Softens both distributions; above 0.
     alpha : float, default=0.5
         Weight of the teacher's term, in [0, 1]. 0 trains the plain student and does
         not run the teacher; 1 uses no label.
     distillation : str, DistillationLoss or callable, default="kd"
-        The teacher's term: "kd", "hard", "mse", an object of :mod:`skkd.losses`, or a
-        function of ``(student_logits, teacher_logits, y, temperature)``. Its
-        parameters are set by ``distillation__*``.
+        The teacher's term. On logits: "kd", "hard", "mse", "dkd", "dist",
+        "standardized_kd", "js". On features, where student and teacher are torch
+        networks: "fitnet", "attention", "rkd", "similarity", "pkt", "crd", with
+        ``distillation__student_layer`` and ``distillation__teacher_layer`` as in
+        ``named_modules()``. Without a teacher: "label_smoothing", "virtual_teacher".
+        Or an object of :mod:`skkd.losses`, or a function of ``(student_logits,
+        teacher_logits, y, temperature)``. Parameters are set by ``distillation__*``.
     teacher_cv : "prefit", None, int, splitter or iterable, default="prefit"
         "prefit" demands a fitted teacher. None fits a clone of it on the training
         data. Anything else is a cross-validation: the soft target of a row comes from

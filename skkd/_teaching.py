@@ -78,10 +78,12 @@ def check_teacher(
                 "fitted, to X as it is: make the transform a step of the teacher's own "
                 "Pipeline, or pass teacher_cv='prefit'."
             )
-    if not labelled.all() and teacher is None and not given:
+    heard = needs and (teacher is not None or given)
+    if not labelled.all() and not heard:
         raise ValueError(
             f"{int((~labelled).sum())} rows are marked as unlabelled, and only a "
-            "teacher can teach these: pass teacher=, or leave them out."
+            "teacher can teach these: pass teacher=, and a distillation= that listens "
+            "to it, or leave them out."
         )
     asked = needs - {"logits"} if given else needs
     if teacher is None or not asked:

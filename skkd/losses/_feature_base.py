@@ -14,6 +14,11 @@ ShapePair = tuple[tuple[int, ...], tuple[int, ...]]
 class FeatureLoss(DistillationLoss):
     """A loss between layers inside of the student and of the teacher.
 
+    Where the two layers differ in shape, the student's goes through an adapter, which
+    is trained with the student and dropped after the fit; each call of ``partial_fit``
+    starts with a new one. Both networks are watched by hooks, which are removed when
+    the fit ends, however it ends.
+
     Subclasses define :meth:`compare`, and :meth:`adapter` where the two layers need
     not have one shape. It is passed as ``DistilledClassifier(distillation=...)``, alone
     or as a part of :class:`~skkd.losses.WeightedSum`.
