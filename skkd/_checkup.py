@@ -1,0 +1,80 @@
+"""The teacher of a fit, looked at before anything is learnt from it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from skorch.utils import to_numpy
+from torch.utils.data import default_collate
+
+from skkd._batches import TrainingSet, pair_of
+from skkd._modules import cast_floats
+from skkd._teaching import Lesson
+from skkd.losses import HardLabel, LogitMSE
+from skkd.teachers import Finding, Teacher, as_teacher
+from skkd.teachers._findings import examine, kind_of
+from skkd.teachers.health import report, sample_rows
+
+# Of logits that are at hand, and of a teacher that is asked about every batch.
+_ROWS, _LIVE_ROWS = 1000, 200
+
+
+def check_up(
+    estimator: Any, adapter: Teacher | None, rows: TrainingSet, lesson: Lesson
+) -> list[Finding]:
+    """Warn of what is probably wrong with the teacher, or raise where `strict`.
+
+    Parameters
+    ----------
+    estimator : DistilledClassifier
+        Its ``alpha``, ``temperature``, ``strict``, ``classes_`` and ``distillation_``.
+    adapter : Teacher or None
+        What :func:`skkd._teaching.check_teacher` returned.
+    rows : TrainingSet
+    lesson : Lesson
+        Its logits; only where it has none is the teacher asked.
+
+    Returns
+    -------
+    list of Finding
+    """
+    at_hand = lesson.logits is not None
+    if estimator.alpha == 0 or not (at_hand or lesson.live):
+        return []
+    # The rows are the same in every fit on these data, and so are the figures:
+    # Python shows a warning of one text once.
+    numbers = sample_rows(rows.codes, _ROWS if at_hand else _LIVE_ROWS)
+    said = lesson.logits[numbers] if at_hand else _ask_live(estimator, rows, numbers)
+    if said is None:
+        return []
+    logits = said[:, 0] if said.ndim == 3 else said  # the first view
+    teacher = lesson.live or adapter
+    if teacher is None and lesson.teacher is not None and not estimator._is_prefit:
+        teacher = as_teacher(lesson.teacher)
+    softens = not isinstance(estimator.distillation_, (HardLabel, LogitMSE))
+    findings = examine(
+        logits,
+        rows.codes[numbers],
+        teacher=teacher,
+        kind="logits" if teacher is None else kind_of(teacher),
+        temperature=estimator.temperature if softens else None,
+        classes=estimator.classes_,
+    )
+    report(findings, strict=estimator.strict, stacklevel=6)
+    return findings
+
+
+def _ask_live(
+    estimator: Any, rows: TrainingSet, numbers: np.ndarray
+) -> np.ndarray | None:
+    """Ask about plain rows, in the form that training gives them to a live teacher.
+
+    Not about views: an augmentation with a random stream of its own would go on in it.
+    """
+    inputs = default_collate([pair_of(rows.base, i)[0] for i in numbers.tolist()])
+    plain = to_numpy(cast_floats(inputs, estimator.module_))
+    try:
+        return estimator.live_teacher_.logits(plain, estimator.classes_)
+    except ValueError:  # views may be of another size; if not, training will say so
+        return None
