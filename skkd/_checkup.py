@@ -49,15 +49,19 @@ def check_up(
     if said is None:
         return []
     logits = said[:, 0] if said.ndim == 3 else said  # the first view
-    teacher = lesson.live or adapter
+    teacher, kind = lesson.live or adapter, "logits"
     if teacher is None and lesson.teacher is not None and not estimator._is_prefit:
         teacher = as_teacher(lesson.teacher)
+    if teacher is not None:
+        # Out of fold each row has one of the members, not their mean.
+        out_of_fold = adapter is None and estimator.teacher_cv is not None
+        kind = kind_of(teacher.model[0] if out_of_fold else teacher)
     softens = not isinstance(estimator.distillation_, (HardLabel, LogitMSE))
     findings = examine(
         logits,
         rows.codes[numbers],
         teacher=teacher,
-        kind="logits" if teacher is None else kind_of(teacher),
+        kind=kind,
         temperature=estimator.temperature if softens else None,
         classes=estimator.classes_,
     )
@@ -75,6 +79,7 @@ def _ask_live(
     inputs = default_collate([pair_of(rows.base, i)[0] for i in numbers.tolist()])
     plain = to_numpy(cast_floats(inputs, estimator.module_))
     try:
-        return estimator.live_teacher_.logits(plain, estimator.classes_)
+        with estimator._precise():
+            return estimator.live_teacher_.logits(plain, estimator.classes_)
     except ValueError:  # views may be of another size; if not, training will say so
         return None

@@ -12,6 +12,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 from sklearn.model_selection import GridSearchCV, train_test_split
+from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import scale
@@ -133,7 +134,7 @@ SHUFFLED = [3, 1, 4, 5, 9, 2, 6, 8, 7, 0]
 
 def noise(X):
     """Logits that depend on the row, and have nothing to do with its class."""
-    mixed = np.asarray(X, np.float64) @ np.random.RandomState(0).randn(X.shape[1], 10)
+    mixed = np.asarray(X, np.float64) @ np.random.RandomState(1).randn(X.shape[1], 10)
     return np.sin(1e5 * mixed)
 
 
@@ -469,6 +470,26 @@ def test_clones_that_learn_nothing():
     assert lone.fit(X, y).teacher_findings_ == []
 
 
+@pytest.mark.parametrize("teacher_cv", [3, None])
+def test_scores_of_clones_are_no_probabilities(teacher_cv):
+    partly = np.where(np.arange(len(y)) % 5 == 0, -1, y)
+    lone = student(SVC(), teacher_cv=teacher_cv, unlabeled=-1)
+    assert lone.fit(X, partly).teacher_findings_ == []
+    pair = student([SVC(), GaussianNB()], teacher_cv=teacher_cv, unlabeled=-1)
+    assert pair.fit(X, partly).teacher_findings_ == []
+
+
+class Sigmoids(LogisticRegression):
+    def predict_proba(self, X):
+        return sigmoid(self.decision_function(X))
+
+
+def test_clones_may_give_what_are_no_probabilities():
+    lone = student(Sigmoids(max_iter=500), teacher_cv=3)
+    with pytest.warns(TeacherWarning, match="not-probabilities.* of 3 members"):
+        lone.fit(X, y)
+
+
 def test_alpha_0_needs_no_healthy_teacher():
     assert student(noise, alpha=0, strict=True).fit(X, y).teacher_findings_ == []
 
@@ -538,8 +559,9 @@ def test_views_and_coded_memories_are_looked_at(teacher):
     assert student(teacher, memory=memory).fit(X, y).teacher_findings_ == []
 
 
-def test_a_search_says_the_same_of_the_same_rows():
-    search = GridSearchCV(student(noise), {"alpha": [0.3, 0.6, 0.9]}, cv=2, refit=False)
+def test_a_search_says_the_same_of_the_same_rows(teacher):
+    sick = student(linear(teacher, SWAPPED))
+    search = GridSearchCV(sick, {"alpha": [0.3, 0.6, 0.9]}, cv=2, refit=False)
     with pytest.warns(TeacherWarning) as caught:
         search.fit(X, y)
     assert len(caught) == 6
