@@ -28,7 +28,7 @@ def check_up(
     Parameters
     ----------
     estimator : DistilledClassifier
-        Its ``alpha``, ``temperature``, ``strict``, ``classes_`` and ``distillation_``.
+        Its ``temperature``, ``strict``, ``classes_`` and ``distillation_``.
     adapter : Teacher or None
         What :func:`skkd._teaching.check_teacher` returned.
     rows : TrainingSet
@@ -40,7 +40,7 @@ def check_up(
     list of Finding
     """
     at_hand = lesson.logits is not None
-    if estimator.alpha == 0 or not (at_hand or lesson.live):
+    if not (at_hand or lesson.live):  # nobody teaches, or with a weight of 0
         return []
     # The rows are the same in every fit on these data, and so are the figures:
     # Python shows a warning of one text once.

@@ -1099,7 +1099,7 @@ class TestAugment:
         ).fit(X, y)
         given = [x for x in net.module_.log if len(x) > 2]  # without the first check
         looked_at, *asked = asked
-        np.testing.assert_array_equal(looked_at, X)
+        np.testing.assert_array_equal(looked_at, X.astype(np.float32))
         assert len(given) == len(asked) == len(views) == 6
         for view, student_saw, teacher_saw in zip(views, given, asked, strict=True):
             assert torch.equal(view, student_saw)
