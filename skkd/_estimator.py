@@ -21,6 +21,7 @@ from skkd._batches import (
     TrainingSet,
     weights_beside,
 )
+from skkd._checkup import check_up
 from skkd._computing import resolve_precision
 from skkd._labels import check_labels, labels_of
 from skkd._modules import count_parameters, describe
@@ -118,6 +119,9 @@ class DistilledClassifier(BriefReprMixin, SharedTeacherMixin, DistillationNet):
     precision : {"fp32", "bf16", "auto"}, default="fp32"
         Of the student's forward and backward pass; weights, losses and remembered
         logits stay in float32. "auto" takes bf16 where the hardware multiplies in it.
+    strict : bool, default=False
+        Before training, what the teacher says is looked at for mistakes, as by
+        :func:`~skkd.teachers.check_health`. False warns of the findings, True raises.
     random_state : int, RandomState or None, default=None
         An int makes a fit repeatable bit for bit on one machine and leaves the global
         generators alone. None draws from torch's global generator.
@@ -162,6 +166,8 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
         ``teacher_cv``. None where none was asked.
     teacher_pass_ : TeacherPass
         How many rows it was asked about, how many were remembered.
+    teacher_findings_ : list of Finding
+        What is probably wrong with the teacher; empty where nothing was found.
     history : skorch.history.History
         What was recorded of each epoch.
 
@@ -210,6 +216,7 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
         class_weight: Any = None,
         memory: Any = None,
         precision: str = "fp32",
+        strict: bool = False,
         random_state: Any = None,
         criterion: Any = torch.nn.CrossEntropyLoss,
         optimizer: Any = torch.optim.Adam,
@@ -265,6 +272,7 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
         self.class_weight = class_weight
         self.memory = memory
         self.precision = precision
+        self.strict = strict
         self.random_state = random_state
 
     # Fitting ------------------------------------------------------------------
@@ -308,7 +316,8 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
         Raises
         ------
         ValueError
-            If a parameter, the data, or the teacher's classes or outputs do not fit.
+            If a parameter, the data, or the teacher's classes or outputs do not fit;
+            with ``strict=True`` also if anything is found about the teacher.
         NotFittedError
             If ``teacher_cv="prefit"`` and the teacher is not fitted.
         """
@@ -464,6 +473,7 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
             rows.beside[TEACHER_LOGITS] = logits
         if lesson.features is not None:
             rows.beside[ROWS] = np.arange(len(rows))
+        self.teacher_findings_ = check_up(self, adapter, rows, lesson)
 
     def _check_student(
         self, rows: TrainingSet, adapter: Teacher | None, fit_params: dict[str, Any]

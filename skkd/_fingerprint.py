@@ -24,7 +24,7 @@ _PAST = {
     *("optimizer_", "callbacks_", "history_"),
     *("teacher", "teacher_transform", "distillation", "augment", "memory"),
     *("teacher_", "live_teacher_", "teacher_pass_", "distillation_"),
-    *("needs_", "features_", "scheduled_"),
+    *("needs_", "features_", "scheduled_", "teacher_findings_", "strict"),
     *("channels_last_", "next_seed_", "labels_are_codes_"),
 }
 _OF_EVERY_MODULE = frozenset(vars(torch.nn.Module()))

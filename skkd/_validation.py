@@ -29,6 +29,10 @@ class DistillationWarning(UserWarning):
     """Something about a teacher and its student that is probably not meant."""
 
 
+class TeacherWarning(DistillationWarning):
+    """Something about a teacher that is probably not meant; begins with its code."""
+
+
 def check_hyperparameters(temperature: Any, alpha: Any, teacher_cv: Any) -> None:
     """Raise where a value is outside what the loss is defined for."""
     if not _is_number(temperature) or not 0 < temperature < math.inf:

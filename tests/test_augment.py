@@ -401,6 +401,8 @@ def test_parameters():
 
 
 @pytest.mark.parametrize("views", [None, 2, "plain"])
+# The teacher merely has to say something.
+@pytest.mark.filterwarnings(r"ignore:\[constant-output\]:skkd.TeacherWarning")
 def test_a_student_is_trained_on_views(views):
     x, y = images(24, (1, 8, 8)).numpy(), np.arange(24) % 2
     student = DistilledClassifier(

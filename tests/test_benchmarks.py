@@ -77,6 +77,8 @@ def one_step(prepare, task):
 
 
 @pytest.mark.parametrize("optimizer", ["Adam", "SGD"])
+# One step is compared, whatever is taught.
+@pytest.mark.filterwarnings(r"ignore:\[random-head\]:skkd.TeacherWarning")
 def test_all_sides_take_the_same_step(common, optimizer):
     from _peers import Task, skkd_net, skorch_net, tutorial
 

@@ -234,6 +234,8 @@ class TestPrecision:
             value = net.history[-1, f"{kind}_loss"]
             assert value != float(torch.tensor(value).bfloat16())
 
+    # The digits of any teacher will do.
+    @pytest.mark.filterwarnings(r"ignore:\[random-head\]:skkd.TeacherWarning")
     def test_what_is_remembered_is_float32(self, X, y):
         """The teacher speaks as it would of a student in float32."""
         torch.manual_seed(0)
@@ -360,6 +362,10 @@ class TestPrecision:
         assert net.predict_proba(X).dtype == np.float32
         assert {*SpyCriterion.seen} == {torch.float32}
 
+    # The digits of any teacher will do.
+    @pytest.mark.filterwarnings(
+        r"ignore:\[(random-head|train-mode)\]:skkd.TeacherWarning"
+    )
     def test_a_teacher_asked_live_computes_alike(self, X, y):
         teacher, dtypes, heard = nn.Sequential(nn.Flatten(), nn.Linear(72, C)), [], []
         teacher.register_forward_hook(lambda *args: dtypes.append(args[-1].dtype))
@@ -539,6 +545,10 @@ class TestLayoutOfTeachers:
 
     @pytest.mark.parametrize("kind", [Convolutions, Viewing])
     @pytest.mark.parametrize("wrapped", ["module", "skorch"])
+    # The modes and layouts of any teacher will do.
+    @pytest.mark.filterwarnings(
+        r"ignore:\[(random-head|train-mode)\]:skkd.TeacherWarning"
+    )
     def test_they_teach_right_and_stay_as_they_are(self, X, y, kind, wrapped):
         torch.manual_seed(0)
         module = kind()
@@ -656,6 +666,8 @@ class TestEpochs:
 
     @pytest.mark.parametrize("use_caching", [True, False])
     @pytest.mark.parametrize("unlabelled", [0, 20])
+    # Its teacher is random, and the same everywhere.
+    @pytest.mark.filterwarnings(r"ignore:\[chance-level\]:skkd.TeacherWarning")
     def test_scores_of_epochs(self, X, y, use_caching, unlabelled):
         names = np.array(["no", "yes", "why"])[y].astype(object)
         names[:unlabelled] = "?"
@@ -861,6 +873,8 @@ class TestBatchesOnADevice:
         monkeypatch.setattr("skkd._batches._has_room", lambda device, base: True)
         self.assert_same(self.batches(whole_batches(part, "cpu")), self.batches(there))
 
+    # Random logits show where rows went.
+    @pytest.mark.filterwarnings(r"ignore:\[chance-level\]:skkd.TeacherWarning")
     def test_a_fit_on_moved_rows_is_the_same(self, X, y, table, monkeypatch):
         def fit():
             net = distil(unlabeled=2, batch_size=10, train_split=ValidSplit(3))
@@ -872,6 +886,8 @@ class TestBatchesOnADevice:
         monkeypatch.setattr("skkd._batches._has_room", lambda device, base: True)
         assert equal(state(stayed), state(fit()))
 
+    # Its teacher is random and sure.
+    @pytest.mark.filterwarnings(r"ignore:\[saturated\]:skkd.TeacherWarning")
     def test_arrays_that_are_read_only_make_no_warning(self, X, y, table):
         for values in (X, X[::-1], X.astype(np.uint8)):
             shown = values.view()

@@ -77,6 +77,8 @@ def test_columns_of_a_frame_of_logits_go_by_name():
     assert np.array_equal(one, two)
 
 
+# Logits of zero stand in for a teacher that is not needed.
+@pytest.mark.filterwarnings(r"ignore:\[constant-output\]:skkd.TeacherWarning")
 def test_logits_in_place_of_an_unfitted_teacher_leave_it_unfitted():
     template = LogisticRegression()
     student = DistilledClassifier(teacher=template, teacher_cv=None, max_epochs=1)

@@ -254,6 +254,8 @@ def test_meta_estimators_that_hand_on_numbers_for_names():
 
 @pytest.mark.parametrize("meta", [OneVsRestClassifier, OneVsOneClassifier])
 @pytest.mark.parametrize("teacher_cv", [None, 3])
+# All trees agree on which iris is a setosa.
+@pytest.mark.filterwarnings(r"ignore:\[saturated\]:skkd.TeacherWarning")
 def test_one_vs_rest_fits_a_teacher_for_each_problem(meta, teacher_cv):
     est = classifier(teacher=RandomForestClassifier(10, random_state=0))
     est.set_params(teacher_cv=teacher_cv, max_epochs=50)
@@ -432,6 +434,8 @@ def splits():
 @pytest.mark.parametrize("in_pipeline", [False, True])
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("container", [np.asarray, list, pd.DataFrame, torch.tensor])
+# Each row is told by a logit of its own size.
+@pytest.mark.filterwarnings(r"ignore:\[saturated\]:skkd.TeacherWarning")
 def test_logits_are_sliced_per_fold(routing, in_pipeline, weighted, container, batches):
     if routing and in_pipeline and weighted and not hasattr(sklearn, "callback"):
         pytest.skip("scikit-learn before 1.9 demands a score request of the Pipeline")

@@ -235,6 +235,8 @@ class TestFixedViews:
         assert view_seeds(keys, 5).dtype == np.int64
         assert np.unique(view_seeds(keys, 5)).size == 5 * N
 
+    # Its teacher is random, so that no two views are alike.
+    @pytest.mark.filterwarnings(r"ignore:\[chance-level\]:skkd.TeacherWarning")
     def test_each_view_is_asked_about_once(self, X, y):
         params = {"teacher": Asked(), "augment": AUGMENT}
         first = distil(views=3, **params).fit(X, y).teacher_pass_
@@ -370,8 +372,9 @@ class TestFixedViews:
         search = GridSearchCV(net, grid, cv=StratifiedKFold(3), refit=False)
         search.fit(X, y)
         assert len(search.cv_results_["params"]) == 5
-        # Live: two thirds of the rows in each of three folds. Else once a view.
-        assert sum(ASKED) == 2 * N + 2 * N + N + 2 * N
+        # Live: two thirds of the rows in each of three folds, and once more before it,
+        # to see whether the teacher is in health. Else once a view.
+        assert sum(ASKED) == 2 * 2 * N + 2 * N + N + 2 * N
 
     @pytest.mark.parametrize(
         ("params", "message"),
@@ -596,6 +599,8 @@ class TestMixup:
     def test_the_teacher_sees_the_mixed_image(self, X, y):
         asked = []
         net = self.fit(X, y, teacher=Oracle(asked))
+        looked_at, *asked = asked
+        np.testing.assert_array_equal(looked_at, X)
         for (_, view, *_), images, given in zip(
             Telling.log, asked, net.module_.given, strict=True
         ):

@@ -20,6 +20,11 @@ from skkd.memory import UnknowableError
 from skkd.students import MLP
 from skkd.teachers import as_teacher
 
+# Teachers in here travel to workers; none has to be right.
+pytestmark = pytest.mark.filterwarnings(
+    r"ignore:\[(chance-level)\]:skkd.TeacherWarning"
+)
+
 try:  # what loky pickles functions by
     from joblib.externals import cloudpickle
 except ImportError:  # not bundled any more

@@ -17,8 +17,9 @@ from skkd.teachers._ensemble import EnsembleTeacher
 from skkd.teachers._sklearn import METHODS, CallableTeacher, SklearnTeacher
 from skkd.teachers._torch import ModuleTeacher, SkorchTeacher
 from skkd.teachers._transform import TransformedTeacher, check_transform
+from skkd.teachers.health import Finding, check_health
 
-__all__ = ["Teacher", "as_teacher"]
+__all__ = ["Finding", "Teacher", "as_teacher", "check_health"]
 
 
 def as_teacher(

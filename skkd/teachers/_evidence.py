@@ -1,0 +1,181 @@
+"""Statistics of how much a teacher's outputs say of the labels."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+from scipy.stats import binomtest, rankdata
+
+# A permutation has to win this much recall, on rows that did not choose it, and to name
+# the column that most rows of a class are given to, for this share of its classes: a
+# teacher of other labels gives several classes to one column, which no order mends.
+_MARGIN = 0.2
+_ONE_TO_ONE = 0.8
+_SIGNIFICANCE = 1e-3
+
+
+class Evidence(NamedTuple):
+    """How far scores rise above chance, 0, towards a perfect teacher, 1."""
+
+    gain: float
+    deviation: float  # standard deviation of `gain` if scores and labels had no bond
+
+    @property
+    def z(self) -> float:
+        return self.gain / self.deviation if self.deviation > 0 else 0.0
+
+    def is_below(self, bound: float) -> bool:
+        """Tell whether a gain of `bound` or more can be excluded, at 1 %."""
+        return self.gain + 2.33 * self.deviation < bound
+
+
+def evidence_of_decisions(decisions: np.ndarray, codes: np.ndarray) -> Evidence:
+    """Return the mean recall of the classes, as its gain over chance.
+
+    Parameters
+    ----------
+    decisions, codes : int ndarray of shape (n,)
+        Columns that were answered, and those that are right.
+
+    Returns
+    -------
+    Evidence
+    """
+    present, columns = np.unique(codes, return_inverse=True)
+    hits = 1.0 * (decisions[:, None] == present)  # (n, n_present)
+    return _evidence(hits, columns, 1 - 1 / len(present))
+
+
+def evidence_of_ranks(scores: np.ndarray, codes: np.ndarray) -> Evidence:
+    """Return how well each class's column ranks its rows first, as gain over chance.
+
+    The gain is ``2 * AUC - 1``, the mean of one class against the rest. It sees what a
+    teacher knows of a rare class that it never answers.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n, n_classes)
+    codes : int ndarray of shape (n,)
+
+    Returns
+    -------
+    Evidence
+    """
+    present, columns = np.unique(codes, return_inverse=True)
+    ranks = rankdata(scores[:, present], axis=0)
+    others = len(codes) - np.bincount(columns)
+    # Ranks over all rows; those of the rest alone make the area.
+    return _evidence((ranks - (len(codes) + 1) / 2) / others * 2, columns, 1.0)
+
+
+def _evidence(values: np.ndarray, codes: np.ndarray, perfect: float) -> Evidence:
+    """Compare the mean over classes of ``values[i, codes[i]]`` with shuffled labels.
+
+    Mean and variance over all permutations of the labels are known exactly
+    (Hoeffding 1951, "A combinatorial central limit theorem", theorem 2).
+    """
+    n, counts = len(codes), np.bincount(codes)
+    weighted = values / (counts * len(counts))  # (n, n_present)
+    shares = counts / n
+    by_row = weighted @ shares
+    by_class = weighted.mean(axis=0)
+    chance = by_row.mean()
+    centred = weighted - by_row[:, None] - by_class + chance
+    variance = (centred**2 @ counts).sum() / (n - 1)
+    seen = weighted[np.arange(n), codes].sum()
+    deviation = float(np.sqrt(variance)) / perfect
+    return Evidence(float(seen - n * chance) / perfect, deviation)
+
+
+def is_less_accurate(decisions: np.ndarray, codes: np.ndarray) -> bool:
+    """Tell whether answering the most frequent class is significantly better."""
+    right = decisions == codes
+    majority = codes == np.bincount(codes).argmax()
+    return _is_more(int((majority & ~right).sum()), int((right & ~majority).sum()))
+
+
+def find_permutation(
+    decisions: np.ndarray, codes: np.ndarray, n_classes: int
+) -> np.ndarray | None:
+    """Return what each column means, where that is not what it was taken for.
+
+    Found on one half of the rows and confirmed on the other, each cycle of the
+    permutation for itself: two columns may be swapped among many.
+
+    Parameters
+    ----------
+    decisions, codes : int ndarray of shape (n,)
+    n_classes : int
+
+    Returns
+    -------
+    ndarray of shape (n_classes,) or None
+        The class of each column; None where no permutation is clearly better.
+    """
+    order = np.argsort(codes, kind="stable")
+    one, other = order[::2], order[1::2]
+    first = _best_permutation(decisions[one], codes[one], n_classes)
+    moved = [
+        cycle
+        for cycle in _cycles(first)
+        if _is_confirmed(cycle, first, decisions[other], codes[other])
+    ]
+    if not moved:
+        return None
+    among = np.concatenate(moved)
+    inside = np.isin(codes, among) & np.isin(decisions, among)
+    # All rows together say it best.
+    final = _best_permutation(decisions[inside], codes[inside], n_classes)
+    return final if (final != np.arange(n_classes)).any() else None
+
+
+def _best_permutation(
+    decisions: np.ndarray, codes: np.ndarray, n_classes: int
+) -> np.ndarray:
+    confusion = _confusion(decisions, codes, n_classes)
+    confusion /= np.maximum(confusion.sum(axis=0), 1)
+    # Whatever is as good stays where it is.
+    confusion += 1e-6 * np.eye(n_classes)
+    return linear_sum_assignment(confusion, maximize=True)[1]
+
+
+def _confusion(decisions: np.ndarray, codes: np.ndarray, n_classes: int) -> np.ndarray:
+    confusion = np.zeros((n_classes, n_classes))  # (column, class)
+    np.add.at(confusion, (decisions, codes), 1.0)
+    return confusion
+
+
+def _cycles(permutation: np.ndarray) -> list[np.ndarray]:
+    seen: set[int] = set()
+    cycles = []
+    for start in np.flatnonzero(permutation != np.arange(len(permutation))).tolist():
+        cycle, at = [], start
+        while at not in seen:
+            seen.add(at)
+            cycle.append(at)
+            at = int(permutation[at])
+        if cycle:
+            cycles.append(np.array(cycle))
+    return cycles
+
+
+def _is_confirmed(
+    cycle: np.ndarray, permutation: np.ndarray, decisions: np.ndarray, codes: np.ndarray
+) -> bool:
+    counts = _confusion(decisions, codes, len(permutation))
+    meant = permutation[cycle]  # the classes of these columns
+    rows = np.maximum(counts[:, meant].sum(axis=0), 1)
+    after, before = counts[cycle, meant], counts[meant, meant]
+    gain = ((after - before) / rows).mean()
+    one_to_one = (after == counts[:, meant].max(axis=0)).mean()
+    won, lost = int(after.sum()), int(before.sum())
+    return gain > _MARGIN and one_to_one >= _ONE_TO_ONE and _is_more(won, lost)
+
+
+def _is_more(won: int, lost: int) -> bool:
+    if won <= lost:
+        return False
+    test = binomtest(won, won + lost, alternative="greater")
+    return bool(test.pvalue < _SIGNIFICANCE)

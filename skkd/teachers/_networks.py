@@ -1,0 +1,63 @@
+"""What can be seen of a network without asking it anything."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from scipy.stats import kstest, norm, uniform
+
+# Fewer numbers may look like anything; more need not all be compared.
+_LEAST, _MOST = 12, 10_000
+_LOOKS_ALIKE = 0.01
+# What transformers draws a new head from.
+_DEVIATION = 0.02
+
+
+def layers_in_train_mode(module: torch.nn.Module) -> list[str]:
+    """Return the kinds of layers, in train mode, that answer otherwise in eval mode."""
+    kinds = (
+        torch.nn.modules.dropout._DropoutNd,
+        torch.nn.modules.batchnorm._BatchNorm,
+    )
+    found = [part for part in module.modules() if isinstance(part, kinds)]
+    return sorted({type(part).__name__ for part in found if part.training})
+
+
+def untrained_head(module: torch.nn.Module) -> str | None:
+    """Say how the last linear layer looks as it was drawn; None where it was trained.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+
+    Returns
+    -------
+    str or None
+    """
+    layers = [part for part in module.modules() if isinstance(part, torch.nn.Linear)]
+    if not layers or layers[-1].weight.numel() < _LEAST:
+        return None
+    head = layers[-1]
+    weight, bias = _numbers(head.weight), np.empty(0)
+    if head.bias is not None:
+        bias = _numbers(head.bias)
+    bound = 1 / math.sqrt(head.in_features)
+    values = np.concatenate([bias, weight])
+    # A step of training leaves the bound somewhere, whatever it does to the shape.
+    inside = bool((np.abs(values) <= bound * 1.001).all())
+    if inside and _is_drawn_from(uniform(-bound, 2 * bound), values):
+        return f"uniform in +-{bound:.3g}, as nn.Linear draws it"
+    if not bias.any() and _is_drawn_from(norm(0, _DEVIATION), weight):
+        return f"normal with deviation {_DEVIATION} and a bias of 0"
+    return None
+
+
+def _numbers(parameter: torch.Tensor) -> np.ndarray:
+    return parameter.detach().double().cpu().numpy().ravel()
+
+
+def _is_drawn_from(distribution: object, values: np.ndarray) -> bool:
+    part = values[:: -(-len(values) // _MOST)]
+    return bool(kstest(part, distribution.cdf).pvalue > _LOOKS_ALIKE)  # type: ignore[attr-defined]
