@@ -393,7 +393,11 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
             # In a stream of its own, so that the student's is the same without it.
             with seeded_rng(seed, self.device):
                 self._hear(adapter, teacher_X, rows, teacher_logits, sample_weight)
-            super().partial_fit(rows, y, _routing_method=method, **fit_params)
+            self.scheduled_ = {}
+            try:
+                super().partial_fit(rows, y, _routing_method=method, **fit_params)
+            finally:
+                self.scheduled_ = {}  # of an epoch that failed
         self.live_teacher_ = None  # not to be pickled beside the teacher
         self._check_loss()
         return self
