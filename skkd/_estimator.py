@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from sklearn.metrics import accuracy_score
 from skorch.dataset import Dataset
 from torch.utils.data import DataLoader
 
@@ -20,7 +19,7 @@ from skkd._batches import (
     weights_beside,
 )
 from skkd._computing import resolve_precision
-from skkd._labels import check_labels, labels_of
+from skkd._labels import labelled_accuracy
 from skkd._modules import count_parameters, describe
 from skkd._objective import DistillationNet
 from skkd._random import seeded_rng
@@ -375,12 +374,8 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
             given_X = X  # only the names of columns are lost by now
         sample_weight = check_sample_weight(sample_weight, y)
         weight = row_weights(sample_weight, self.class_weight, y, codes >= 0)
-        adapter = check_teacher(
-            self.teacher,
-            self.teacher_cv,
-            self.classes_,
-            given=teacher_logits is not None,
-            labelled=codes >= 0,
+        adapter = self._check_teacher(
+            given=teacher_logits is not None, labelled=codes >= 0
         )
         if fresh:
             self.initialize()
@@ -401,6 +396,15 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
         self.live_teacher_ = None  # not to be pickled beside the teacher
         self._check_loss()
         return self
+
+    def _check_teacher(self, *, given: bool, labelled: np.ndarray) -> Teacher | None:
+        return check_teacher(
+            self.teacher,
+            self.teacher_cv,
+            self.classes_,
+            given=given,
+            labelled=labelled,
+        )
 
     def _check_loss(self) -> None:
         last = self.history[-1].get("train_loss", 0.0) if len(self.history) else 0.0
@@ -470,16 +474,7 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
         -------
         float
         """
-        y, labelled = check_labels(X, labels_of(X, y), self.unlabeled)
-        if not labelled.any():
-            raise ValueError(
-                f"No row of y is labelled (all equal unlabeled={self.unlabeled!r}): "
-                "there is nothing to score."
-            )
-        sample_weight = check_sample_weight(sample_weight, y)
-        weight = None if sample_weight is None else sample_weight[labelled]
-        predicted = self.predict(X)[labelled]
-        return accuracy_score(y[labelled], predicted, sample_weight=weight)
+        return labelled_accuracy(self.predict, X, y, self.unlabeled, sample_weight)
 
     def trim_for_prediction(self) -> None:
         """Drop what only training needs, the teacher with it; cannot be undone."""

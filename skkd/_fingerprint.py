@@ -23,7 +23,7 @@ _PAST = {
     *("optimizer_", "callbacks_", "history_"),
     *("teacher", "distillation", "augment", "memory"),
     *("teacher_", "live_teacher_", "teacher_pass_", "distillation_"),
-    *("channels_last_", "next_seed_", "labels_are_codes_"),
+    *("channels_last_", "next_seed_", "labels_are_codes_", "scheduled_"),
 }
 _OF_EVERY_MODULE = frozenset(vars(torch.nn.Module()))
 # Packages whose code goes by their version.
