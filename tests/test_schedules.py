@@ -121,6 +121,31 @@ def test_the_loss_hears_of_each_epoch(teacher):
     assert dict(net.scheduled_) == {}
 
 
+class AtTheEnd(Callback):
+    """What a checkpoint would keep, or another callback see, after each epoch."""
+
+    def __init__(self):
+        self.seen_ = []
+
+    def on_epoch_end(self, net, **kwargs):
+        self.seen_.append((dict(net.scheduled_), net.distillation_.beta))
+
+
+def test_between_epochs_all_is_as_it_was_given(teacher):
+    schedules = (Anneal("temperature", 8, 1), WarmUp("distillation__beta", 4))
+    spy = AtTheEnd()
+    net = student(*schedules, spy, teacher=teacher, distillation=Scaled(beta=2.0))
+    net.fit(X, y)
+    assert spy.seen_ == [({}, 2.0)] * 4
+
+
+def test_an_epoch_of_an_earlier_fit_is_forgotten(teacher):
+    net = student(teacher=teacher, alpha=0.9)
+    net.scheduled_ = {"temperature": 1.0}  # as of a net that was pickled in an epoch
+    plain = student(teacher=teacher, alpha=0.9).fit(X, y)
+    assert_array_equal(net.fit(X, y).predict_proba(X), plain.predict_proba(X))
+
+
 def test_a_constant_schedule_is_the_parameter_itself(teacher):
     scheduled = student(Anneal("temperature", 2, 2), teacher=teacher, alpha=0.9)
     plain = student(teacher=teacher, temperature=2.0, alpha=0.9)
