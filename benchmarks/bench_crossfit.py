@@ -4,9 +4,9 @@ A teacher that was fitted on the very rows that it teaches may do no more than r
 their labels. With ``teacher_cv=5`` each row is taught by a clone that did not see it.
 
 Claim, with the defaults of the student: out of fold is better than prefit for a random
-forest. For a fully grown tree and for one neighbour it is worse: what these say of a row
-that they did not see is still 0 or 1, and not always right. None of these teachers makes
-the student better than the labels alone, one way or the other. With another
+forest. For a fully grown tree and for one neighbour it is worse: what these say of a
+row that they did not see is still 0 or 1, and not always right. None of these teachers
+makes the student better than the labels alone, one way or the other. With another
 ``--temperature`` nothing is claimed.
 
 How: scikit-learn's digits (1,200 rows, 597 to test) and, with --data, MNIST (2,000 rows
