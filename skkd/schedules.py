@@ -99,8 +99,7 @@ class Schedule(Callback):
             self._checked(epoch, net.max_epochs)
             for epoch in range(first, first + net.max_epochs)
         ]
-        asks_none = net.alpha == 0 and net.teacher is not None
-        if self.parameter == "alpha" and asks_none and any(values):
+        if self.parameter == "alpha" and net.alpha == 0 and any(values):
             raise ValueError(
                 f"{self!r}: the estimator's own alpha=0 asks no teacher, and there is "
                 "nothing to weigh. Give it the greatest alpha, alpha=0.9 for instance; "
