@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from PIL import Image
+from sklearn.datasets import load_digits
 
 PACKAGES = ("skkd", "torch", "torchvision", "skorch", "scikit-learn", "numpy")
 
@@ -89,6 +90,23 @@ class Spread(NamedTuple):
         """Return ``median (low to high)``."""
         median, low, high = (f"{value:,.{digits}f}" for value in self)
         return f"{median}{unit} ({low} to {high})"
+
+
+class Mean(NamedTuple):
+    """Mean of some figures, and its standard error."""
+
+    mean: float
+    error: float
+
+    @classmethod
+    def of(cls, values: Iterable[float]) -> "Mean":
+        """Summarise `values`, two at least."""
+        values = np.asarray([*values], dtype=float)
+        return cls(values.mean(), values.std(ddof=1) / len(values) ** 0.5)
+
+    def show(self, digits: int = 1, sign: str = "") -> str:
+        """Return ``mean ± standard error``."""
+        return f"{self.mean:{sign}.{digits}f} ± {self.error:.{digits}f}"
 
 
 def paired(
@@ -238,6 +256,35 @@ def load_mnist(folder: Path, n_train: int = 60000, n_test: int = 10000) -> Data:
         )
     X, y, X_test, y_test = (torch.from_numpy(a.copy()) for a in arrays)
     return Data(X, y.long(), X_test, y_test.long())
+
+
+class Drawn(NamedTuple):
+    """Rows for three purposes, float32 (n, n_features), that share none."""
+
+    X_teacher: np.ndarray
+    y_teacher: np.ndarray
+    X: np.ndarray
+    y: np.ndarray
+    X_test: np.ndarray
+    y_test: np.ndarray
+
+
+def draw(X: np.ndarray, y: np.ndarray, sizes: Sequence[int], seed: int) -> Drawn:
+    """Draw rows for a teacher, for a student and for testing, by their number."""
+    rows = np.random.default_rng(seed).permutation(len(X))[: sum(sizes)]
+    parts = np.split(rows, np.cumsum(sizes)[:-1])
+    return Drawn(*(a[part] for part in parts for a in (X, y)))
+
+
+def flat_sets(data: Path | None) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Return digits of scikit-learn, and MNIST where there is a folder; in [0, 1]."""
+    X, y = load_digits(return_X_y=True)
+    sets = {"digits": (np.float32(X / 16), y)}
+    if data is not None:
+        with np.load(data / "mnist.npz") as file:
+            images = file["X_train"].reshape(60000, -1)
+            sets["MNIST"] = (np.float32(images) / 255, file["y_train"].astype(int))
+    return sets
 
 
 def load_cifar10(folder: Path, n_train: int = 50000, n_test: int = 10000) -> Data:

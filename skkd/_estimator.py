@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from sklearn.metrics import accuracy_score
 from skorch.dataset import Dataset
 from torch.utils.data import DataLoader
 
@@ -23,7 +22,7 @@ from skkd._batches import (
 )
 from skkd._checkup import check_up
 from skkd._computing import resolve_precision
-from skkd._labels import check_labels, labels_of
+from skkd._labels import labelled_accuracy
 from skkd._modules import count_parameters, describe
 from skkd._objective import DistillationNet
 from skkd._random import seeded_rng
@@ -398,20 +397,15 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
             given_X = X  # only the names of columns are lost by now
         sample_weight = check_sample_weight(sample_weight, y)
         weight = row_weights(sample_weight, self.class_weight, y, codes >= 0)
-        needs = needs_of(distillation)
-        adapter = check_teacher(
-            self.teacher,
-            self.teacher_cv,
-            self.classes_,
-            transform=self.teacher_transform,
-            needs=needs,
+        adapter = self._check_teacher(
+            needs_of(distillation),
             given=teacher_logits is not None,
             labelled=codes >= 0,
         )
         if fresh:
             self.initialize()
         self.distillation_ = distillation
-        self.needs_ = needs if self.alpha > 0 else frozenset()
+        self.needs_ = needs_of(distillation) if self.alpha > 0 else frozenset()
         beside = weights_beside(weight, codes >= 0)
         rows = self._rows(X, y, codes, beside, given_X)
         teacher_X = given_X if teacher_X is None else teacher_X
@@ -435,6 +429,19 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
             return nullcontext()
         return self.features_.training(self.optimizer_)
 
+    def _check_teacher(
+        self, needs: frozenset[str], *, given: bool, labelled: np.ndarray
+    ) -> Teacher | None:
+        return check_teacher(
+            self.teacher,
+            self.teacher_cv,
+            self.classes_,
+            transform=self.teacher_transform,
+            needs=needs,
+            given=given,
+            labelled=labelled,
+        )
+
     def _check_loss(self) -> None:
         last = self.history[-1].get("train_loss", 0.0) if len(self.history) else 0.0
         if not np.isfinite(last):
@@ -456,10 +463,8 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
         """Lay beside the rows what the teacher says of them, or keep it at hand."""
         needs = self.needs_
         if logits is not None:
-            logits, needs = (
-                check_logits(logits, len(rows), self.classes_),
-                needs - {"logits"},
-            )
+            logits = check_logits(logits, len(rows), self.classes_)
+            needs = needs - {"logits"}
         if self.views is not None and not isinstance(self.views, str):
             rows.beside[VIEW_SEEDS] = view_seeds(row_keys(rows.X)[0], self.views)
         if self.teacher is None or not needs:
@@ -510,16 +515,7 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
         -------
         float
         """
-        y, labelled = check_labels(X, labels_of(X, y), self.unlabeled)
-        if not labelled.any():
-            raise ValueError(
-                f"No row of y is labelled (all equal unlabeled={self.unlabeled!r}): "
-                "there is nothing to score."
-            )
-        sample_weight = check_sample_weight(sample_weight, y)
-        weight = None if sample_weight is None else sample_weight[labelled]
-        predicted = self.predict(X)[labelled]
-        return accuracy_score(y[labelled], predicted, sample_weight=weight)
+        return labelled_accuracy(self.predict, X, y, self.unlabeled, sample_weight)
 
     def trim_for_prediction(self) -> None:
         """Drop what only training needs, the teacher with it; cannot be undone."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import torch
+from sklearn.metrics import accuracy_score
 from sklearn.utils import (
     _safe_indexing,
     assert_all_finite,
@@ -19,6 +20,7 @@ from skorch.utils import data_from_dataset, is_dataset, to_numpy
 
 from skkd._batches import is_lazy, pair_of, unwrap
 from skkd._random import preserved_rng
+from skkd._validation import check_sample_weight
 
 
 def labels_of(X: Any, y: Any) -> Any:
@@ -135,3 +137,23 @@ def encode_labels(
     codes = np.full(len(y), -1, dtype=np.int64)
     codes[labelled] = [column[label] for label in known]
     return codes
+
+
+def labelled_accuracy(
+    predict: Callable[[Any], np.ndarray],
+    X: Any,
+    y: Any,
+    unlabeled: Any,
+    sample_weight: Any = None,
+) -> float:
+    """Return the accuracy of `predict` over the labelled rows."""
+    y, labelled = check_labels(X, labels_of(X, y), unlabeled)
+    if not labelled.any():
+        raise ValueError(
+            f"No row of y is labelled (all equal unlabeled={unlabeled!r}): "
+            "there is nothing to score."
+        )
+    sample_weight = check_sample_weight(sample_weight, y)
+    weight = None if sample_weight is None else sample_weight[labelled]
+    predicted = predict(X)[labelled]
+    return accuracy_score(y[labelled], predicted, sample_weight=weight)

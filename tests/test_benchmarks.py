@@ -28,8 +28,8 @@ def common(monkeypatch):
 
 
 def quickly(script, folder, *arguments):
-    command = [sys.executable, BENCHMARKS / script, "--data", folder, "--quick"]
-    command += ["--threads", "1", *arguments]
+    command = [sys.executable, BENCHMARKS / script, "--quick", "--threads", "1"]
+    command += [*(("--data", folder) if folder else ()), *arguments]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [*map(str, command)], capture_output=True, text=True, env=environment
@@ -56,6 +56,50 @@ def test_bench_fit_runs(real_data, workload):
 def test_bench_search_runs(real_data):
     out = quickly("bench_search.py", real_data)
     assert "ok   teacher rows computed, by either count: (600, 600)" in out
+
+
+def test_bench_crossfit_runs():
+    out = quickly("bench_crossfit.py", None)
+    for teacher in ("decision tree, fully grown", "1 nearest neighbour"):
+        assert f"| digits | {teacher}" in out
+    assert "MNIST" not in out
+
+
+def test_bench_labels_runs():
+    out = quickly("bench_labels.py", None)
+    assert "| digits | 10 %     | 20     |" in out
+    assert "| digits | 100 %    | 200    |" in out
+    assert "The teacher itself: " in out
+
+
+def test_some_rows_are_labelled_every_class_at_least_once(common):
+    import bench_labels
+
+    y = np.arange(900) % 10
+    for share, n in ((1, 10), (5, 45), (100, 900)):
+        rows = bench_labels.labelled_rows(y, share, seed=0)
+        assert len(np.unique(rows)) == len(rows) == n
+        assert set(y[rows]) == set(range(10))
+    first, other = (bench_labels.labelled_rows(y, 5, seed) for seed in (0, 1))
+    assert set(first) != set(other)
+
+
+def test_rows_are_drawn_for_one_purpose_each(common):
+    X, y = np.arange(100)[:, None], np.arange(100)
+    rows = common.draw(X, y, (10, 50, 20), seed=0)
+    assert [len(part) for part in rows] == [10, 10, 50, 50, 20, 20]
+    for X_part, y_part in (rows[:2], rows[2:4], rows[4:]):
+        assert (X_part[:, 0] == y_part).all()
+    assert len({*rows.y_teacher, *rows.y, *rows.y_test}) == 80
+    assert (common.draw(X, y, (10, 50, 20), seed=1).y != rows.y).any()
+
+
+def test_means_have_standard_errors(common):
+    summary = common.Mean.of([1.0, 2.0, 3.0, 6.0])
+    assert summary.mean == 3.0
+    assert summary.error == pytest.approx((14 / 3) ** 0.5 / 2)
+    assert summary.show() == "3.0 ± 1.1"
+    assert summary.show(2, "+") == "+3.00 ± 1.08"
 
 
 def test_a_peer_that_is_not_installed_is_named(common, monkeypatch, capsys):

@@ -1,0 +1,15 @@
+"""Published ways to distil more than once, made of DistilledClassifiers."""
+
+from skkd.recipes._base import Recipe
+from skkd.recipes.assistant_chain import AssistantChain
+from skkd.recipes.born_again import BornAgain
+from skkd.recipes.distilled_ensemble import DistilledEnsemble
+from skkd.recipes.mutual_learning import MutualLearning
+
+__all__ = [
+    "AssistantChain",
+    "BornAgain",
+    "DistilledEnsemble",
+    "MutualLearning",
+    "Recipe",
+]

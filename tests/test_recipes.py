@@ -1,0 +1,490 @@
+"""Recipes: who taught whom, on what, and that all of it can be had again."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from oracles import kd, kd_gradient
+from scipy.special import log_softmax, softmax
+from sklearn.base import clone
+from sklearn.datasets import load_iris
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from skorch.dataset import ValidSplit
+
+from skkd import DistilledClassifier
+from skkd.recipes import AssistantChain, BornAgain, DistilledEnsemble, MutualLearning
+from skkd.recipes.mutual_learning import CohortNet
+from skkd.schedules import Anneal
+from skkd.students import MLP
+
+X, y = load_iris(return_X_y=True)
+N_DISTINCT = len(np.unique(X, axis=0))  # a row that is there twice is asked once
+NAMES = np.array(["setosa", "versicolor", "virginica"])[y]
+
+
+@pytest.fixture(scope="module")
+def teacher():
+    return LogisticRegression(max_iter=500).fit(X, y)
+
+
+def net(**params):
+    params = {
+        "module__hidden": 8,
+        "max_epochs": 3,
+        "lr": 0.02,
+        "batch_size": 50,
+        "random_state": 0,
+        "device": "cpu",
+        **params,
+    }
+    return DistilledClassifier(**params)
+
+
+def members(recipe):
+    """Return all nets that a recipe trained, in the order of their training."""
+    before = [
+        *getattr(recipe, "assistants_", ()),
+        *getattr(recipe, "students_", ()),
+        *getattr(recipe, "generations_", ()),
+    ]
+    is_among = any(recipe.student_ is member for member in before)
+    return before if is_among else [*before, recipe.student_]
+
+
+def weights(student):
+    return [value.detach().numpy() for value in student.module_.parameters()]
+
+
+RECIPES = {
+    "chain": lambda **p: AssistantChain(net(**p), [{"module__hidden": 16}, {}]),
+    "born": lambda **p: BornAgain(net(**p), n_generations=3),
+    "bane": lambda **p: BornAgain(net(**p), n_generations=3, ensemble=True),
+    "ensemble": lambda **p: DistilledEnsemble(net(**p), n_students=2),
+    "mutual": lambda **p: MutualLearning(net(**{**p, "teacher": None}), students=3),
+}
+every = pytest.mark.parametrize("new", RECIPES.values(), ids=RECIPES)
+
+
+# --- All of them --------------------------------------------------------------------
+
+
+@every
+def test_a_recipe_is_a_classifier(new):
+    recipe = new(
+        teacher=LogisticRegression(max_iter=500).fit(X, NAMES), max_epochs=10, lr=0.05
+    )
+    with pytest.raises(NotFittedError):
+        recipe.predict(X)
+    assert not hasattr(recipe, "classes_")
+    assert recipe.fit(X, NAMES) is recipe
+    assert_array_equal(recipe.classes_, ["setosa", "versicolor", "virginica"])
+    assert recipe.n_features_in_ == 4
+    assert_allclose(recipe.predict_proba(X).sum(axis=1), 1, rtol=1e-5)
+    assert recipe.score(X, NAMES) == np.mean(recipe.predict(X) == NAMES) > 0.85
+    back = pickle.loads(pickle.dumps(recipe))
+    assert_array_equal(back.predict_proba(X), recipe.predict_proba(X))
+
+
+@every
+def test_one_number_makes_all_repeatable(teacher, new):
+    torch.manual_seed(1)
+    once, state = new(teacher=teacher).fit(X, y), torch.get_rng_state()
+    again = clone(once).fit(X, y)
+    assert torch.equal(state, torch.get_rng_state())  # nobody else's numbers
+    for one, other in zip(members(once), members(again), strict=True):
+        for left, right in zip(weights(one), weights(other), strict=True):
+            assert_array_equal(left, right)
+    other = new(teacher=teacher, random_state=1).fit(X, y)
+    assert (other.predict_proba(X) != once.predict_proba(X)).any()
+
+
+@every
+@pytest.mark.parametrize("seed", [0, None])
+def test_no_two_members_begin_alike(teacher, new, seed):
+    # Without an epoch the weights are those of the beginning.
+    recipe = new(teacher=teacher, max_epochs=0, random_state=seed).fit(X, y)
+    found = members(recipe)
+    assert len(found) == 3
+    heads = [weights(member)[-2][:, :8] for member in found]
+    for i, head in enumerate(heads):
+        for other in heads[:i]:
+            assert (head != other).all()
+
+
+@every
+def test_teachers_stay_as_they_were_and_so_does_the_estimator(teacher, new):
+    before = pickle.dumps(teacher)
+    recipe = new(teacher=teacher)
+    shown, params = repr(recipe), recipe.get_params(deep=False)
+    recipe.fit(X, y)
+    assert pickle.dumps(teacher) == before
+    assert repr(recipe) == shown
+    assert all(recipe.get_params(deep=False)[k] is params[k] for k in params)
+    assert not recipe.estimator.initialized_
+    for one, next_one in zip(members(recipe), members(recipe)[1:], strict=False):
+        assert one.module_ is not next_one.module_
+
+
+def test_students_that_teach_stay_as_they_were(teacher):
+    recipe = BornAgain(net(teacher=teacher), n_generations=2).fit(X, y)
+    alone = BornAgain(net(teacher=teacher), n_generations=1).fit(X, y)
+    # The seeds of both begin with the same number.
+    first = zip(weights(recipe.generations_[0]), weights(alone.student_), strict=True)
+    for left, right in first:
+        assert_array_equal(left, right)
+
+
+@every
+def test_searches_and_pipelines(teacher, new):
+    recipe = new(teacher=teacher, max_epochs=1)
+    assert recipe.get_params()["estimator__temperature"] == 4.0
+    grid = {"estimator__temperature": [1], "estimator__alpha": [0.9]}
+    search = GridSearchCV(recipe, grid, cv=2).fit(X, y)
+    best = search.best_estimator_
+    assert all(member.alpha == 0.9 for member in members(best))
+    if recipe.estimator.teacher is not None:
+        assert best.estimator.teacher is teacher
+    pipe = make_pipeline(StandardScaler(), clone(recipe))
+    name = pipe.steps[-1][0]
+    pipe.set_params(**{f"{name}__estimator__lr": 0.5}).fit(X, y)
+    assert pipe[-1].student_.lr == 0.5
+
+
+@every
+def test_weights_of_rows_reach_every_member(teacher, new):
+    # In one batch, and a scaling that does not learn from the rows, the same thing.
+    params = {"batch_size": -1, "optimizer": torch.optim.SGD, "lr": 0.1}
+    params |= {"teacher": teacher, "max_epochs": 2}
+    half = np.arange(len(X)) % 2
+    weighted = new(**params).fit(X, y, sample_weight=half.astype(float))
+    plain = new(**params).fit(X[half == 1], y[half == 1])
+    for one, other in zip(members(weighted), members(plain), strict=True):
+        for left, right in zip(weights(one), weights(other), strict=True):
+            assert_allclose(left, right, rtol=1e-6, atol=1e-9)
+
+
+@every
+def test_rows_without_a_label(teacher, new):
+    few = np.where(np.arange(len(X)) % 3 == 0, y, -1)
+    recipe = new(teacher=teacher, unlabeled=-1).fit(X, few)
+    assert_array_equal(recipe.classes_, [0, 1, 2])
+    assert recipe.score(X, few) == np.mean((recipe.predict(X) == y)[few >= 0])
+    labels_only = new(teacher=teacher).fit(X[few >= 0], few[few >= 0])
+    assert (recipe.predict_proba(X) != labels_only.predict_proba(X)).any()
+
+
+@pytest.mark.parametrize(
+    "recipe", [AssistantChain, BornAgain, DistilledEnsemble, MutualLearning]
+)
+def test_what_can_be_no_member(recipe):
+    more = [[]] if recipe is AssistantChain else []
+    with pytest.raises(TypeError, match=r"a Pipeline.*Put the recipe at the end of"):
+        recipe(make_pipeline(StandardScaler(), net()), *more).fit(X, y)
+    with pytest.raises(TypeError, match="LogisticRegression, expected a Distilled"):
+        recipe(LogisticRegression(), *more).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    "new",
+    [
+        lambda net: BornAgain(net),
+        lambda net: DistilledEnsemble(net, 2),
+        lambda net: MutualLearning(net),
+        lambda net: AssistantChain(net, [{"temperature": 2}]),
+    ],
+)
+def test_copies_of_one_network_are_refused(teacher, new):
+    template = net(module=MLP(3, (4,)), teacher=teacher)
+    for name in [name for name in template.get_params() if name.startswith("module__")]:
+        delattr(template, name)
+    if isinstance(new(template), MutualLearning):
+        template.teacher = None
+    with pytest.raises(ValueError, match=r"MLP, an instance, and .* Pass the class"):
+        new(template).fit(X, y)
+
+
+# --- The chain of assistants --------------------------------------------------------
+
+
+def test_each_assistant_teaches_the_next(teacher):
+    settings = [{"module__hidden": 32}, {"module__hidden": 16, "temperature": 2.0}]
+    chain = AssistantChain(net(teacher=teacher), settings).fit(X, y)
+    first, second = chain.assistants_
+    assert first.teacher_ is teacher
+    assert second.teacher_ is first
+    assert chain.student_.teacher_ is second
+    widths = [len(weights(member)[0]) for member in members(chain)]
+    assert widths == [32, 16, 8]
+    assert [m.temperature for m in members(chain)] == [4.0, 2.0, 4.0]
+    assert first.teacher_pass_.computed == N_DISTINCT
+    assert second.teacher_pass_.computed == N_DISTINCT
+    again = clone(chain).fit(X, y)
+    assert [m.teacher_pass_.computed for m in members(again)] == [0, 0, 0]
+
+
+def test_a_chain_without_assistants_is_a_student(teacher):
+    chain = AssistantChain(net(teacher=teacher), []).fit(X, y)
+    assert chain.assistants_ == [] and chain.student_.teacher_ is teacher
+
+
+def test_the_assistants_are_searched(teacher):
+    chain = AssistantChain(net(teacher=teacher), [])
+    grid = {"assistants": [[], [{"module__hidden": 32}]]}
+    search = GridSearchCV(chain, grid, cv=2).fit(X, y)
+    assert len(search.cv_results_["params"]) == 2
+
+
+def test_logits_and_rows_for_the_teacher_go_to_those_it_teaches(teacher):
+    logits = teacher.decision_function(X)
+    chain = AssistantChain(net(), [{}]).fit(X, y, teacher_logits=logits)
+    assert chain.assistants_[0].teacher_ is None
+    assert chain.student_.teacher_ is chain.assistants_[0]
+    scaled = StandardScaler().fit(X)
+    taught = BornAgain(net(teacher=teacher), 2)
+    taught.fit(scaled.transform(X), y, teacher_X=X)
+    same = BornAgain(net(), 2).fit(
+        scaled.transform(X), y, teacher_logits=teacher.predict_log_proba(X)
+    )
+    assert_allclose(taught.predict_proba(X), same.predict_proba(X), rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("assistants", "error", "message"),
+    [
+        ({"module__hidden": 8}, TypeError, "expected a list of dicts"),
+        ([net()], TypeError, "holds a DistilledClassifier: expected a list of dicts"),
+        ([{"teacher": None}], ValueError, "sets teacher, which the recipe does"),
+        ([{"no": 1}], ValueError, "no"),
+    ],
+)
+def test_assistants_that_are_none(teacher, assistants, error, message):
+    with pytest.raises(error, match=message):
+        AssistantChain(net(teacher=teacher), assistants).fit(X, y)
+
+
+def test_a_chain_needs_a_teacher():
+    with pytest.raises(ValueError, match=r"estimator.teacher is None"):
+        AssistantChain(net(), [{}]).fit(X, y)
+
+
+# --- Generations and ensembles ------------------------------------------------------
+
+
+def test_each_generation_teaches_the_next(teacher):
+    alone = BornAgain(net(), n_generations=3).fit(X, y)
+    taught = BornAgain(net(teacher=teacher), n_generations=3).fit(X, y)
+    assert alone.generations_[0].teacher_ is None
+    assert taught.generations_[0].teacher_ is teacher
+    for recipe in (alone, taught):
+        first, second, third = recipe.generations_
+        assert second.teacher_ is first and third.teacher_ is second
+        assert recipe.student_ is third
+
+
+def test_only_the_first_generation_is_taught_out_of_fold(teacher):
+    student = net(teacher=LogisticRegression(max_iter=500), teacher_cv=3)
+    first, second = BornAgain(student, n_generations=2).fit(X, y).generations_
+    assert len(first.teacher_) == 3
+    assert second.teacher_ is first and second.teacher_cv == "prefit"
+
+
+def test_an_ensemble_of_generations_is_their_mean():
+    ensemble = BornAgain(net(), ensemble=True).fit(X, y)
+    each = [one.predict_proba(X) for one in ensemble.generations_]
+    assert_allclose(ensemble.predict_proba(X), np.mean(each, axis=0), rtol=1e-6)
+    last = clone(ensemble).set_params(ensemble=False).fit(X, y)
+    assert_array_equal(last.predict_proba(X), each[-1])
+
+
+def test_an_ensemble_teaches_the_mean_of_its_probabilities(teacher):
+    ensemble = DistilledEnsemble(net(teacher=teacher, alpha=1.0), n_students=3)
+    ensemble.fit(X, y)
+    assert all(member.teacher_ is teacher for member in ensemble.students_)
+    asked = [member.teacher_pass_ for member in ensemble.students_]
+    assert [taught.computed for taught in asked] == [N_DISTINCT, 0, 0]
+    assert ensemble.student_.teacher_ == ensemble.students_
+    mean = np.mean([one.predict_proba(X) for one in ensemble.students_], axis=0)
+    assert_allclose(ensemble.ensemble_predict_proba(X), mean)
+    # The student is the one that these probabilities teach.
+    seed = ensemble.student_.random_state
+    twin = net(alpha=1.0, random_state=seed).fit(X, y, teacher_logits=np.log(mean))
+    assert_allclose(ensemble.predict_proba(X), twin.predict_proba(X), rtol=1e-3)
+
+
+@pytest.mark.parametrize("n", [0, 2.5, True])
+def test_numbers_that_count_nothing(n):
+    with pytest.raises(ValueError, match=r"n_generations=.*: expected a whole number"):
+        BornAgain(net(), n_generations=n).fit(X, y)
+    with pytest.raises(ValueError, match=r"n_students=.*: expected a whole number"):
+        DistilledEnsemble(net(), n_students=n).fit(X, y)
+    with pytest.raises((ValueError, TypeError), match="students="):
+        MutualLearning(net(), students=n).fit(X, y)
+
+
+# --- Mutual learning ----------------------------------------------------------------
+
+
+def cohort_of(n, **params):
+    """Return the net of a cohort, fitted for an epoch, to ask for its loss."""
+    cohort = CohortNet(**net(**params).get_params(deep=False))
+    cohort.members_ = [net(random_state=None) for _ in range(n)]
+    return cohort
+
+
+def cross_entropy(z, labels):
+    return -log_softmax(z, axis=1)[np.arange(len(z)), labels]
+
+
+@pytest.mark.parametrize("n_students", [2, 3])
+@pytest.mark.parametrize(("alpha", "T"), [(0.5, 1.0), (0.3, 4.0), (0.0, 2.0), (1.0, 2)])
+def test_the_loss_of_a_batch_and_its_gradient(n_students, alpha, T):
+    cohort = cohort_of(n_students, alpha=alpha, temperature=T, max_epochs=1).fit(X, y)
+    rng = np.random.default_rng(0)
+    z = 3 * rng.standard_normal((n_students, 5, 3))
+    labels = np.array([0, 2, 1, 1, 0])
+    logits = [torch.tensor(values, requires_grad=True) for values in z]
+    batch = torch.zeros(5, 4)
+    loss = cohort.get_loss(tuple(logits), torch.tensor(labels), X=batch, training=True)
+    loss.backward()
+    expected = 0.0
+    for k in range(n_students):
+        others = [j for j in range(n_students) if j != k]
+        hard = cross_entropy(z[k], labels).mean()
+        soft = np.mean([kd(z[k], z[j], T).mean() for j in others])
+        expected += (1 - alpha) * hard + alpha * soft
+        slope = (softmax(z[k], axis=1) - np.eye(3)[labels]) / 5
+        pulls = np.mean([kd_gradient(z[k], z[j], T) / 5 for j in others], axis=0)
+        # Were the others' logits no constants, their losses would add to it.
+        gradient = (1 - alpha) * slope + alpha * pulls
+        assert_allclose(logits[k].grad.numpy(), gradient, rtol=1e-10, atol=1e-12)
+    assert_allclose(loss.item(), expected, rtol=1e-10)
+    plain = cohort.get_loss(tuple(logits), torch.tensor(labels), X=batch)
+    assert_allclose(plain.item(), cross_entropy(z[0], labels).mean(), rtol=1e-10)
+
+
+def test_half_of_the_published_sum():
+    losses = MutualLearning(net(alpha=0.5, temperature=1.0, batch_size=-1)).fit(X, y)
+    z = [student.forward(X).numpy() for student in losses.students_]
+    assert losses.history_[-1, "train_loss"] > 0
+    # After the last step: what the next epoch would begin with.
+    cohort = cohort_of(2, alpha=0.5, temperature=1.0, max_epochs=1).fit(X, y)
+    found = cohort.get_loss(
+        tuple(map(torch.from_numpy, z)), torch.from_numpy(y), X=X, training=True
+    )
+    published = sum(
+        (cross_entropy(z[k], y) + kd(z[k], z[1 - k], 1.0)).mean() for k in (0, 1)
+    )
+    assert_allclose(found.item(), published / 2, rtol=1e-5)
+
+
+def test_without_the_others_each_student_learns_alone():
+    apart = MutualLearning(net(alpha=0.0, max_epochs=20)).fit(X, y)
+    together = MutualLearning(net(alpha=0.9, max_epochs=20)).fit(X, y)
+    gap = [
+        np.abs(np.subtract(*(s.predict_proba(X) for s in recipe.students_))).mean()
+        for recipe in (apart, together)
+    ]
+    assert gap[1] < gap[0]
+
+
+def test_students_of_several_kinds():
+    settings = [{}, {"module__hidden": 32}, {"module": torch.nn.Linear}]
+    linear = {"module__in_features": 4, "module__out_features": 3}
+    with pytest.raises(TypeError, match="hidden"):
+        MutualLearning(net(), [*settings[:2], {**settings[2], **linear}]).fit(X, y)
+    net_ = DistilledClassifier(max_epochs=2, random_state=0, device="cpu")
+    settings = [{"module__hidden": 8}, {"module__hidden": 32}, settings[2] | linear]
+    cohort = MutualLearning(net_, settings).fit(X, y)
+    assert [len(weights(one)[0]) for one in cohort.students_] == [8, 32, 3]
+    assert cohort.student_ is cohort.students_[0]
+    for student in cohort.students_:
+        assert student.predict_proba(X).shape == (150, 3)
+        assert student.random_state == 0 and student.teacher_ is None
+
+
+def test_a_student_of_a_cohort_is_a_student_like_others(tmp_path):
+    cohort = MutualLearning(net(max_epochs=20)).fit(X, NAMES)
+    first, second = cohort.students_
+    assert_array_equal(first.predict(X), cohort.predict(X))
+    assert second.score(X, NAMES) > 0.8
+    again = pickle.loads(pickle.dumps(second))
+    assert_array_equal(again.predict_proba(X), second.predict_proba(X))
+    taught = net(teacher=first).fit(X, NAMES)
+    assert taught.teacher_ is first
+    # It goes on learning by itself.
+    first.partial_fit(X, NAMES)
+    assert len(first.history) == 20
+
+
+def test_the_epochs_of_a_cohort_are_recorded():
+    split = ValidSplit(5, stratified=True)
+    params = {"train_split": split, "callbacks": [Anneal("alpha", 0.1, 0.9)]}
+    cohort = MutualLearning(net(**params)).fit(X, y)
+    assert_allclose(cohort.history_[:, "alpha"], [0.1, 0.5, 0.9])
+    assert {"train_loss", "valid_loss", "valid_acc"} <= {*cohort.history_[-1]}
+
+
+def test_images_with_augmentation():
+    from skkd.augment import Compose, Flip, Mixup
+
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (40, 1, 8, 8), dtype=np.uint8)
+    labels = np.arange(40) % 2
+    student = DistilledClassifier(
+        augment=Compose([Flip(), Mixup()]),
+        module__width=2,
+        max_epochs=1,
+        random_state=0,
+        device="cpu",
+    )
+    cohort = MutualLearning(student).fit(images, labels)
+    assert np.isfinite(cohort.history_[-1, "train_loss"])
+    assert cohort.predict(images).shape == (40,)
+
+
+def test_a_criterion_of_probabilities():
+    class Probable(torch.nn.Sequential):
+        def __init__(self):
+            super().__init__(torch.nn.Linear(4, 3), torch.nn.Softmax(dim=1))
+
+    nll = {"criterion": torch.nn.NLLLoss, "module": Probable}
+    common = {"alpha": 0.5, "random_state": 0, "max_epochs": 1, "device": "cpu"}
+    cohort = CohortNet(**common, **nll)
+    cohort.members_ = [DistilledClassifier(**nll, device="cpu") for _ in range(2)]
+    cohort.fit(X.astype(np.float32), y)
+    rng = np.random.default_rng(0)
+    z = rng.standard_normal((2, len(X), 3))
+    found = cohort.get_loss(
+        tuple(torch.from_numpy(softmax(z, axis=2))),
+        torch.from_numpy(y),
+        X=X,
+        training=True,
+    )
+    hard = sum(cross_entropy(values, y).mean() for values in z)
+    soft = kd(z[0], z[1], 4.0).mean() + kd(z[1], z[0], 4.0).mean()
+    assert_allclose(found.item(), (hard + soft) / 2, rtol=1e-6)
+
+
+class Subclass(DistilledClassifier):
+    pass
+
+
+def test_what_mutual_learning_does_not_take(teacher):
+    with pytest.raises(ValueError, match=r"estimator.teacher: in mutual learning"):
+        MutualLearning(net(teacher=teacher)).fit(X, y)
+    with pytest.raises(ValueError, match="teacher_logits: in mutual learning"):
+        MutualLearning(net()).fit(X, y, teacher_logits=teacher.decision_function(X))
+    with pytest.raises(ValueError, match="expected two or more"):
+        MutualLearning(net(), [{}]).fit(X, y)
+    with pytest.raises(ValueError, match="whole number from 2 on"):
+        MutualLearning(net(), 1).fit(X, y)
+    with pytest.raises(ValueError, match="sets lr, and they are trained together"):
+        MutualLearning(net(), [{}, {"lr": 0.1}]).fit(X, y)
+    with pytest.raises(TypeError, match="a Subclass, expected DistilledClassifier its"):
+        MutualLearning(Subclass()).fit(X, y)
