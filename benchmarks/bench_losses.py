@@ -27,8 +27,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from common import accuracy, describe_machine, load_cifar10, parser, table
-from seeds import repeat, show
+from common import Mean, accuracy, describe_machine, load_cifar10, parser, table
+from seeds import repeat
 from skorch.callbacks import LRScheduler
 from torch.optim.lr_scheduler import OneCycleLR
 
@@ -149,10 +149,10 @@ def report(runs, teacher_accuracy):
     rows = []
     for name, figures in runs.items():
         each = np.array([run["accuracy"] for run in figures])
-        gain = show(each - plain, sign="+") if name != "plain" else ""
+        gain = Mean.of(each - plain).show(2, sign="+") if name != "plain" else ""
         seconds = np.median([run["seconds"] for run in figures])
         wins = f"{int((each > plain).sum())} of {len(plain)}" if gain else ""
-        rows.append([name, show(each), gain, wins, f"{seconds:.0f}"])
+        rows.append([name, Mean.of(each).show(2), gain, wins, f"{seconds:.0f}"])
     print(f"\nTeacher: {teacher_accuracy:.2f} %\n")
     print(table(["loss", "accuracy, %", "gain, points", "seeds won", "s a fit"], rows))
     print("\nPublished on CIFAR-100 (top-1, %), not yet run here:\n")

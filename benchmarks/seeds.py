@@ -1,4 +1,4 @@
-"""Fits repeated over seeds: run in processes, kept in a file, summed up in pairs."""
+"""Fits repeated over seeds: run in processes of one thread, kept in a file."""
 
 import json
 import os
@@ -8,7 +8,6 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from common import set_up
 
 # Figures of one fit, such as {"accuracy": 0.9, "seconds": 10.0}.
@@ -65,15 +64,3 @@ def _read(results: Path | None) -> dict[str, Figures]:
         return {}
     lines = [json.loads(line) for line in results.read_text().splitlines()]
     return {line.pop("key"): line for line in lines}
-
-
-def mean_and_error(values: Sequence[float]) -> tuple[float, float]:
-    """Return the mean and its standard error."""
-    spread = np.std(values, ddof=1) if len(values) > 1 else np.nan
-    return float(np.mean(values)), float(spread / len(values) ** 0.5)
-
-
-def show(values: Sequence[float], digits: int = 2, sign: str = "") -> str:
-    """Return ``mean +- standard error``."""
-    mean, error = mean_and_error(values)
-    return f"{mean:{sign}.{digits}f} ± {error:.{digits}f}"

@@ -1,0 +1,165 @@
+"""Which temperature, alpha and loss are safe to begin with, on several data sets.
+
+Claim: with the defaults of the estimator, a default student is not worse than the same
+student alone, by more than what two standard errors leave open, whatever the teacher.
+
+How: the teacher learnt from the student's own training rows, as is usual; for CIFAR-10
+it is a ResNet-56 that learnt from all 50,000. Student, optimizer, learning rate, number
+of epochs and batches are the estimator's defaults. In each round other rows are drawn
+(CIFAR-10: the same) and the student has another seed; all candidates share both, and
+gains over the student alone are taken round by round, in points of test accuracy, after
+the last epoch. Nothing is selected within a candidate. That the defaults were chosen
+from this very table makes the best of it look better than it is.
+
+    python benchmarks/bench_defaults.py --data FOLDER --seeds 5 --results defaults.jsonl
+
+FOLDER holds mnist.npz, cifar10_jpeg.tar.xz and
+weights/resnet56-cifar10jpeg-8977.pt.
+"""
+
+import functools
+from pathlib import Path
+
+from common import (
+    Bounds,
+    Mean,
+    describe_machine,
+    draw,
+    flat_sets,
+    load_cifar10,
+    parser,
+    table,
+)
+from seeds import repeat
+from sklearn.datasets import load_breast_cancer
+from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+from skkd import DistilledClassifier
+from skkd.students import load_cifar_resnet
+
+WEIGHTS = "weights/resnet56-cifar10jpeg-8977.pt"
+ALONE, DEFAULTS = "alone", "the defaults"
+CANDIDATES = {
+    ALONE: {"alpha": 0.0},
+    DEFAULTS: {},
+    **{
+        f"{name}, T={T:g}, alpha={alpha:g}": {
+            "distillation": name,
+            "temperature": T,
+            "alpha": alpha,
+        }
+        for name, temperatures in {
+            "kd": (1.0, 2.0, 4.0),
+            "standardized_kd": (2.0,),
+            "dist": (1.0,),
+        }.items()
+        for T in temperatures
+        for alpha in (0.5, 0.9)
+    },
+}
+TEACHERS = {
+    "SVC": make_pipeline(StandardScaler(), SVC()),
+    "random forest": RandomForestClassifier(random_state=0, n_jobs=1),
+    "MLP of 512": MLPClassifier((512,), random_state=0),
+    "logistic regression": make_pipeline(StandardScaler(), LogisticRegression()),
+    "boosting": GradientBoostingClassifier(random_state=0),
+}
+# Rows to learn from and to test with.
+SIZES = {
+    "digits": (0, 1200, 597),
+    "MNIST": (0, 4000, 4000),
+    "breast cancer": (0, 400, 169),
+}
+TASKS = [
+    *(("digits", teacher) for teacher in ("SVC", "random forest", "MLP of 512")),
+    *(("MNIST", teacher) for teacher in ("SVC", "random forest", "MLP of 512")),
+    *(
+        ("breast cancer", teacher)
+        for teacher in ("logistic regression", "random forest", "boosting")
+    ),
+    ("CIFAR-10", "ResNet-56"),
+]
+
+
+@functools.cache
+def read(name, folder):
+    """Return all rows of a data set; each process reads it once."""
+    if name == "breast cancer":
+        return load_breast_cancer(return_X_y=True)
+    return flat_sets(folder)[name]
+
+
+@functools.cache
+def read_images(folder, n_train):
+    """Return images to learn from and to test with, and their teacher."""
+    return load_cifar10(folder, n_train), load_cifar_resnet(folder / WEIGHTS)
+
+
+def fit(*, seed, task, quick, folder):
+    """Return the accuracy of all candidates in one round, in per cent."""
+    name, teacher = task
+    if name == "CIFAR-10":
+        data, model = read_images(folder, 100 if quick else 2000)
+        X, y, X_test, y_test = (part.numpy() for part in data)
+    else:
+        sizes = (0, 100, 100) if quick else SIZES[name]
+        rows = draw(*read(name, folder), sizes, seed)
+        X, y, X_test, y_test = rows.X, rows.y, rows.X_test, rows.y_test
+        model = TEACHERS[teacher].fit(X, y)
+    epochs = {"max_epochs": 1} if quick else {}
+    found = {}
+    for candidate, params in CANDIDATES.items():
+        student = DistilledClassifier(
+            teacher=model, random_state=seed, device="cpu", **epochs, **params
+        )
+        found[candidate] = 100 * student.fit(X, y).score(X_test, y_test)
+    return found
+
+
+def report(runs, bounds):
+    """Print a table of gains: a line a candidate, a column a task."""
+    gains = {
+        candidate: [
+            Mean.of(one[candidate] - one[ALONE] for one in runs[task]) for task in runs
+        ]
+        for candidate in CANDIDATES
+        if candidate != ALONE
+    }
+    alone = [Mean.of(one[ALONE] for one in runs[task]).show() for task in runs]
+    lines = [[ALONE, *alone, ""]]
+    for candidate, each in gains.items():
+        worst = f"{min(gain.mean for gain in each):+.1f}"
+        lines.append([candidate, *(gain.show(sign="+") for gain in each), worst])
+    print("\n" + table(["", *runs, "worst"], lines) + "\n")
+    for task, gain in zip(runs, gains[DEFAULTS], strict=True):
+        bounds.at_least(f"{task}: gain + 2 errors", gain.mean + 2 * gain.error, 0)
+
+
+def main():
+    """Run what the command line asks for."""
+    out = parser(__doc__)
+    out.add_argument("--seeds", type=int, default=5)
+    out.add_argument("--only", help="tasks of this data set alone")
+    out.add_argument("--jobs", type=int, default=2, help="processes (default 2)")
+    out.add_argument("--results", type=Path, help="file of figures, to go on from")
+    args = out.parse_args()
+    print(describe_machine())
+    tasks = [task for task in TASKS if args.only in (None, task[0])]
+    settings = [
+        (", ".join(task), {"task": task, "quick": args.quick}) for task in tasks
+    ]
+    run = functools.partial(fit, folder=args.data)
+    seeds = range(2 if args.quick else args.seeds)
+    runs = repeat(run, settings, seeds, jobs=args.jobs, results=args.results)
+    bounds = Bounds(enforced=not args.quick)
+    report(runs, bounds)
+    bounds.finish()
+
+
+if __name__ == "__main__":
+    main()
