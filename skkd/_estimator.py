@@ -409,6 +409,7 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
         beside = weights_beside(weight, codes >= 0)
         rows = self._rows(X, y, codes, beside, given_X)
         teacher_X = given_X if teacher_X is None else teacher_X
+        self.scheduled_ = {}  # as a net has it that was pickled in the middle of a fit
         try:
             with self._random_stream() as seed:
                 self._check_student(rows, adapter, fit_params)

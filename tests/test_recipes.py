@@ -23,6 +23,11 @@ from skkd.recipes.mutual_learning import CohortNet
 from skkd.schedules import Anneal
 from skkd.students import MLP
 
+# Who learnt for an epoch or three says nothing yet to the one that it teaches.
+pytestmark = pytest.mark.filterwarnings(
+    r"ignore:\[(random-head|chance-level|permuted-classes)\]:skkd.TeacherWarning"
+)
+
 X, y = load_iris(return_X_y=True)
 N_DISTINCT = len(np.unique(X, axis=0))  # a row that is there twice is asked once
 NAMES = np.array(["setosa", "versicolor", "virginica"])[y]
@@ -486,5 +491,8 @@ def test_what_mutual_learning_does_not_take(teacher):
         MutualLearning(net(), 1).fit(X, y)
     with pytest.raises(ValueError, match="sets lr, and they are trained together"):
         MutualLearning(net(), [{}, {"lr": 0.1}]).fit(X, y)
+    for loss, needs in (("fitnet", "features"), ("label_smoothing", "nothing")):
+        with pytest.raises(ValueError, match=f"needs {needs} of a teacher"):
+            MutualLearning(net(distillation=loss)).fit(X, y)
     with pytest.raises(TypeError, match="a Subclass, expected DistilledClassifier its"):
         MutualLearning(Subclass()).fit(X, y)

@@ -163,9 +163,9 @@ class CohortNet(DistilledClassifier):
         """Need none, not even for unlabelled rows: the others teach these."""
         if needs != {"logits"}:
             raise ValueError(
-                f"distillation={self.distillation!r} does not listen to logits alone, "
-                "and logits are what the students say to each other: use a loss on "
-                "logits, such as distillation='kd'."
+                f"distillation={self.distillation!r} needs "
+                f"{', '.join(sorted(needs)) or 'nothing'} of a teacher, and in mutual "
+                "learning the others give logits: use a loss of logits, such as 'kd'."
             )
 
     def get_loss(
