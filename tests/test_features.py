@@ -252,6 +252,8 @@ def test_no_hook_is_left_behind(error):
     assert net.live_teacher_ is None
 
 
+# Left in train mode on purpose.
+@pytest.mark.filterwarnings(r"ignore:\[train-mode\]:skkd.TeacherWarning")
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("remember", [False, True])
 def test_the_teacher_is_bit_for_bit_the_same(remember, training):
