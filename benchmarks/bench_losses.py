@@ -49,6 +49,7 @@ from skkd.losses import (
 from skkd.memory import LogitMemory
 from skkd.students import CifarResNet, load_cifar_resnet
 
+QUICK = 200  # images that show that it runs
 WEIGHTS = "weights/resnet56-cifar10jpeg-8977.pt"
 LAST = ("layer3", "layer3")
 DEEP = {"remember": True}
@@ -102,7 +103,7 @@ NOT_YET_RUN = [
 @functools.cache
 def read(folder: Path, n_train: int):
     """Return the images; each process reads them once."""
-    return load_cifar10(folder, n_train)
+    return load_cifar10(folder, n_train, 10000 if n_train > QUICK else QUICK)
 
 
 @functools.cache
@@ -163,7 +164,7 @@ def report(runs, teacher_accuracy):
 def main():
     """Run the benchmark."""
     args = options().parse_args()
-    n_train, epochs = (200, 1) if args.quick else (args.n_train, args.epochs or 15)
+    n_train, epochs = (QUICK, 1) if args.quick else (args.n_train, args.epochs or 15)
     others = args.only or [name for name in SETTINGS if name != "plain"]
     names = ["plain", *others]
     with tempfile.TemporaryDirectory() as scratch:

@@ -53,6 +53,23 @@ def test_bench_fit_runs(real_data, workload):
     assert f"ok   {workload}: rows skkd fp32 asks about and reuses, then again" in out
 
 
+def test_bench_losses_runs_and_goes_on(real_data, tmp_path):
+    arguments = ("--seeds", "2", "--jobs", "1", "--results", tmp_path / "figures.jsonl")
+    wanted = ("--only", "FitNet", "label smoothing")
+    out = quickly("bench_losses.py", real_data, *arguments, *wanted)
+    assert "  6/6  " in out
+    assert "| label smoothing" in out
+    again = quickly("bench_losses.py", real_data, *arguments, *wanted)
+    assert "  1/" not in again
+    assert again.split("Teacher:")[1] == out.split("Teacher:")[1]
+
+
+def test_bench_defaults_runs(real_data):
+    out = quickly("bench_defaults.py", real_data, "--only", "digits", "--jobs", "1")
+    assert "| the defaults" in out
+    assert "digits, random forest: gain + 2 errors" in out
+
+
 def test_bench_search_runs(real_data):
     out = quickly("bench_search.py", real_data)
     assert "ok   teacher rows computed, by either count: (600, 600)" in out

@@ -6,11 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import skkd
 from skkd import DistilledClassifier, ImageReader
 from skkd.augment import Cutout, Flip, Mixup, ShiftCrop
+from skkd.losses._registry import LOSSES
 from skkd.memory import LogitMemory
 from skkd.students import MLP, CifarResNet, SmallCNN, torchvision_model
 
@@ -26,6 +28,25 @@ def test_the_code_of_the_readme_does_what_it_says(capsys):
     exec(few_labels, names)
     alone, taught = map(float, capsys.readouterr().out.split())
     assert taught > alone + 0.1
+
+
+def test_the_code_about_the_losses_does_what_it_says():
+    text = (ROOT / "skkd" / "losses" / "README.md").read_text()
+    (block,) = re.findall(r"```python\n(.*?)```", text, re.S)
+    names = {"DistilledClassifier": DistilledClassifier}
+    names["resnet"] = CifarResNet(2, (3, 8, 8), depth=8).eval()
+    exec(block, names)
+    X = np.random.RandomState(0).randint(0, 256, (8, 3, 8, 8)).astype(np.uint8)
+    student = names["student"].set_params(module__width=4, max_epochs=1)
+    assert student.fit(X, [0, 1] * 4).predict(X).shape == (8,)
+
+
+def test_every_name_of_a_loss_is_explained():
+    text = (ROOT / "skkd" / "losses" / "README.md").read_text()
+    for name, cls in LOSSES.items():
+        assert f'`"{name}"`' in text
+        assert name in DistilledClassifier.__doc__
+        assert f"`{cls.__name__}`" in text or cls.needs == "nothing"
 
 
 def test_the_commands_of_the_readme_name_what_is_there():
