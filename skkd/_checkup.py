@@ -10,19 +10,20 @@ from torch.utils.data import default_collate
 
 from skkd._batches import TEACHER_LOGITS, TrainingSet, pair_of
 from skkd._modules import cast_floats
+from skkd._recalling import pick
 from skkd._teaching import Lesson
 from skkd.losses import FeatureLoss, HardLabel, LogitMSE
 from skkd.losses.weighted_sum import flatten
-from skkd.teachers import Finding, Teacher, as_teacher
+from skkd.teachers import Finding, Teacher
 from skkd.teachers._findings import examine, kind_of
 from skkd.teachers.health import report, sample_rows
 
-# Of logits that are at hand, and of a teacher that is asked about every batch.
-_ROWS, _LIVE_ROWS = 1000, 200
+# Of logits that are at hand, and of a teacher that is asked for this alone.
+_ROWS, _ASKED_ROWS = 1000, 200
 
 
 def check_up(
-    estimator: Any, adapter: Teacher | None, rows: TrainingSet, lesson: Lesson
+    estimator: Any, X: Any, rows: TrainingSet, lesson: Lesson, *, given: bool
 ) -> list[Finding]:
     """Warn of what is probably wrong with the teacher, or raise where `strict`.
 
@@ -30,47 +31,52 @@ def check_up(
     ----------
     estimator : DistilledClassifier
         Its ``temperature``, ``strict``, ``classes_`` and ``distillation_``.
-    adapter : Teacher or None
-        What :func:`skkd._teaching.check_teacher` returned.
+    X : array-like of n rows
+        As the teacher wants them.
     rows : TrainingSet
+        With the logits beside them that are at hand; only without these is the
+        teacher asked.
     lesson : Lesson
-        Where it left no logits beside the rows, a live teacher is asked.
+    given : bool
+        Whether logits were passed in place of the teacher's.
 
     Returns
     -------
     list of Finding
     """
     at_hand = rows.beside.get(TEACHER_LOGITS)
-    if at_hand is None and lesson.live is None:  # nobody teaches, or with a weight of 0
+    teacher = None if given else lesson.adapter
+    if at_hand is None and teacher is None:  # nobody teaches, or with a weight of 0
         return []
     # The rows are the same in every fit on these data, and so are the figures:
     # Python shows a warning of one text once.
+    numbers = sample_rows(rows.codes, _ASKED_ROWS if at_hand is None else _ROWS)
     if at_hand is not None:
-        numbers = sample_rows(rows.codes, _ROWS)
         said = at_hand[numbers]
-    else:
-        numbers = sample_rows(rows.codes, _LIVE_ROWS)
+    elif lesson.live is not None:
         said = _ask_live(estimator, lesson.live, rows, numbers)
+    else:  # its features are remembered, its logits were not asked for
+        said = teacher.logits(pick(X, numbers), estimator.classes_)  # type: ignore[union-attr]
     if said is None:
         return []
-    logits = said[:, 0] if said.ndim == 3 else said  # the first view
-    teacher, kind = lesson.live.adapter if lesson.live else adapter, "logits"
-    if teacher is None and lesson.teacher is not None and not estimator._is_prefit:
-        teacher = as_teacher(lesson.teacher)
-    if teacher is not None:
-        # Out of fold each row has one of the members, not their mean.
-        out_of_fold = adapter is None and estimator.teacher_cv is not None
-        kind = kind_of(teacher.model[0] if out_of_fold else teacher)
     findings = examine(
-        logits,
+        said[:, 0] if said.ndim == 3 else said,  # the first view
         rows.codes[numbers],
         teacher=teacher,
-        kind=kind,
+        kind="logits" if teacher is None else _kind(estimator, teacher),
         temperature=estimator.temperature if _is_soft(estimator) else None,
         classes=estimator.classes_,
     )
     report(findings, strict=estimator.strict, stacklevel=6)
     return findings
+
+
+def _kind(estimator: Any, teacher: Teacher) -> str:
+    # Out of fold each row has one of the members, not their mean.
+    out_of_fold = estimator.teacher_cv is not None and not isinstance(
+        estimator.teacher_cv, str
+    )
+    return kind_of(teacher.model[0] if out_of_fold else teacher)
 
 
 def _is_soft(estimator: Any) -> bool:

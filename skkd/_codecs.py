@@ -129,7 +129,7 @@ def in_range(values: np.ndarray, dtype: Any) -> np.ndarray:
         cast = values.astype(dtype, copy=False)
     if not np.isfinite(cast).all():
         raise ValueError(
-            f"The teacher's logits reach {np.abs(values).max():.4g}, beyond the range "
+            f"The teacher's outputs reach {np.abs(values).max():.4g}, beyond the range "
             f"of {np.dtype(dtype)}: remember them with LogitMemory(dtype='float32')."
         )
     return cast

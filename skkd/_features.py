@@ -79,24 +79,37 @@ class FeatureTerms:
             self.comparisons.append(loss.build(shapes, codes))
         self.comparisons.to(student[0].device, _working_dtype(student[0]))
 
+    @property
+    def contrasts_rows(self) -> bool:
+        """Whether a row is compared with others of the training data."""
+        return any(hasattr(comparison, "restrict") for comparison in self.comparisons)
+
+    def restrict(self, rows: Tensor) -> None:
+        """Contrast rows with these alone, where others are held out."""
+        for comparison in self.comparisons:
+            if callable(getattr(comparison, "restrict", None)):
+                comparison.restrict(rows)  # type: ignore[operator]
+
     @contextmanager
     def training(self, optimizer: torch.optim.Optimizer) -> Iterator[None]:
         """Watch the student, and train the adapters with it, in this block only."""
         adapters = [p for p in self.comparisons.parameters() if p.requires_grad]
-        if adapters:
-            if isinstance(optimizer, torch.optim.LBFGS):
-                raise ValueError(
-                    "optimizer=LBFGS trains one group of parameters, and "
-                    f"{self.losses[0]!r} has an adapter of its own to train: use "
-                    "another optimizer, such as torch.optim.Adam."
-                )
-            optimizer.add_param_group({"params": adapters})
+        if adapters and isinstance(optimizer, torch.optim.LBFGS):
+            raise ValueError(
+                "optimizer=LBFGS looks at all parameters together, and "
+                f"{self.losses[0]!r} has an adapter that is there in the fit only: use "
+                "another optimizer, such as torch.optim.Adam."
+            )
+        # In the group of all that has no settings of its own, as skorch puts it last:
+        # schedules of the learning rate know how many groups there are.
+        group = optimizer.param_groups[-1]["params"]
+        group.extend(adapters)
         try:
             with self.watcher:
                 yield
         finally:
-            if adapters:
-                optimizer.param_groups.pop()
+            added = {id(adapter) for adapter in adapters}
+            group[:] = [p for p in group if id(p) not in added]
             for adapter in adapters:
                 optimizer.state.pop(adapter, None)
             self.watcher.passes = []
@@ -130,6 +143,12 @@ class FeatureTerms:
                 value = compare(student, teacher, beside[ROWS])
             else:
                 value = on_logits(loss)
+            if value.shape not in ((), beside[ROWS].shape):
+                raise ValueError(
+                    f"{loss!r} gives a loss of shape {tuple(value.shape)}, expected "
+                    f"({len(beside[ROWS])},), one for each row of the batch, or a "
+                    "scalar."
+                )
             values.append(weight * value)
         by_row = all(value.ndim for value in values)
         values = values if by_row else [value.mean() for value in values]

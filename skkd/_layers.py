@@ -96,7 +96,8 @@ class Watcher:
                 f"{self._called(i)} is called more than once in a pass, so that it is "
                 f"not one layer. Name another: {_list_names(self.module)}."
             )
-        self._open[i] = seen.detach() if self.keep else seen
+        # A copy: what follows may write into it, as nn.ReLU(inplace=True) does.
+        self._open[i] = seen.detach().clone() if self.keep else seen.clone()
 
     def _end(self, *args: Any) -> None:
         seen, self._open = self._open, None

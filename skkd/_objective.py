@@ -21,6 +21,7 @@ from skkd._batches import (
     TEACHER_LOGITS,
     VIEW_SEEDS,
     split_inputs,
+    unwrap,
 )
 from skkd._features import FeatureTerms
 from skkd._modules import cast_floats, first_tensor, log_probabilities, uncompiled
@@ -49,6 +50,14 @@ class DistillationNet(SklearnNet):
     def _now(self, name: str) -> float:
         """Return temperature or alpha as it is in this epoch."""
         return self.scheduled_.get(name, getattr(self, name))
+
+    def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
+        """Split as ``train_split`` says, and contrast training rows with these only."""
+        train, valid = super().get_split_datasets(X, y, **fit_params)
+        rows = unwrap(train)[1]
+        if self.features_ is not None and rows is not None:
+            self.features_.restrict(torch.as_tensor(rows))
+        return train, valid
 
     def train_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
         """Augment the batch, ask a live teacher about the very same view, and train."""
@@ -169,9 +178,16 @@ class DistillationNet(SklearnNet):
             student = log_probabilities(student)
         y = to_tensor(y, device=self.device)
         logits, temperature = beside.get(TEACHER_LOGITS), self._now("temperature")
+        share, other = beside.get(SHARE), beside.get(PARTNER)
 
         def on_logits(loss: Any) -> torch.Tensor:
-            return loss(student, logits, y, temperature)
+            own = loss(student, logits, y, temperature)
+            if share is None:
+                return own
+            # A mixed row has the labels of both, which some losses read.
+            others = loss(student, logits, y[other], temperature)
+            part = share if own.ndim else share.mean()
+            return part * own + (1 - part) * others
 
         if self.features_ is None:
             each = on_logits(self.distillation_)

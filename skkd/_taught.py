@@ -31,7 +31,7 @@ from skkd._validation import (
     row_weights,
 )
 from skkd.losses import as_loss
-from skkd.losses.weighted_sum import needs_of
+from skkd.losses.weighted_sum import flatten, needs_of, resolve_parts
 from skkd.memory import as_memory
 from skkd.teachers import Teacher
 
@@ -85,7 +85,14 @@ class TaughtNet(DistillationNet):
                 self._check_student(rows, adapter, fit_params)
                 # In a stream of its own: the student's is the same without it.
                 with seeded_rng(seed, self.device):
-                    self._hear(adapter, teacher_X, rows, teacher_logits, sample_weight)
+                    self._hear(
+                        adapter,
+                        teacher_X,
+                        rows,
+                        teacher_logits,
+                        sample_weight,
+                        fit_params,
+                    )
                 with self._watched():
                     super().partial_fit(rows, y, _routing_method=method, **fit_params)
         finally:  # not to be pickled beside the teacher, nor to act in another fit
@@ -102,7 +109,16 @@ class TaughtNet(DistillationNet):
         )
         as_memory(self.memory)
         resolve_precision(self.precision, "cpu")
-        return as_loss(self.distillation, **self.get_params_for("distillation"))
+        loss = as_loss(self.distillation, **self.get_params_for("distillation"))
+        kinds = {getattr(part, "needs", "logits") for _, part in flatten(loss)}
+        alone = self.teacher is None and teacher_logits is None
+        if alone and self.alpha > 0 and "nothing" in kinds and len(kinds) > 1:
+            raise ValueError(
+                f"distillation={self.distillation!r} adds losses that need a teacher "
+                "to one that needs none, and teacher=None: pass a teacher, or the "
+                "latter alone."
+            )
+        return resolve_parts(loss)
 
     def _watched(self) -> AbstractContextManager[None]:
         """Watch the layers that are compared, as long as the student trains."""
@@ -140,6 +156,7 @@ class TaughtNet(DistillationNet):
         rows: TrainingSet,
         logits: Any,
         sample_weight: Any,
+        fit_params: dict[str, Any],
     ) -> None:
         """Lay beside the rows what the teacher says of them, or keep it at hand."""
         needs = self.needs_
@@ -151,7 +168,15 @@ class TaughtNet(DistillationNet):
         if self.teacher is None or not needs:
             lesson = Lesson(self.teacher if isinstance(self.teacher_cv, str) else None)
         else:
-            lesson = hold_lesson(adapter, self, X, rows, sample_weight, needs=needs)
+            lesson = hold_lesson(
+                adapter,
+                self,
+                X,
+                rows,
+                sample_weight,
+                needs=needs,
+                fit_params=fit_params,
+            )
         self.teacher_, self.live_teacher_ = lesson.teacher, lesson.live
         self.teacher_pass_, self.features_ = lesson.taught, lesson.features
         rows.beside.update(lesson.beside)
@@ -159,7 +184,9 @@ class TaughtNet(DistillationNet):
             rows.beside[TEACHER_LOGITS] = logits
         if lesson.features is not None:
             rows.beside[ROWS] = np.arange(len(rows))
-        self.teacher_findings_ = check_up(self, adapter, rows, lesson)
+        self.teacher_findings_ = check_up(
+            self, X, rows, lesson, given=logits is not None
+        )
 
     def _check_student(
         self, rows: TrainingSet, adapter: Teacher | None, fit_params: dict[str, Any]

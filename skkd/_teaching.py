@@ -7,17 +7,16 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from sklearn.base import clone
-from torch.utils.data import Subset
+from skorch import NeuralNet
 
-from skkd._batches import TEACHER_FEATURES, TEACHER_LOGITS, len_of, loader
+from skkd._batches import TEACHER_FEATURES, TEACHER_LOGITS, len_of
 from skkd._features import FeatureTerms, ask_with_features, flat_features
+from skkd._inside import look_inside
 from skkd._live import LiveTeacher
-from skkd._modules import describe, evaluating
-from skkd._recalling import added, ask_once, pick
+from skkd._modules import describe
+from skkd._recalling import added, ask_once
 from skkd._validation import check_logits, check_steady
-from skkd.losses.weighted_sum import flatten
 from skkd.memory import TeacherPass, as_memory
 from skkd.teachers import Teacher, as_teacher
 from skkd.teachers._fitting import (
@@ -33,6 +32,7 @@ class Lesson(NamedTuple):
     """What a teacher has to say about the rows of a fit."""
 
     teacher: Any = None  # what is shown as `teacher_`
+    adapter: Teacher | None = None  # who was asked, or is asked
     beside: Mapping[str, Any] = MappingProxyType({})  # what is to lie beside the rows
     live: LiveTeacher | None = None  # what is asked about every batch
     features: FeatureTerms | None = None
@@ -86,6 +86,11 @@ def check_teacher(
             "to it, or leave them out."
         )
     asked = needs - {"logits"} if given else needs
+    if given and teacher is None and asked:
+        raise ValueError(
+            "teacher_logits says nothing of layers, which the loss compares: pass "
+            "teacher=, a torch module or a skorch net, too."
+        )
     if teacher is None or not asked:
         return None
     if not isinstance(teacher_cv, str):
@@ -95,6 +100,11 @@ def check_teacher(
                 f"teacher_cv={teacher_cv!r} gives each fold its own teacher, and a "
                 "loss on features follows the layers of one: use 'prefit' or None, or "
                 "a loss on logits, such as distillation='kd'."
+            )
+        if "features" in asked and not isinstance(teacher, NeuralNet):
+            raise TypeError(
+                f"The teacher {describe(teacher)} has no layers to learn features "
+                "from: of what can be fitted on the way, expected a skorch net."
             )
         return None
     adapter = as_teacher(teacher, transform=transform)
@@ -112,6 +122,7 @@ def hold_lesson(
     sample_weight: np.ndarray | None = None,
     *,
     needs: frozenset[str],
+    fit_params: Mapping[str, Any],
 ) -> Lesson:
     """Ask the teacher about every row that is not remembered, once.
 
@@ -128,6 +139,8 @@ def hold_lesson(
         For the fitting of clones.
     needs : frozenset of {"logits", "features"}
         What the teacher is asked for.
+    fit_params : mapping
+        What the student's ``forward`` is given, beside the input.
 
     Returns
     -------
@@ -147,14 +160,14 @@ def hold_lesson(
         if cv is not None:
             members, logits = fit_out_of_fold(teacher, cv, *data, classes=classes)
             said = {TEACHER_LOGITS: check_logits(logits, n, classes)}
-            return Lesson(members, said, taught=TeacherPass(n))
+            return Lesson(members, as_teacher(members), said, taught=TeacherPass(n))
         teacher = fit_on_all(teacher, *data)
         adapter = as_teacher(teacher)
         adapter.check(classes)
     adapter.check_rows(X)
     terms = None
     if "features" in needs:
-        terms = look_inside(estimator, adapter, X, rows)
+        terms = look_inside(estimator, adapter, X, rows, fit_params)
         if X is not shown and not terms.remember:
             raise ValueError(
                 "teacher_X gives the teacher rows of its own, and a loss on features "
@@ -215,51 +228,10 @@ def _ask(
     live = None
     if logits or layers:
         live = LiveTeacher(adapter, classes, logits=logits, layers=layers)
-    return Lesson(None, beside, live, terms, added(passes))
+    return Lesson(None, adapter, beside, live, terms, added(passes))
 
 
 def _all_columns(memory: Any) -> Any:
     """Return a memory that keeps all of a row: `top_k` is meant for classes."""
     remembered = as_memory(memory)
     return memory if remembered is None else clone(remembered).set_params(top_k=None)
-
-
-def look_inside(estimator: Any, adapter: Teacher, X: Any, rows: Any) -> FeatureTerms:
-    """Pair layers of student and teacher, and build adapters for what these give.
-
-    Parameters
-    ----------
-    estimator : DistilledClassifier
-        With its student built.
-    adapter : Teacher
-    X : array-like of n rows
-        As the teacher wants them.
-    rows : TrainingSet
-
-    Returns
-    -------
-    FeatureTerms
-
-    Raises
-    ------
-    ValueError
-        If a layer does not exist, or two cannot be compared.
-    """
-    if estimator.compile:
-        raise ValueError(
-            "compile=True leaves no layers to look at, which a loss on features needs: "
-            "use compile=False, or a loss on logits, such as distillation='kd'."
-        )
-    terms = FeatureTerms(
-        flatten(estimator.distillation_), estimator.module_, adapter.network
-    )
-    few = range(min(2, len(rows)))
-    batch = next(iter(loader(Subset(rows, few), len(few))))
-    with evaluating(estimator.module_), torch.no_grad(), terms.watcher as watcher:
-        estimator.infer(batch[0])
-        mine = watcher.last()
-    theirs = ask_with_features(
-        adapter, pick(X, np.asarray(few)), estimator.classes_, terms.teacher_names
-    )[1]
-    terms.build(mine, theirs, rows.codes)
-    return terms

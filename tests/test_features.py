@@ -474,7 +474,7 @@ SHARED = Shared().eval()
             "expected the same for all",
         ),
         ({"compile": True}, "compile=True leaves no layers"),
-        ({"optimizer": torch.optim.LBFGS}, "LBFGS trains one group"),
+        ({"optimizer": torch.optim.LBFGS}, "LBFGS looks at all parameters"),
         (
             {"teacher": LogisticRegression(), "teacher_cv": 2},
             "gives each fold its own teacher",

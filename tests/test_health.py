@@ -531,7 +531,7 @@ def test_asking_a_live_teacher_draws_nothing(seed, trained, monkeypatch):
     weights = []
     for ask in [True, False]:
         if not ask:
-            monkeypatch.setattr("skkd._taught.check_up", lambda *args: [])
+            monkeypatch.setattr("skkd._taught.check_up", lambda *_, **__: [])
         torch.manual_seed(3)
         fitted = student(module, augment=Shift(), random_state=seed).fit(X, y)
         weights.append(state(fitted.module_))

@@ -64,11 +64,11 @@ def test_in_a_search_with_losses_that_need_one():
     assert len(search.cv_results_["params"]) == 4
 
 
-def test_a_sum_with_a_loss_that_needs_a_teacher_waits_for_one():
+def test_a_sum_with_a_loss_that_needs_a_teacher_needs_one():
     both = WeightedSum([("kd", "kd"), ("smooth", "label_smoothing")])
-    alone = distil(distillation=both, teacher=None).fit(X, y)
-    plain = distil(alpha=0.0).fit(X, y)
-    assert torch.equal(weights(alone), weights(plain))
+    with pytest.raises(ValueError, match="pass a teacher, or the latter alone"):
+        distil(distillation=both, teacher=None).fit(X, y)
+    plain = distil(distillation=both, teacher=None, alpha=0.0).fit(X, y)
     logits = np.eye(3)[y] * 4 + np.random.RandomState(0).randn(len(y), 3)
     taught = distil(distillation=both).fit(X, y, teacher_logits=logits)
     assert not torch.equal(weights(taught), weights(plain))

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from skkd.losses._base import DistillationLoss
+from skkd.losses._base import DistillationLoss, check_finite
 
 # Shapes of a student's and a teacher's layer, without the batch axis.
 ShapePair = tuple[tuple[int, ...], tuple[int, ...]]
@@ -16,8 +16,9 @@ class FeatureLoss(DistillationLoss):
 
     Where the two layers differ in shape, the student's goes through an adapter, which
     is trained with the student and dropped after the fit; each call of ``partial_fit``
-    starts with a new one. Both networks are watched by hooks, which are removed when
-    the fit ends, however it ends.
+    starts with a new one. A file of the optimizer that a callback saves in the middle
+    of a fit holds the adapter too. Both networks are watched by hooks, which are
+    removed when the fit ends, however it ends.
 
     Subclasses define :meth:`compare`, and :meth:`adapter` where the two layers need
     not have one shape. It is passed as ``DistilledClassifier(distillation=...)``, alone
@@ -49,6 +50,10 @@ class FeatureLoss(DistillationLoss):
         self.teacher_layer = teacher_layer
         self.weight = weight
         self.remember = remember
+
+    def check(self) -> None:
+        """Raise ValueError where a parameter is impossible."""
+        check_finite(self, "weight")
 
     def adapter(self, student: tuple[int, ...], teacher: tuple[int, ...]) -> nn.Module:
         """Return what turns the student's features into the shape of the teacher's.
@@ -106,7 +111,8 @@ class FeatureLoss(DistillationLoss):
         -------
         torch.nn.Module
             Called as ``module(student, teacher, rows)`` with two lists of features and
-            the numbers of the rows in the training data.
+            the numbers of the rows in the training data. One that contrasts rows has a
+            method ``restrict(rows)``, called where only these are trained on.
         """
         return _Comparison(self, [self.adapter(*pair) for pair in shapes])
 

@@ -16,14 +16,22 @@ class Negatives:
     labels : int64 Tensor of shape (n_rows,)
         Column of the class of each row, -1 where unlabelled.
 
+    rows : int64 Tensor of shape (n_chosen,), default=None
+        Numbers of the rows that may be drawn, and draw. None takes all.
+
     Raises
     ------
     ValueError
         If a row has no possible negative.
     """
 
-    def __init__(self, labels: Tensor) -> None:
-        labels = labels.cpu()
+    def __init__(self, labels: Tensor, rows: Tensor | None = None) -> None:
+        self._labels = labels.cpu()
+        self._rows = torch.arange(len(labels)) if rows is None else rows.cpu()
+        # Where each row stands among those that were chosen.
+        self._chosen = torch.full_like(self._labels, -1)
+        self._chosen[self._rows] = torch.arange(len(self._rows))
+        labels = self._labels[self._rows]
         n_rows, unlabelled = len(labels), labels < 0
         n_labelled = n_rows - int(unlabelled.sum())
         # In this order the rows that a row must not meet stand side by side: its
@@ -42,6 +50,19 @@ class Negatives:
         if (self._count < 1).any():
             raise _no_negatives(labels)
 
+    def among(self, rows: Tensor) -> "Negatives":
+        """Return the same for a part of the rows.
+
+        Parameters
+        ----------
+        rows : int64 Tensor of shape (n_chosen,)
+
+        Returns
+        -------
+        Negatives
+        """
+        return Negatives(self._labels, rows)
+
     def draw(self, rows: Tensor, n: int) -> Tensor:
         """Draw negatives of rows, uniformly and with replacement.
 
@@ -57,13 +78,13 @@ class Negatives:
         int64 Tensor of shape (n_batch, n)
             Numbers of rows, on the CPU; torch's global CPU generator draws them.
         """
-        rows = rows.cpu()
+        places = self._chosen[rows.cpu()]
         start, size, count = (
-            a[rows].unsqueeze(1) for a in (self._start, self._size, self._count)
+            a[places].unsqueeze(1) for a in (self._start, self._size, self._count)
         )
         at = (torch.rand(len(rows), n, dtype=torch.float64) * count).long()
         at += size * (at >= start)
-        return self._order[at]
+        return self._rows[self._order[at]]
 
 
 def _no_negatives(labels: Tensor) -> ValueError:

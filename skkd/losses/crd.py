@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
+from skkd.losses._base import check_finite, is_finite_number
 from skkd.losses._feature_base import FeatureLoss, ShapePair
 from skkd.losses._features import as_floats, unit
 from skkd.losses._negatives import Negatives
@@ -99,6 +100,26 @@ class CRD(FeatureLoss):
         self.tau = tau
         self.momentum = momentum
 
+    def check(self) -> None:
+        """Raise ValueError where a parameter is impossible."""
+        super().check()
+        for name in ("n_dimensions", "n_negatives"):
+            value = getattr(self, name)
+            if not is_finite_number(value) or value < 1 or value != int(value):
+                raise ValueError(
+                    f"Got {name}={value!r}; expected a whole number above 0."
+                )
+        check_finite(self, "tau", "momentum")
+        if self.tau <= 0:
+            raise ValueError(
+                f"Got tau={self.tau!r}; expected a positive number, such as 0.07."
+            )
+        if not 0 <= self.momentum < 1:
+            raise ValueError(
+                f"Got momentum={self.momentum!r}; expected a number from 0 to below 1, "
+                "such as 0.5."
+            )
+
     def compare(self, student: Tensor, teacher: Tensor) -> Tensor:
         """Raise: a batch is compared with remembered rows, by :meth:`build`."""
         raise TypeError(
@@ -127,7 +148,7 @@ class CRD(FeatureLoss):
         ValueError
             If a row has no row of another class, or a parameter is out of bounds.
         """
-        _check(self)
+        self.check()
         negatives = Negatives(labels)
         pairs = [_Contrast(self, *pair, n_rows=len(labels)) for pair in shapes]
         return _Contrasts(self, pairs, negatives)
@@ -143,6 +164,10 @@ class _Contrasts(nn.Module):
         self.loss = loss
         self.pairs = nn.ModuleList(pairs)
         self.negatives = negatives
+
+    def restrict(self, rows: Tensor) -> None:
+        """Draw negatives from these rows alone: no other row is ever seen."""
+        self.negatives = self.negatives.among(rows)
 
     def draw(self, rows: Tensor) -> Tensor:
         return self.negatives.draw(rows, self.loss.n_negatives)
@@ -237,19 +262,3 @@ def _log_z(near: Tensor, far: Tensor, n_rows: int) -> Tensor:
 def _softplus(x: Tensor) -> Tensor:
     # -log h. The usual threshold of 20 costs digits in float64.
     return softplus(x, threshold=50)
-
-
-def _check(loss: CRD) -> None:
-    for name in ("n_dimensions", "n_negatives"):
-        value = getattr(loss, name)
-        if not value >= 1 or value != int(value):
-            raise ValueError(f"Got {name}={value!r}; expected a whole number above 0.")
-    if not 0 < loss.tau < math.inf:
-        raise ValueError(
-            f"Got tau={loss.tau!r}; expected a positive, finite number, such as 0.07."
-        )
-    if not 0 <= loss.momentum < 1:
-        raise ValueError(
-            f"Got momentum={loss.momentum!r}; expected a number from 0 to below 1, "
-            "such as 0.5."
-        )

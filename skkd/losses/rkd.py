@@ -6,6 +6,7 @@ from torch import Tensor
 from torch.linalg import vector_norm
 from torch.nn.functional import smooth_l1_loss
 
+from skkd.losses._base import check_finite
 from skkd.losses._feature_base import FeatureLoss
 from skkd.losses._features import as_rows, one_for_zero
 
@@ -83,6 +84,10 @@ class RKD(FeatureLoss):
         super().__init__(student_layer, teacher_layer, weight=weight, remember=remember)
         self.distance = distance
         self.angle = angle
+
+    def check(self) -> None:
+        """Raise ValueError where a parameter is impossible."""
+        check_finite(self, "weight", "distance", "angle")
 
     def compare(self, student: Tensor, teacher: Tensor) -> Tensor:
         """Return the loss of the batch.

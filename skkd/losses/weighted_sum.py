@@ -160,6 +160,30 @@ def flatten(loss: Any) -> list[tuple[float, Any]]:
     ]
 
 
+def resolve_parts(loss: Any) -> Any:
+    """Replace, in a loss of one's own, names inside of it by objects.
+
+    So that the parts of a fit stay the same objects, whose parameters can change.
+
+    Parameters
+    ----------
+    loss : DistillationLoss or callable
+        Changed in place.
+
+    Returns
+    -------
+    DistillationLoss or callable
+        The loss itself.
+    """
+    if isinstance(loss, WeightedSum):
+        loss.losses = [
+            (name, resolve_parts(resolve(part))) for name, part in loss.losses
+        ]
+    elif isinstance(getattr(loss, "loss", None), str):
+        loss.loss = resolve_parts(resolve(loss.loss))
+    return loss
+
+
 def needs_of(loss: Any) -> frozenset[str]:
     """Return what a loss asks of the teacher.
 
