@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from numbers import Integral
 from typing import Any
 
+from sklearn.base import clone
 from skorch.callbacks import Callback
 
 from skkd._validation import check_hyperparameters
+from skkd.losses import DistillationLoss, FeatureLoss
+from skkd.losses._base import is_finite_number
+from skkd.losses._named import resolve
 
 __all__ = ["Anneal", "Schedule", "WarmUp"]
 
@@ -29,7 +34,10 @@ class Schedule(Callback):
     Parameters
     ----------
     parameter : str
-        "temperature", "alpha", or a parameter of the loss as "distillation__beta".
+        "temperature", "alpha", or a number of the loss as "distillation__beta". Of a
+        loss on features it is ``weight``, or any number that ``compare`` reads at
+        each batch where the loss has no adapter and no build of its own, as RKD. A
+        number that was given as an int stays one.
     function : callable
         Takes the epoch, from 0, and the estimator's ``max_epochs``; returns the value.
         To be pickled it must have a name, which a lambda has not.
@@ -37,8 +45,9 @@ class Schedule(Callback):
     Raises
     ------
     ValueError
-        By `fit`, before the first epoch: if a value of any epoch is out of range, the
-        parameter is unknown or has two schedules, or ``alpha=0`` asks no teacher.
+        By `fit`, before the first epoch: if a value of any epoch is out of range, as
+        far as the loss's ``check`` tells, the parameter is none of these or has two
+        schedules, or ``alpha=0`` asks no teacher.
     TypeError
         If the net is no DistilledClassifier.
 
@@ -96,8 +105,7 @@ class Schedule(Callback):
         self.given_ = _given(net, self.parameter)
         first = len(net.history)
         values = [
-            self._checked(epoch, net.max_epochs)
-            for epoch in range(first, first + net.max_epochs)
+            self._checked(net, epoch) for epoch in range(first, first + net.max_epochs)
         ]
         if self.parameter == "alpha" and net.alpha == 0 and any(values):
             raise ValueError(
@@ -110,7 +118,7 @@ class Schedule(Callback):
         self, net: Any, dataset_train: Any = None, dataset_valid: Any = None, **kw: Any
     ) -> None:
         """Set the epoch's value, and record it."""
-        value = self._checked(len(net.history) - 1, net.max_epochs)
+        value = self._checked(net, len(net.history) - 1)
         self._set(net, value)
         net.history.record(self.parameter, value)
 
@@ -140,15 +148,17 @@ class Schedule(Callback):
             rest.pop(self.parameter, None)
             net.scheduled_ = rest
 
-    def _checked(self, epoch: int, max_epochs: int) -> float:
-        value = self.value(epoch, max_epochs, self.given_)
+    def _checked(self, net: Any, epoch: int) -> float:
+        value = self.value(epoch, net.max_epochs, self.given_)
         try:
             value = float(value)
             if not math.isfinite(value):
                 raise ValueError(f"{self.parameter}={value}: expected a finite number.")
-            if not self.parameter.startswith(_LOSS):
-                sound = {"temperature": 1.0, "alpha": 0.5, "teacher_cv": "prefit"}
-                check_hyperparameters(**{**sound, self.parameter: value})
+            if self.parameter.startswith(_LOSS):
+                name = self.parameter.removeprefix(_LOSS)
+                return _of_loss(net.distillation_, name, value, self.given_)
+            sound = {"temperature": 1.0, "alpha": 0.5, "teacher_cv": "prefit"}
+            check_hyperparameters(**{**sound, self.parameter: value})
         except (TypeError, ValueError) as error:
             raise ValueError(f"{self!r}, epoch {epoch}: {error}") from error
         return value
@@ -176,12 +186,17 @@ class Anneal(Schedule):
     Parameters
     ----------
     parameter : str
-        "temperature", "alpha", or a parameter of the loss as "distillation__beta".
+        "temperature", "alpha", or a number of the loss as "distillation__beta".
     start, end : float
         Values of the first and of the last epoch. A fit of one epoch has `start`.
     shape : {"linear", "cosine"}, default="linear"
         With the progress `p` from 0 to 1: ``start + p (end - start)``, or the half
         wave ``end + (start - end) (1 + cos(pi p)) / 2``, flat at both ends.
+
+    Notes
+    -----
+    The check of the teacher's health looks at the estimator's own ``temperature``,
+    whatever the epochs have.
 
     References
     ----------
@@ -232,7 +247,7 @@ class WarmUp(Schedule):
     Parameters
     ----------
     parameter : str
-        "alpha", or a parameter of the loss as "distillation__beta".
+        "alpha", or a number of the loss as "distillation__beta".
     n_epochs : int, default=20
         The first epoch that has the full value, counted from 1.
 
@@ -271,13 +286,47 @@ def _given(net: Any, parameter: str) -> Any:
     """Return what the user gave for `parameter`."""
     if parameter in ("temperature", "alpha"):
         return getattr(net, parameter)
-    loss = net.distillation_
-    known = loss.get_params() if hasattr(loss, "get_params") else {}
+    known = _numbers(net.distillation_)
     name = parameter.removeprefix(_LOSS)
     if not parameter.startswith(_LOSS) or name not in known:
         names = ["temperature", "alpha", *(_LOSS + key for key in known)]
         raise ValueError(
             f"A schedule of {parameter!r}, expected one of {', '.join(names)}: these "
-            f"are what changes by epoch with distillation={net.distillation!r}."
+            "are the numbers that are read at every batch with distillation="
+            f"{net.distillation!r}."
         )
     return known[name]
+
+
+def _numbers(loss: Any) -> dict[str, Any]:
+    """Return the parameters of a loss that a change in the middle of a fit reaches."""
+    params = loss.get_params() if hasattr(loss, "get_params") else {}
+    numbers = {name: v for name, v in params.items() if is_finite_number(v)}
+    return {name: v for name, v in numbers.items() if _is_read_by_batch(loss, name)}
+
+
+def _is_read_by_batch(loss: Any, name: str) -> bool:
+    part, _, name = name.rpartition("__")
+    if part:
+        loss = loss.get_params().get(part)
+        loss = resolve(loss) if isinstance(loss, str) else loss
+    if name == "weight" or not isinstance(loss, FeatureLoss):
+        return True
+    # Who makes a module for each fit may read a parameter then, and never again.
+    cls = type(loss)
+    return cls.adapter is FeatureLoss.adapter and cls.build is FeatureLoss.build
+
+
+def _of_loss(loss: Any, name: str, value: float, given: Any) -> float:
+    """Return the value as the loss is to have it; raise where that is impossible."""
+    if isinstance(given, Integral):
+        if not math.isclose(value, round(value), abs_tol=1e-9):
+            raise ValueError(
+                f"{name}={value}: expected a whole number, as it was given as "
+                f"{name}={given}. If it may be another, give it as {float(given)}."
+            )
+        value = round(value)
+    tried = clone(loss).set_params(**{name: value})
+    if isinstance(tried, DistillationLoss):
+        tried.check()
+    return value

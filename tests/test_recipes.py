@@ -15,9 +15,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from skorch.callbacks import Freezer
 from skorch.dataset import ValidSplit
 
 from skkd import DistilledClassifier
+from skkd.losses import WeightedSum
 from skkd.recipes import AssistantChain, BornAgain, DistilledEnsemble, MutualLearning
 from skkd.recipes.mutual_learning import CohortNet
 from skkd.schedules import Anneal
@@ -195,6 +197,68 @@ def test_what_can_be_no_member(recipe):
         recipe(LogisticRegression(), *more).fit(X, y)
 
 
+def halved(x):
+    return x / 2
+
+
+@pytest.mark.parametrize("name", ["chain", "born", "ensemble"])
+def test_the_inputs_of_the_first_teacher_are_its_alone(name):
+    torch.manual_seed(0)
+    first = MLP(3, (4,), 32).eval()
+    recipe = RECIPES[name](teacher=first, teacher_transform=halved, alpha=0.9)
+    *before, last = members(recipe.fit(X, y))
+    assert before[0].teacher_ is first and before[0].teacher_transform is halved
+    # Who learnt from X as it is, is asked about X as it is.
+    asked_as_it_is = clone(last).set_params(teacher_transform=None).fit(X, y)
+    for left, right in zip(weights(last), weights(asked_as_it_is), strict=True):
+        assert_array_equal(left, right)
+    if name == "chain":
+        with pytest.raises(ValueError, match="sets teacher_transform, which the rec"):
+            AssistantChain(recipe.estimator, [{"teacher_transform": halved}]).fit(X, y)
+
+
+@pytest.mark.parametrize("name", ["chain", "born", "ensemble"])
+@pytest.mark.parametrize("loss", ["label_smoothing", "virtual_teacher"])
+def test_a_loss_that_asks_nobody_is_refused(teacher, name, loss):
+    recipe = RECIPES[name](teacher=teacher, distillation=loss)
+    with pytest.raises(ValueError, match=f"distillation='{loss}' asks no teacher"):
+        recipe.fit(X, y)
+    assert not hasattr(recipe, "student_")
+
+
+def test_an_assistant_may_not_ask_nobody_either(teacher):
+    chain = AssistantChain(net(teacher=teacher), [{}, {"distillation": "kb"}])
+    with pytest.raises(ValueError, match="Did you mean 'kd'"):
+        chain.fit(X, y)
+    chain.set_params(assistants=[{"distillation": "label_smoothing"}])
+    with pytest.raises(ValueError, match="'label_smoothing' asks no teacher"):
+        chain.fit(X, y)
+
+
+class Untrained(DistilledClassifier):
+    def partial_fit(self, *args, **kwargs):
+        raise AssertionError("a member was trained")
+
+    fit = partial_fit
+
+
+@pytest.mark.parametrize(
+    "loss", ["fitnet", WeightedSum([("kd", "kd"), ("rkd", "rkd")])], ids=str
+)
+def test_the_layers_of_an_ensemble_are_nobodys(loss):
+    ensemble = DistilledEnsemble(Untrained(distillation=loss), n_students=2)
+    with pytest.raises(ValueError, match=r"layers, and an ensemble .* BornAgain"):
+        ensemble.fit(X, y)
+
+
+@pytest.mark.parametrize("name", ["chain", "born"])
+def test_layers_of_one_student_teach_the_next(name):
+    torch.manual_seed(0)
+    first = MLP(3, (4,), 32).eval()
+    recipe = RECIPES[name](teacher=first, distillation="fitnet").fit(X, y)
+    assert recipe.student_.teacher_ is members(recipe)[-2]
+
+
 @pytest.mark.parametrize(
     "new",
     [
@@ -324,9 +388,13 @@ def test_an_ensemble_teaches_the_mean_of_its_probabilities(teacher):
 
 @pytest.mark.parametrize("n", [0, 2.5, True])
 def test_numbers_that_count_nothing(n):
-    with pytest.raises(ValueError, match=r"n_generations=.*: expected a whole number"):
+    with pytest.raises(
+        ValueError, match=r"n_generations=.*; expected an int of at least 1"
+    ):
         BornAgain(net(), n_generations=n).fit(X, y)
-    with pytest.raises(ValueError, match=r"n_students=.*: expected a whole number"):
+    with pytest.raises(
+        ValueError, match=r"n_students=.*; expected an int of at least 1"
+    ):
         DistilledEnsemble(net(), n_students=n).fit(X, y)
     with pytest.raises((ValueError, TypeError), match="students="):
         MutualLearning(net(), students=n).fit(X, y)
@@ -422,9 +490,47 @@ def test_a_student_of_a_cohort_is_a_student_like_others(tmp_path):
     assert_array_equal(again.predict_proba(X), second.predict_proba(X))
     taught = net(teacher=first).fit(X, NAMES)
     assert taught.teacher_ is first
+    assert first.teacher_findings_ == second.teacher_findings_ == []
+    assert len(first.history) == 0
     # It goes on learning by itself.
     first.partial_fit(X, NAMES)
     assert len(first.history) == 20
+
+
+class Grouped(torch.optim.SGD):
+    """An optimizer that keeps what it was given: how many numbers at which lr."""
+
+    given = []
+
+    def __init__(self, params, **kwargs):
+        super().__init__(params, **kwargs)
+        groups = [(group["params"], group["lr"]) for group in self.param_groups]
+        self.given.append([(sum(p.numel() for p in ps), lr) for ps, lr in groups])
+
+
+def test_groups_of_parameters_are_those_of_each_student():
+    Grouped.given.clear()
+    groups = [("head.*", {"lr": 0.0}), ("students.*", {"lr": 1.0})]
+    params = {"optimizer": Grouped, "optimizer__param_groups": groups, "lr": 0.5}
+    before = MutualLearning(net(**params, max_epochs=0)).fit(X, y)
+    # 8 hidden units: a head of 8 * 3 + 3 numbers, 4 * 8 + 8 before it.
+    *alone, together = Grouped.given
+    assert alone == [[(27, 0.0), (40, 0.5)]] * 2
+    assert together == [(54, 0.0), (80, 0.5)]
+    after = MutualLearning(net(**params)).fit(X, y)
+    for one, other in zip(before.students_, after.students_, strict=True):
+        *inner, weight, bias = zip(weights(one), weights(other), strict=True)
+        assert all((left != right).any() for left, right in inner)
+        for left, right in (weight, bias):
+            assert_array_equal(left, right)
+
+
+def test_a_freezer_finds_the_parameters_of_each_student():
+    freezer = {"callbacks": [Freezer("head.*")]}
+    for student in MutualLearning(net(**freezer)).fit(X, y).students_:
+        named = student.module_.named_parameters()
+        frozen = {name for name, p in named if not p.requires_grad}
+        assert frozen == {"head.weight", "head.bias"}
 
 
 def test_the_epochs_of_a_cohort_are_recorded():
@@ -487,7 +593,7 @@ def test_what_mutual_learning_does_not_take(teacher):
         MutualLearning(net()).fit(X, y, teacher_logits=teacher.decision_function(X))
     with pytest.raises(ValueError, match="expected two or more"):
         MutualLearning(net(), [{}]).fit(X, y)
-    with pytest.raises(ValueError, match="whole number from 2 on"):
+    with pytest.raises(ValueError, match="students=1; expected an int of at least 2"):
         MutualLearning(net(), 1).fit(X, y)
     with pytest.raises(ValueError, match="sets lr, and they are trained together"):
         MutualLearning(net(), [{}, {"lr": 0.1}]).fit(X, y)

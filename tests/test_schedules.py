@@ -15,8 +15,18 @@ from skorch import NeuralNetClassifier
 from skorch.callbacks import Callback
 
 from skkd import DistilledClassifier
-from skkd.losses import DistillationLoss
+from skkd.losses import (
+    CRD,
+    DKD,
+    RKD,
+    DistillationLoss,
+    FeatureLoss,
+    FitNet,
+    LogitStandardization,
+    WeightedSum,
+)
 from skkd.schedules import Anneal, Schedule, WarmUp
+from skkd.students import MLP
 
 X, y = load_iris(return_X_y=True)
 
@@ -248,6 +258,133 @@ def test_mistakes_are_told_before_the_first_epoch(teacher, schedule, message):
 def test_the_parameters_of_the_loss_are_named(teacher):
     net = student(Anneal("distillation__gamma", 1, 2), distillation=Scaled())
     with pytest.raises(ValueError, match="temperature, alpha, distillation__beta"):
+        net.fit(X, y)
+
+
+def rising(parameter):
+    return Anneal(parameter, 0.5, 0.75)
+
+
+class Few(DistillationLoss):
+    def __init__(self, k=2):
+        self.k = k
+
+    def __call__(self, student_logits, teacher_logits, y, temperature):
+        kept = teacher_logits.argsort(dim=1)[:, : self.k]  # refuses 2.0
+        return (student_logits - teacher_logits).gather(1, kept).square().sum(dim=1)
+
+
+class Nearest(FeatureLoss):
+    """Compares by a number of its own; has neither an adapter nor a build."""
+
+    def __init__(self, student_layer=None, teacher_layer=None, power=2.0):
+        super().__init__(student_layer, teacher_layer)
+        self.power = power
+
+    def compare(self, student, teacher):
+        return (student - teacher).abs().pow(self.power).flatten(1).mean(dim=1)
+
+
+SUM = WeightedSum([("kd", "kd"), ("dkd", DKD()), ("hint", FitNet())], weights=[1, 1, 1])
+
+
+def named(value):
+    return value if isinstance(value, str) else type(value).__name__
+
+
+@pytest.mark.parametrize(
+    ("loss", "parameter"),
+    [
+        (CRD(), "n_dimensions"),  # read once
+        (CRD(), "n_negatives"),
+        (CRD(), "tau"),
+        (FitNet(), "student_layer"),
+        ("fitnet", "teacher_layer"),
+        (RKD(), "remember"),  # no number
+        (SUM, "weights"),
+        (SUM, "losses"),
+        (SUM, "kd"),
+        (SUM, "hint__student_layer"),
+        (WeightedSum([("crd", "crd")]), "crd__n_negatives"),
+        (LogitStandardization(DKD()), "loss"),
+        (Scaled(beta=None), "beta"),
+        (Scaled(beta=True), "beta"),
+    ],
+    ids=named,
+)
+def test_what_is_no_number_read_at_every_batch_is_refused(loss, parameter):
+    net = student(rising(f"distillation__{parameter}"), distillation=loss)
+    with pytest.raises(ValueError, match=f"distillation__{parameter}', expected one"):
+        net.fit(X, y)
+    assert len(net.history) == 0
+
+
+@pytest.mark.parametrize(
+    ("loss", "parameter"),
+    [
+        (CRD(), "weight"),
+        ("fitnet", "weight"),
+        (RKD(), "distance"),
+        (RKD(), "weight"),
+        (Nearest(), "power"),
+        (SUM, "dkd__beta"),
+        (SUM, "hint__weight"),
+        (LogitStandardization(DKD()), "loss__beta"),
+        (LogitStandardization("dkd"), "loss__beta"),
+    ],
+    ids=named,
+)
+def test_numbers_that_are_read_at_every_batch(loss, parameter):
+    parameter = f"distillation__{parameter}"
+    net = student(rising(parameter), distillation=loss, max_epochs=2).fit(X, y)
+    assert net.history[:, parameter] == [0.5, 0.75]
+
+
+@pytest.mark.parametrize(
+    ("loss", "parameter"),
+    [(RKD(), "angle"), (FitNet(), "weight"), (Nearest(), "power"), (SUM, "dkd__beta")],
+    ids=named,
+)
+@pytest.mark.filterwarnings("ignore::skkd.TeacherWarning")
+def test_a_schedule_of_a_loss_on_features_takes_effect(loss, parameter):
+    torch.manual_seed(0)
+    params = {"teacher": MLP(3, (4,), 8).eval(), "max_epochs": 1}
+    schedule = Anneal(f"distillation__{parameter}", 3, 3)
+    found = [
+        student(*callbacks, distillation=distillation, **params).fit(X, y).forward(X)
+        for callbacks, distillation in [
+            ([schedule], loss),
+            ([], clone(loss).set_params(**{parameter: 3.0})),
+            ([], loss),
+        ]
+    ]
+    assert torch.equal(found[0], found[1])
+    assert not torch.equal(found[0], found[2])
+
+
+def test_the_loss_checks_the_values_of_all_epochs():
+    net = student(
+        Anneal("distillation__correct", 0.9, 1.5), distillation="virtual_teacher"
+    )
+    with pytest.raises(ValueError, match=r"epoch 1: Got correct=1.1.* between 0 and 1"):
+        net.fit(X, y)
+    assert len(net.history) == 0
+    assert net.distillation_.correct == 0.99  # the check was of a copy
+
+
+def test_a_whole_number_stays_one(teacher):
+    net = student(Anneal("distillation__k", 2, 1), distillation=Few(), max_epochs=2)
+    net.set_params(teacher=teacher).fit(X, y)
+    assert [(k, type(k)) for k in net.history[:, "distillation__k"]] == [
+        (2, int),
+        (1, int),
+    ]
+    # The second is computed as 3.0000000000000004.
+    falls = Anneal("distillation__k", 4, 1)
+    net.set_params(callbacks=[falls], max_epochs=4).fit(X, y)
+    assert net.history[:, "distillation__k"] == [4, 3, 2, 1]
+    net.set_params(callbacks=[Anneal("distillation__k", 2, 1)], max_epochs=3)
+    with pytest.raises(ValueError, match=r"epoch 1: .*k=1.5: .* given as k=2.*2\.0"):
         net.fit(X, y)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -15,9 +14,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from skkd._estimator import DistilledClassifier
 from skkd._labels import labelled_accuracy
+from skkd.losses import as_loss
+from skkd.losses.weighted_sum import needs_of
 
 # What a recipe decides by itself.
-_TAKEN = ("teacher", "teacher_cv", "random_state")
+_TAKEN = ("teacher", "teacher_cv", "teacher_transform", "random_state")
 
 
 class Recipe(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
@@ -171,6 +172,29 @@ def mean_proba(students: Sequence[Any], X: Any) -> np.ndarray:
     return np.mean([student.predict_proba(X) for student in students], axis=0)
 
 
+def taught_by(student: DistilledClassifier, teacher: Any) -> DistilledClassifier:
+    """Give `student` a teacher that the recipe trained, on the very rows of `fit`.
+
+    What is set for the outside teacher, folds and a form of its inputs, is not for it.
+    """
+    return student.set_params(
+        teacher=teacher, teacher_cv="prefit", teacher_transform=None
+    )
+
+
+def check_asks(student: DistilledClassifier) -> frozenset[str]:
+    """Return what the loss of a student needs of a teacher; raise if it is nothing."""
+    loss, params = student.distillation, student.get_params_for("distillation")
+    needs = needs_of(as_loss(loss, **params))
+    if not needs:
+        raise ValueError(
+            f"distillation={loss!r} asks no teacher, so that nobody would teach "
+            "another in this recipe: use a loss that asks one, such as 'kd', or a "
+            "DistilledClassifier alone."
+        )
+    return needs
+
+
 def check_estimator(estimator: Any) -> None:
     """Raise where `estimator` is nothing that a recipe can train."""
     if isinstance(estimator, DistilledClassifier):
@@ -198,18 +222,12 @@ def check_settings(name: str, settings: Any, taken: Sequence[str] = _TAKEN) -> N
     for given in settings:
         if not isinstance(given, Mapping):
             raise TypeError(f"{name} holds a {type(given).__name__}: {rule}.")
-        wrong = sorted(set(given) & set(taken))
+        wrong = sorted(name for name in given if name.partition("__")[0] in taken)
         if wrong:
             raise ValueError(
                 f"{name} sets {', '.join(wrong)}, which the recipe does by itself: "
                 "leave it out, or set it on the estimator."
             )
-
-
-def check_count(name: str, value: Any, least: int) -> None:
-    """Raise where `value` is no whole number of at least `least`."""
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
-        raise ValueError(f"{name}={value!r}: expected a whole number from {least} on.")
 
 
 def _check_templates(

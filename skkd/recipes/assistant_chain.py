@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from skkd._estimator import DistilledClassifier
-from skkd.recipes._base import Recipe, check_settings
+from skkd.recipes._base import Recipe, check_asks, check_settings, taught_by
 
 
 class AssistantChain(Recipe):
@@ -85,9 +85,12 @@ class AssistantChain(Recipe):
                 "A chain of assistants begins with a teacher, and estimator.teacher is "
                 "None: pass DistilledClassifier(teacher=...)."
             )
-        first, *others = self._members([*self.assistants, {}])
+        members = self._members([*self.assistants, {}])
+        for member in members:
+            check_asks(member)
+        first, *others = members
         chain = [first.fit(X, y, **given, **fit_params)]
         for member in others:
-            member.set_params(teacher=chain[-1], teacher_cv="prefit")
+            taught_by(member, chain[-1])
             chain.append(member.fit(X, y, **fit_params))
         *self.assistants_, self.student_ = chain

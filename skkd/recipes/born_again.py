@@ -8,7 +8,8 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skkd._estimator import DistilledClassifier
-from skkd.recipes._base import Recipe, check_count, mean_proba
+from skkd.recipes._base import Recipe, check_asks, mean_proba, taught_by
+from skkd.students._checks import check_count
 
 
 class BornAgain(Recipe):
@@ -75,11 +76,12 @@ class BornAgain(Recipe):
     def _fit_members(
         self, X: Any, y: Any, given: dict[str, Any], fit_params: dict[str, Any]
     ) -> None:
-        check_count("n_generations", self.n_generations, 1)
+        check_count("n_generations", self.n_generations)
+        check_asks(self.estimator)
         first, *others = self._members([{}] * self.n_generations)
         generations = [first.fit(X, y, **given, **fit_params)]
         for member in others:
-            member.set_params(teacher=generations[-1], teacher_cv="prefit")
+            taught_by(member, generations[-1])
             generations.append(member.fit(X, y, **fit_params))
         self.generations_, self.student_ = generations, generations[-1]
 

@@ -8,7 +8,8 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skkd._estimator import DistilledClassifier
-from skkd.recipes._base import Recipe, check_count, mean_proba
+from skkd.recipes._base import Recipe, check_asks, mean_proba, taught_by
+from skkd.students._checks import check_count
 
 
 class DistilledEnsemble(Recipe):
@@ -66,11 +67,17 @@ class DistilledEnsemble(Recipe):
     def _fit_members(
         self, X: Any, y: Any, given: dict[str, Any], fit_params: dict[str, Any]
     ) -> None:
-        check_count("n_students", self.n_students, 1)
+        check_count("n_students", self.n_students)
+        if "features" in check_asks(self.estimator):
+            raise ValueError(
+                f"distillation={self.estimator.distillation!r} compares layers, and an "
+                "ensemble is several networks: use a loss on logits, such as 'kd', or "
+                "another recipe, such as BornAgain."
+            )
         *members, last = self._members([{}] * (self.n_students + 1))
         for member in members:
             member.fit(X, y, **given, **fit_params)
-        last.set_params(teacher=members, teacher_cv="prefit")
+        taught_by(last, members)
         self.students_, self.student_ = members, last.fit(X, y, **fit_params)
 
     def ensemble_predict_proba(self, X: Any) -> np.ndarray:

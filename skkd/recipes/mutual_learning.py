@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from numbers import Integral
 from typing import Any
 
@@ -17,13 +18,18 @@ from skkd._modules import (
     log_probabilities,
     uncompiled,
 )
-from skkd.recipes._base import Recipe, check_count, check_settings
+from skkd.recipes._base import Recipe, check_settings
+from skkd.students._checks import check_count
 
 # What a fitted student has to know of its fit.
 _FACTS = (
     *("classes_inferred_", "input_shape_", "input_dtype_", "n_features_in_"),
     *("feature_names_in_", "distillation_", "teacher_", "teacher_pass_"),
+    "teacher_findings_",
 )
+
+# Where a network stands in a cohort, which is maybe compiled.
+_OF_COHORT = re.compile(r"^(_orig_mod\.)?students\.\d+\.")
 
 
 class MutualLearning(Recipe):
@@ -51,7 +57,7 @@ class MutualLearning(Recipe):
     Attributes
     ----------
     students_ : list of DistilledClassifier
-        The trained students.
+        The trained students. Their own ``history`` is empty: they trained together.
     student_ : DistilledClassifier
         The first of them, whichever is best; `predict` and `score` are its.
     history_ : skorch.history.History
@@ -67,8 +73,11 @@ class MutualLearning(Recipe):
 
     The paper updates the students in turn, each one after a new look at the others.
     Here all take a step from the same predictions, in a single pass. One optimizer
-    holds the parameters of all: the same as one for each, unless a callback clips
-    gradients by their norm over all of them.
+    holds the parameters of all: the same as one for each, but for what looks at all
+    parameters together, as LBFGS, or a callback that clips gradients by their norm.
+
+    Patterns of names, in ``optimizer__param_groups`` or callbacks such as skorch's
+    Freezer, are of names in a student's own network, and hold for every student.
 
     References
     ----------
@@ -158,6 +167,18 @@ class CohortNet(DistilledClassifier):
             member.initialize()
         self.module_ = Cohort([member.module_ for member in self.members_])
         return self
+
+    def get_all_learnable_params(self) -> Iterator[tuple[str, torch.nn.Parameter]]:
+        """Yield all parameters, each with its name in the student's own network.
+
+        Yields
+        ------
+        name : str
+            Not unique. Patterns that were written for one student then find it.
+        parameter : Parameter
+        """
+        for name, parameter in super().get_all_learnable_params():
+            yield _OF_COHORT.sub(r"\1", name), parameter
 
     def _check_teacher(self, needs: frozenset[str], **kwargs: Any) -> None:
         """Need none, not even for unlabelled rows: the others teach these."""

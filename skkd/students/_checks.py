@@ -30,12 +30,12 @@ def check_image(input_shape: Any) -> tuple[int, ...]:
     return shape
 
 
-def check_count(name: str, value: Any) -> int:
-    """Return ``value`` as an int of at least 1."""
-    if not _is_int(value) or value < 1:
+def check_count(name: str, value: Any, least: int = 1) -> int:
+    """Return ``value`` as an int of at least ``least``."""
+    if not _is_int(value) or value < least:
         raise ValueError(
-            f"Got {name}={value!r}; expected an int of at least 1. Set {name} to the "
-            "number wanted."
+            f"Got {name}={value!r}; expected an int of at least {least}. Set {name} to "
+            "the number wanted."
         )
     return int(value)
 
