@@ -134,8 +134,12 @@ def as_teacher(
         inner = as_teacher(teacher, **of_one, **of_list)
         return TransformedTeacher(inner, transform)
     if isinstance(teacher, Teacher):
-        if _set_options(**of_one, **of_list):
-            raise ValueError(f"{teacher!r} is a Teacher already: its options are set.")
+        wanted = _set_options(**of_one, **of_list)
+        if wanted:
+            raise ValueError(
+                f"{teacher!r} is a Teacher already: its options are set. Set these too "
+                f"where it is made, as_teacher(model, {wanted})."
+            )
         return teacher
     if isinstance(teacher, (list, tuple)):
         members = [as_teacher(member, **of_one) for member in teacher]

@@ -55,6 +55,10 @@ class TransformedTeacher(Teacher):
         return self.model
 
     @property
+    def described(self) -> str:
+        return self.teacher.described
+
+    @property
     def classes(self) -> Any:
         return self.teacher.classes
 
