@@ -92,8 +92,9 @@ def as_teacher(
     -----
     The transform is applied to what the teacher is asked about: to the augmented view
     where there is one. Its content is part of the teacher's for ``memory``, so that a
-    function, known by its name alone, is not remembered; a torchvision transform is.
-    Modules are then given tensors, all other teachers arrays, a batch at a time.
+    function, known by its name alone, is not remembered, nor is what holds one, such as
+    ``v2.Lambda``; other torchvision transforms are. Modules are then given tensors, all
+    other teachers arrays, a batch at a time.
 
     Examples
     --------
