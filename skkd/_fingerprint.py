@@ -18,9 +18,11 @@ from skkd.teachers._transform import TransformedTeacher
 
 # What pickle writes as a name, whatever it does.
 _NAMED_ONLY = (types.FunctionType, types.BuiltinFunctionType, functools.partial)
-# What made a skorch net, and has no say in its outputs any more.
+# What made a skorch net, and has no say in its outputs any more; also as a prefix of
+# parameters, such as `callbacks__*`.
 _PAST = {
     *("module", "criterion", "optimizer", "callbacks", "train_split"),
+    *("iterator_train", "virtual_params_", "_params_to_validate"),
     *("optimizer_", "callbacks_", "history_"),
     *("teacher", "teacher_transform", "distillation", "augment", "memory"),
     *("teacher_", "live_teacher_", "teacher_pass_", "distillation_"),
@@ -35,6 +37,12 @@ _RELEASED = {
 }
 # Members of a class that say how it is laid out, not what it does.
 _LAYOUT = (types.GetSetDescriptorType, types.MemberDescriptorType)
+
+
+_IS_FUNCTION = (
+    "is a function, known by its name whatever it does; an object with __call__ is "
+    "known by its attributes"
+)
 
 
 class UnknowableError(ValueError):
@@ -83,10 +91,9 @@ class _ContentHasher(NumpyHasher):
     def save(self, obj: Any) -> None:
         if isinstance(_called(obj), _NAMED_ONLY):
             of = "the transform of " * isinstance(obj, TransformedTeacher)
-            raise ValueError(
-                f"{of}{obj!r} is a function, known by its name whatever it does; an "
-                "object with __call__ is known by its attributes"
-            )
+            raise ValueError(f"{of}{obj!r} {_IS_FUNCTION}")
+        if isinstance(obj, TransformedTeacher):
+            obj = ("transformed", obj.teacher, _TransformHasher().hash(obj.transform))
         if isinstance(obj, np.ndarray) and not obj.dtype.hasobject:
             # Of the same values after pickling, though not of the same strides.
             if obj.size == 0:
@@ -112,7 +119,11 @@ class _ContentHasher(NumpyHasher):
             }
             obj = ("module", type(obj), sorted(state.items()))
         elif isinstance(obj, NeuralNet):  # its own way to pickle is one of torch
-            state = {k: v for k, v in vars(obj).items() if k not in _PAST}
+            state = {
+                key: value
+                for key, value in vars(obj).items()
+                if key.partition("__")[0] not in _PAST
+            }
             obj = ("net", type(obj), sorted(state.items()))
         elif type(obj) is frozenset:  # in an order of its own in each process
             obj = ("frozenset", set(obj))
@@ -172,6 +183,15 @@ class _ContentHasher(NumpyHasher):
         # What a decorator wraps has no name to be found by.
         is_function = isinstance(content, types.FunctionType)
         return self._describe_function(content) if is_function else content
+
+
+class _TransformHasher(_ContentHasher):
+    """Of a transform, which may hold functions, as Lambda of torchvision does."""
+
+    def save(self, obj: Any) -> None:
+        if isinstance(obj, types.FunctionType) and not _release_of(obj):
+            raise ValueError(f"{obj!r}, inside of the transform, {_IS_FUNCTION}")
+        super().save(obj)
 
 
 def _called(teacher: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from functools import partial
 from typing import Any
@@ -144,13 +144,24 @@ def find_layer(module: torch.nn.Module, name: Any, whose: str) -> torch.nn.Modul
             )
         return linear[-1]
     if name not in layers:
-        close = get_close_matches(str(name), layers, n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
+        meant = _closest(str(name), layers)
+        hint = f" Did you mean {meant!r}?" if meant else ""
         raise ValueError(
             f"{whose}_layer={name!r}: the {whose} {describe(module)} has no such layer."
             f"{hint} It has {_list_names(module)}."
         )
     return layers[name]
+
+
+def _closest(name: str, layers: Iterable[str]) -> str | None:
+    """Return the layer whose name, or the last parts of it, are most like `name`."""
+    ends: dict[str, str] = {}
+    for layer in sorted(layers, key=lambda layer: layer.count(".")):
+        parts = layer.split(".")
+        for i in range(len(parts)):
+            ends.setdefault(".".join(parts[i:]), layer)
+    close = get_close_matches(name, ends, n=1)
+    return ends[close[0]] if close else None
 
 
 def _list_names(module: torch.nn.Module) -> str:

@@ -7,16 +7,14 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from sklearn.utils import _safe_indexing
-from skorch.utils import is_dataset, to_numpy
-from torch.utils.data import Subset
+from skorch.utils import to_numpy
 
 from skkd._batches import VIEW_SEEDS, iter_inputs, len_of
 from skkd._fingerprint import UnknowableError, fingerprint
 from skkd._modules import cast_floats
 from skkd._row_keys import row_keys
 from skkd.memory import TeacherPass, as_memory
-from skkd.teachers._fitting import sliceable
+from skkd.teachers._fitting import pick
 
 # Rows that are augmented at a time for a teacher.
 _BATCH_SIZE = 1024
@@ -132,10 +130,3 @@ class Views:
 
     def __getitem__(self, rows: Any) -> np.ndarray:
         return np.stack([view[rows] for view in self.views], axis=-2)
-
-
-def pick(X: Any, numbers: np.ndarray) -> Any:
-    """Return the rows of these numbers."""
-    if is_dataset(X):
-        return Subset(X, numbers.tolist())
-    return _safe_indexing(sliceable(X), numbers)

@@ -321,6 +321,31 @@ def test_many_classes_with_few_rows():
     assert (found[order] == np.arange(100)).mean() > 0.95
 
 
+@pytest.mark.parametrize("wrap", [as_teacher, lambda teacher: teacher])
+def test_the_remedy_is_for_a_teacher_that_is_wrapped_already(wrap, teacher):
+    say = linear(teacher, SWAPPED)
+    with pytest.raises(ValueError, match=r"as_teacher\(model, .* model is say its"):
+        check_health(wrap(say), X, y, strict=True)
+    message = r"as_teacher\(say\) is a Teacher already.* as_teacher\(model, classes="
+    with pytest.raises(ValueError, match=message):
+        as_teacher(as_teacher(say), classes=SWAPPED)
+    mended = as_teacher(as_teacher(say).model, classes=SWAPPED)
+    assert check_health(mended, X, y) == []
+
+
+@pytest.mark.parametrize("transform", [None, torch.clone])
+def test_columns_that_are_dropped_are_not_looked_at(transform, trained):
+    class Sure(nn.Module):
+        """Of classes that the rows do not have."""
+
+        def forward(self, x):
+            return trained.module_(x) + 1000.0 * (torch.arange(10) >= 3)
+
+    options = {"classes": CLASSES, "extra_classes": "drop", "transform": transform}
+    few = y < 3
+    assert check_health(as_teacher(Sure().eval(), **options), X[few], y[few]) == []
+
+
 # Healthy teachers --------------------------------------------------------------
 
 DATA = {
@@ -372,6 +397,34 @@ def test_few_rows_prove_nothing():
     assert check_health(noise, X[:29], y[:29]) == []
     assert check_health(fresh_net().eval(), X[:29], y[:29]) == []
     assert check_health(linear_of_one_class, X[:29], y[:29] == 0) == []
+
+
+@pytest.mark.parametrize("value", [1.0, -3.0])
+@pytest.mark.parametrize("kind", ["module", "sklearn", "saturated"])
+def test_of_one_class_there_is_nothing_to_find(kind, value):
+    one = np.full(len(X), 4)
+    if kind == "sklearn":
+        lone = GaussianNB().fit(X, one)
+    elif kind == "module":
+        lone = nn.Linear(64, 1).requires_grad_(False)
+        nn.init.zeros_(lone.weight)
+        nn.init.constant_(lone.bias, value)
+    else:
+        lone = as_teacher(GaussianNB().fit(X, y), extra_classes="drop")
+    assert check_health(lone, X, one) == []
+    assert student(lone).fit(X, one).teacher_findings_ == []
+
+
+def test_a_teacher_of_several_classes_is_looked_at_on_one():
+    with pytest.warns(TeacherWarning, match="constant-output"):
+        check_health(as_teacher(dead, classes=CLASSES), X, np.full(len(X), 4))
+
+
+@pytest.mark.parametrize("declared", [None, CLASSES])
+def test_without_rows_there_is_nothing_to_ask(declared, teacher):
+    for one in (teacher, fresh_net().eval(), [teacher, noise]):
+        with pytest.raises(ValueError, match="X has no rows: expected some"):
+            check_health(one, X[:0], y[:0], classes=declared)
 
 
 def linear_of_one_class(X):

@@ -25,6 +25,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 from skorch import NeuralNetClassifier
+from skorch.callbacks import EpochScoring
 from skorch.dataset import ValidSplit
 from skorch.helper import SliceDataset, SliceDict
 from torch import nn
@@ -1049,6 +1050,24 @@ def test_a_view_is_not_the_row(place):
     flipped = IMAGES[..., ::-1].copy()
     got, _ = taught(Sees(), IMAGES, LABELS, memory=place, augment=Flip(p=1.0), views=1)
     assert_allclose(got, fresh(Sees(), flipped, LABELS), rtol=1e-5, atol=1e-5)
+
+
+MADE_BY = {
+    "callbacks__x__scoring": lambda net, X, y: 0.0,
+    "optimizer__weight_decay": 0.1,
+    "distillation__weight": lambda rows: rows,
+    "iterator_train__collate_fn": lambda rows: rows,
+}
+
+
+@pytest.mark.parametrize("name", MADE_BY)
+def test_parameters_of_what_made_a_net_are_not_its_content(name):
+    callbacks = [("x", EpochScoring("accuracy"))]
+    middle = DistilledClassifier(MLP, max_epochs=0, callbacks=callbacks).fit(X, y)
+    assert taught(middle)[1].computed == DISTINCT
+    middle.set_params(**{name: MADE_BY[name]})
+    _, done = taught(middle)
+    assert (done.computed, done.reused, done.note) == (0, 150, "")
 
 
 def test_a_taught_student_as_a_teacher(recwarn):

@@ -31,6 +31,11 @@ from skkd.augment import Flip, Mixup
 from skkd.memory import UnknowableError
 from skkd.teachers import as_teacher
 
+# Teachers in here are asked about rows of their own; none has to be right.
+pytestmark = pytest.mark.filterwarnings(
+    r"ignore:\[(train-mode|constant-output|saturated|random-head|chance-level|permuted-classes)\]:skkd.TeacherWarning"
+)
+
 digits, y = load_digits(return_X_y=True)
 digits, y = digits[:200].astype(np.uint8) * 15, y[:200]
 IMAGES = digits.reshape(-1, 1, 8, 8)
@@ -360,6 +365,14 @@ def test_options_go_to_the_teacher_inside():
     assert network.transform.transforms[0].size == [12]
 
 
+def test_the_options_of_the_teacher_inside_are_its_own():
+    options = {"classes": [0, 1, 2], "output": "proba", "extra_classes": "drop"}
+    inner = as_teacher(lambda rows: rows[:, :3], **options)
+    wrapped = as_teacher(inner, transform=halved)
+    for name, value in options.items():
+        assert getattr(wrapped, name) == value
+
+
 def test_clones_grids_and_pickles():
     teacher, transform = Seen(), to_teacher()
     est = small_student(teacher, teacher_transform=transform)
@@ -524,6 +537,72 @@ def test_functions_are_asked_in_each_fit(transform, tmp_path):
         assert "the transform of as_teacher(Gaus" in taught.note
     with pytest.raises(UnknowableError, match=r"GaussianNB, transform=.*is a function"):
         est.set_params(memory=tmp_path).fit(IRIS, SPECIES)
+
+
+FACTOR = 0.5
+
+
+def scaled(rows):
+    return rows * FACTOR
+
+
+class Hooked(nn.Identity):
+    def __init__(self, hook):
+        super().__init__()
+        self.register_forward_hook(hook)
+
+
+class Applied:
+    """A transform whose attributes are its content."""
+
+    def __init__(self, function):
+        self.function = function
+
+    def __call__(self, rows):
+        return self.function(rows)
+
+
+@pytest.mark.parametrize(
+    "transform",
+    [
+        v2.Lambda(scaled),
+        v1.Lambda(scaled),
+        v2.Lambda(lambda rows: rows * FACTOR),
+        v2.Lambda(functools.partial(scaled)),
+        v2.Compose([nn.Identity(), v2.Lambda(scaled)]),
+        v1.Compose([v1.Compose([v1.Lambda(scaled)])]),
+        nn.Sequential(v2.Lambda(scaled)),
+        Hooked(lambda module, args, output: output * FACTOR),
+        Applied(scaled),
+    ],
+)
+def test_a_function_inside_is_asked_in_each_fit(transform, tmp_path, monkeypatch):
+    bayes = GaussianNB().fit(IRIS, SPECIES)
+    est = small_student(bayes, teacher_transform=transform)
+    probabilities = []
+    for factor in (0.5, 100.0):
+        monkeypatch.setitem(globals(), "FACTOR", factor)
+        taught = est.fit(IRIS, SPECIES).teacher_pass_
+        assert (taught.computed, taught.reused) == (150, 0)
+        assert "is a function" in taught.note
+        probabilities.append(est.predict_proba(IRIS))
+    assert (probabilities[0] != probabilities[1]).any()
+    with pytest.raises(UnknowableError, match="inside of the transform"):
+        est.set_params(memory=tmp_path).fit(IRIS, SPECIES)
+
+
+def test_functions_of_releases_are_known_inside_of_a_transform():
+    bayes = GaussianNB().fit(IRIS, SPECIES)
+    for function in (nn.functional.relu, functools.partial(torch.mul, other=0.5)):
+        assert computed(bayes, teacher_transform=Applied(function)) == 149
+        assert computed(bayes, teacher_transform=Applied(function)) == 0
+
+
+def test_functions_of_the_teacher_itself_are_known_by_their_code():
+    inner = make_pipeline(FunctionTransformer(halved), GaussianNB())
+    inner.fit(IRIS, SPECIES)
+    for every in (149, 0):
+        assert computed(inner, teacher_transform=Shift(0.25)) == every
 
 
 def test_a_fingerprint_lasts_through_use():

@@ -92,8 +92,9 @@ def as_teacher(
     -----
     The transform is applied to what the teacher is asked about: to the augmented view
     where there is one. Its content is part of the teacher's for ``memory``, so that a
-    function, known by its name alone, is not remembered; a torchvision transform is.
-    Modules are then given tensors, all other teachers arrays, a batch at a time.
+    function, known by its name alone, is not remembered, nor is what holds one, such as
+    ``v2.Lambda``; other torchvision transforms are. Modules are then given tensors, all
+    other teachers arrays, a batch at a time.
 
     Examples
     --------
@@ -134,8 +135,12 @@ def as_teacher(
         inner = as_teacher(teacher, **of_one, **of_list)
         return TransformedTeacher(inner, transform)
     if isinstance(teacher, Teacher):
-        if _set_options(**of_one, **of_list):
-            raise ValueError(f"{teacher!r} is a Teacher already: its options are set.")
+        wanted = _set_options(**of_one, **of_list)
+        if wanted:
+            raise ValueError(
+                f"{teacher!r} is a Teacher already: its options are set. Set these too "
+                f"where it is made, as_teacher(model, {wanted})."
+            )
         return teacher
     if isinstance(teacher, (list, tuple)):
         members = [as_teacher(member, **of_one) for member in teacher]

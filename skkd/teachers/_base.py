@@ -34,10 +34,15 @@ class Teacher:
         self.extra_classes = extra_classes
 
     def __repr__(self) -> str:
-        return f"as_teacher({describe(self.model)})"
+        return f"as_teacher({self.described})"
 
     def __sklearn_clone__(self) -> Teacher:
         return self
+
+    @property
+    def described(self) -> str:
+        """The model in a line, for messages."""
+        return describe(self.model)
 
     @property
     def classes_(self) -> np.ndarray | None:
@@ -168,7 +173,7 @@ def _columns(teacher: Teacher, classes: np.ndarray) -> list[int] | None:
         raise ValueError(
             f"The teacher {describe(teacher.model)} does not know the classes "
             f"{missing[:10]} of y; it knows {known.tolist()[:20]}. Give it under the "
-            "same labels (as_teacher(teacher, classes=[...]) names its columns), or "
+            "same labels (as_teacher(model, classes=[...]) names its columns), or "
             "train it on all of them. VotingClassifier, BaggingClassifier and others "
             "give numbers to the classes: there, name the columns by these."
         )
@@ -178,7 +183,7 @@ def _columns(teacher: Teacher, classes: np.ndarray) -> list[int] | None:
             f"The teacher {describe(teacher.model)} knows classes that y does not "
             f"have: {extra[:10]}. If y merely lacks them here, as in a fold, declare "
             "all of them: DistilledClassifier(classes=[...]). If their columns may be "
-            "left out, say so: as_teacher(teacher, extra_classes='drop')."
+            "left out, say so: as_teacher(model, extra_classes='drop')."
         )
     return [column[label] for label in classes.tolist()]
 
@@ -192,7 +197,7 @@ def _check_probabilities(model: Any, values: np.ndarray, kind: str) -> None:
         raise ValueError(
             f"The teacher {describe(model)} should give {kind}, by its type or by "
             f"output=, and gives {values[wrong][0]:.4g}. Say what it gives: "
-            "as_teacher(teacher, output='logits'), 'proba' or 'log_proba'."
+            "as_teacher(model, output='logits'), 'proba' or 'log_proba'."
         )
 
 

@@ -46,6 +46,18 @@ class EnsembleTeacher(Teacher):
         self.temperatures = softening
 
     @property
+    def described(self) -> str:
+        return f"[{', '.join(member.described for member in self.model)}]"
+
+    @property
+    def network(self) -> torch.nn.Module:
+        raise TypeError(
+            f"The teacher {self.described} has no layers to learn features from: those "
+            "of several networks have nothing in common. Name one of them as the "
+            "teacher, or use a loss on logits, such as distillation='kd'."
+        )
+
+    @property
     def classes_(self) -> np.ndarray | None:
         """None: each member has classes of its own."""
         return None

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.special import log_softmax, softmax
 
-from skkd._modules import describe
 from skkd.teachers._base import Teacher
 from skkd.teachers._ensemble import EnsembleTeacher
 from skkd.teachers._evidence import (
@@ -101,6 +100,8 @@ def examine(
             "overflow of half precision or missing values in these rows."
         )
         return [*findings, Finding("non-finite", text)]
+    if logits.shape[1] < 2:  # there is nothing to tell apart
+        return findings
     log_p = log_softmax(logits, axis=1)
     declared = [*_of_declaration(logits, kind, who, teacher)]
     findings += declared
@@ -138,9 +139,9 @@ def _name(teacher: Teacher | None) -> str:
     if teacher is None:
         return "What was passed as teacher_logits"
     if isinstance(teacher, EnsembleTeacher):
-        some = describe([_inner(member).model for member in teacher.model[:3]])
-        return f"The teacher of {len(teacher.model)} members, such as {some},"
-    return f"The teacher {describe(teacher.model)}"
+        some = ", ".join(member.described for member in teacher.model[:3])
+        return f"The teacher of {len(teacher.model)} members, such as [{some}],"
+    return f"The teacher {teacher.described}"
 
 
 def _of_mode(teacher: Teacher | None) -> Iterator[Finding]:
@@ -155,7 +156,7 @@ def _of_mode(teacher: Teacher | None) -> Iterator[Finding]:
         text = (
             f"{_name(teacher)} is in train mode and has {', '.join(layers)}. It is "
             "asked in eval mode and put back; figures of its accuracy that were taken "
-            "in train mode are not those of what it teaches. Call teacher.eval()."
+            "in train mode are not those of what it teaches. Call model.eval()."
         )
         yield Finding("train-mode", text)
 
@@ -168,7 +169,7 @@ def _of_declaration(
     if kind == "logits":
         sums = logits.sum(axis=1)
         if n > 1 and logits.min() >= 0 and np.abs(sums - 1).max() < 1e-3:
-            remedy = "Say so: as_teacher(teacher, output='proba')."
+            remedy = "Say so: as_teacher(model, output='proba')."
             if teacher is None:
                 remedy = "Pass np.log(np.clip(p, 1e-7, 1))."
             text = (
@@ -185,7 +186,7 @@ def _of_declaration(
             f"{who} is taken for one that gives {kind}, and in {int(wrong.sum())} of "
             f"{n} rows its probabilities do not sum to 1, but to {sums.min():.3g} to "
             f"{sums.max():.3g}. Sigmoids are no distribution over classes: give the "
-            "logits before them, as_teacher(teacher, output='logits')."
+            "logits before them, as_teacher(model, output='logits')."
         )
         yield Finding("not-probabilities", text)
 
@@ -313,8 +314,9 @@ def _remedy(order: np.ndarray, teacher: Teacher | None, classes: np.ndarray) -> 
     columns = labels if known is None else known.tolist()
     names = _brief([meant.get(label, label) for label in columns])
     return (
-        f"Name its columns, as_teacher(teacher, classes={names}); if that is not what "
-        "they stand for, it has learnt other labels."
+        f"Name its columns, as_teacher(model, classes={names}), where model is "
+        f"{teacher.described} itself; if that is not what they stand for, it has "
+        "learnt other labels."
     )
 
 

@@ -14,6 +14,7 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import has_fit_parameter
 from skorch.helper import SliceDataset, SliceDict
 from skorch.utils import is_dataset
+from torch.utils.data import Subset
 
 from skkd.teachers import as_teacher
 
@@ -89,6 +90,13 @@ def sliceable(X: Any) -> Any:
         return SliceDataset(X)
     plain = isinstance(X, Mapping) and not isinstance(X, SliceDict)
     return SliceDict(**X) if plain else X
+
+
+def pick(X: Any, numbers: np.ndarray) -> Any:
+    """Return the rows of these numbers."""
+    if is_dataset(X):
+        return Subset(X, numbers.tolist())
+    return _safe_indexing(sliceable(X), numbers)
 
 
 def _partition(

@@ -42,7 +42,7 @@ class TransformedTeacher(Teacher):
                 f"{describe(transform)} too: give it one of the two, or one that does "
                 "both in their order, as torchvision.transforms.v2.Compose makes it."
             )
-        super().__init__(teacher)
+        self.model = teacher
         self.transform = transform
 
     def __repr__(self) -> str:
@@ -53,6 +53,22 @@ class TransformedTeacher(Teacher):
     def teacher(self) -> Teacher:
         """The teacher that is asked about the transformed rows."""
         return self.model
+
+    @property
+    def described(self) -> str:
+        return self.teacher.described
+
+    @property
+    def classes(self) -> Any:
+        return self.teacher.classes
+
+    @property
+    def output(self) -> str:  # type: ignore[override]
+        return self.teacher.output
+
+    @property
+    def extra_classes(self) -> str:  # type: ignore[override]
+        return self.teacher.extra_classes
 
     @property
     def classes_(self) -> np.ndarray | None:

@@ -7,9 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from sklearn.utils import _safe_indexing, check_random_state
-from skorch.utils import is_dataset
-from torch.utils.data import Subset
+from sklearn.utils import check_random_state
 
 from skkd._labels import check_labels, encode_labels, labels_of
 from skkd._validation import TeacherWarning
@@ -76,8 +74,8 @@ def check_health(
     Raises
     ------
     ValueError
-        With ``strict=True``, if there is any finding; or if the teacher's classes or
-        the shape of its outputs do not fit.
+        With ``strict=True``, if there is any finding; if there are no rows; or if the
+        teacher's classes or the shape of its outputs do not fit.
 
     Notes
     -----
@@ -99,17 +97,21 @@ def check_health(
     >>> check_health(wrong, X, y, strict=True)  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     ...
-    ValueError: [permuted-classes] ... as_teacher(teacher, classes=[0, 1, 2]); ...
+    ValueError: [permuted-classes] ... as_teacher(model, classes=[0, 1, 2]), ...
     """
-    from skkd.teachers import as_teacher  # which is made with what is in here
+    # Which are made with what is in here.
+    from skkd.teachers import as_teacher
+    from skkd.teachers._fitting import pick
 
     adapter = as_teacher(teacher)
     y, labelled = check_labels(X, labels_of(X, y))
+    if not len(y):
+        raise ValueError("X has no rows: expected some whose labels are known.")
     classes = _classes_of(adapter, y) if classes is None else np.asarray(classes)
     adapter.check(classes)
     codes = encode_labels(y, labelled, classes)
     rows = sample_rows(codes, n_rows, random_state)
-    X = X if len(rows) == len(codes) else _pick(X, rows)
+    X = X if len(rows) == len(codes) else pick(X, rows)
     findings = list(_ask(adapter, X, codes[rows], classes, temperature))
     report(findings, strict=strict, stacklevel=3)
     return findings
@@ -147,14 +149,6 @@ def _ask(
     found = examine(logits, codes, teacher=teacher, classes=classes, **options)  # type: ignore[arg-type]
     whole = isinstance(teacher, EnsembleTeacher)
     yield from (f for f in found if not (whole and f.code == "train-mode"))
-
-
-def _pick(X: Any, rows: np.ndarray) -> Any:
-    from skkd.teachers._fitting import sliceable  # it needs as_teacher
-
-    if is_dataset(X):
-        return Subset(X, rows.tolist())
-    return _safe_indexing(sliceable(X), rows)
 
 
 def _classes_of(teacher: Teacher, y: np.ndarray) -> np.ndarray:
