@@ -46,12 +46,18 @@ from skkd.students import load_cifar_resnet
 from skkd.teachers import as_teacher
 
 WEIGHTS = "weights/resnet56-cifar10jpeg-8977.pt"
-ALONE, DEFAULTS, TEACHER = "alone", "the defaults", "the teacher itself"
+ALONE, TEACHER = "alone", "the teacher itself"
+
+
+def named(distillation, temperature, alpha):
+    """Return the name of a candidate."""
+    return f"{distillation}, T={temperature:g}, alpha={alpha:g}"
+
+
 CANDIDATES = {
     ALONE: {"alpha": 0.0},
-    DEFAULTS: {},
     **{
-        f"{name}, T={T:g}, alpha={alpha:g}": {
+        named(name, T, alpha): {
             "distillation": name,
             "temperature": T,
             "alpha": alpha,
@@ -145,7 +151,10 @@ def report(runs, bounds):
         worst = f"{min(gain.mean for gain in each):+.1f}"
         lines.append([candidate, *(gain.show(sign="+") for gain in each), worst])
     print("\n" + table(["", *runs, "worst"], lines) + "\n")
-    for task, gain in zip(runs, gains[DEFAULTS], strict=True):
+    student = DistilledClassifier()
+    defaults = named(student.distillation, student.temperature, student.alpha)
+    print(f"The defaults: {defaults}\n")
+    for task, gain in zip(runs, gains[defaults], strict=True):
         bounds.at_least(f"{task}: gain + 2 errors", gain.mean + 2 * gain.error, 0)
 
 

@@ -46,9 +46,9 @@ class DistilledClassifier(BriefReprMixin, SharedTeacherMixin, TaughtNet):
         a list of these, or what :func:`~skkd.teachers.as_teacher` made of one. It is
         used as it is: never refitted, changed or copied, not even by `clone`. None
         trains the student alone, or with a loss that needs no teacher.
-    temperature : float, default=4.0
+    temperature : float, default=1.0
         Softens both distributions; above 0.
-    alpha : float, default=0.5
+    alpha : float, default=0.3
         Weight of the teacher's term, in [0, 1]. 0 trains the plain student and does
         not run the teacher; 1 uses no label.
     distillation : str, DistillationLoss or callable, default="kd"
@@ -148,6 +148,14 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
     skkd.losses : The losses of the teacher's term.
     skkd.memory.LogitMemory : How logits are remembered.
 
+    Notes
+    -----
+    The defaults of `temperature` and `alpha` are careful ones: over ten pairs of data
+    set and teacher, the student did not become worse than without a teacher. A network
+    as teacher that is much better than its student may be worth far more at
+    ``temperature=4, alpha=0.9``, and much of the time a classifier of scikit-learn is
+    not; see ``benchmarks/README.md``. Search both.
+
     References
     ----------
     .. [1] G. Hinton, O. Vinyals, J. Dean, "Distilling the Knowledge in a Neural
@@ -176,8 +184,8 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
         module: Any = None,
         *,
         teacher: Any = None,
-        temperature: float = 4.0,
-        alpha: float = 0.5,
+        temperature: float = 1.0,
+        alpha: float = 0.3,
         distillation: Any = "kd",
         teacher_cv: Any = "prefit",
         teacher_transform: Callable[[torch.Tensor], torch.Tensor] | None = None,

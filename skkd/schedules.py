@@ -68,7 +68,7 @@ class Schedule(Callback):
     >>> student.fit(X, y).history[:, "temperature"]
     [8.0, 4.0, 2.0]
     >>> student.temperature
-    4.0
+    1.0
     """
 
     def __init__(self, parameter: str, function: Callable[[int, int], float]) -> None:

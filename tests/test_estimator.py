@@ -259,7 +259,8 @@ class TestLoss:
         np.testing.assert_allclose(net.predict_proba(X).sum(axis=1), 1)
 
     def test_it_is_the_formula_where_the_module_gives_probabilities(self, X, y, table):
-        net = self.frozen(EchoProbabilities, criterion=nn.NLLLoss, alpha=0.3)
+        params = {"criterion": nn.NLLLoss, "alpha": 0.3, "temperature": 4.0}
+        net = self.frozen(EchoProbabilities, **params)
         net.fit(X, y, teacher_logits=table)
         hard = cross_entropy(X[:, :C], y).mean()
         soft = oracles.kd(X[:, :C], table, 4.0).mean()

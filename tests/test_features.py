@@ -98,6 +98,7 @@ LAYERS = ("body.0", "body.2")
 def distil(distillation=None, **params):
     params = {"module": SmallCNN, "module__width": 4, "max_epochs": 2} | params
     params = {"batch_size": 10, "random_state": 0, "teacher": TEACHER} | params
+    params = {"temperature": 4.0, "alpha": 0.5} | params
     distillation = Gap(*LAYERS) if distillation is None else distillation
     return DistilledClassifier(distillation=distillation, **params)
 

@@ -48,6 +48,7 @@ def net(**params):
         "batch_size": 50,
         "random_state": 0,
         "device": "cpu",
+        **{"temperature": 4.0, "alpha": 0.5},
         **params,
     }
     return DistilledClassifier(**params)
@@ -565,7 +566,8 @@ def test_a_criterion_of_probabilities():
             super().__init__(torch.nn.Linear(4, 3), torch.nn.Softmax(dim=1))
 
     nll = {"criterion": torch.nn.NLLLoss, "module": Probable}
-    common = {"alpha": 0.5, "random_state": 0, "max_epochs": 1, "device": "cpu"}
+    common = {"alpha": 0.5, "temperature": 4.0, "random_state": 0, "max_epochs": 1}
+    common["device"] = "cpu"
     cohort = CohortNet(**common, **nll)
     cohort.members_ = [DistilledClassifier(**nll, device="cpu") for _ in range(2)]
     cohort.fit(X.astype(np.float32), y)

@@ -43,6 +43,7 @@ def student(*callbacks, **params):
         "batch_size": 50,
         "random_state": 0,
         "device": "cpu",
+        **{"temperature": 4.0, "alpha": 0.5},
         **params,
     }
     return DistilledClassifier(callbacks=[*callbacks], **params)

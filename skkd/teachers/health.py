@@ -23,7 +23,7 @@ def check_health(
     X: Any,
     y: Any,
     *,
-    temperature: float = 4.0,
+    temperature: float = 1.0,
     classes: Any = None,
     n_rows: int = 1000,
     strict: bool = False,
@@ -54,7 +54,7 @@ def check_health(
         As the teacher wants them.
     y : array-like of shape (n,)
         True labels. May be None where X is a torch Dataset that holds them.
-    temperature : float, default=4.0
+    temperature : float, default=1.0
         That of the distillation to come.
     classes : array-like of shape (n_classes,), default=None
         The student's classes, in the order of the columns of a teacher that has no
