@@ -154,9 +154,8 @@ class TestPrecision:
     @pytest.mark.parametrize("module", [MLP, Convolutions])
     def test_fp32_is_what_it_was(self, X, y, table, module):
         """Bit for bit what a loop of bare torch gives, in the same layout."""
-        net = distil(
-            module=module, alpha=0.5, precision="fp32", optimizer__foreach=False
-        )
+        net = distil(module=module, alpha=0.5, temperature=4.0, precision="fp32")
+        net.set_params(optimizer__foreach=False)
         net.set_params(optimizer=torch.optim.SGD, max_epochs=1)
         net.set_params(module__dropout=0.0) if module is MLP else None
         batches = []

@@ -484,7 +484,7 @@ def test_a_student_from_random_weights():
     np.testing.assert_array_equal(again.predict_proba(x), proba)
     back = pickle.loads(pickle.dumps(student))
     np.testing.assert_array_equal(back.predict_proba(x), proba)
-    module = net(teacher=teacher.module_).fit(x, y)  # the bare network teaches
+    module = net(teacher=teacher.module_.eval()).fit(x, y)  # the bare network teaches
     np.testing.assert_allclose(module.predict_proba(x), proba, atol=1e-4)
 
 
