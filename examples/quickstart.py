@@ -21,7 +21,7 @@ import torch
 from PIL import Image
 from sklearn.datasets import load_digits
 from sklearn.metrics import accuracy_score, precision_score, recall_score
-from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold
+from sklearn.model_selection import GridSearchCV, ParameterGrid, StratifiedGroupKFold
 from sklearn.pipeline import Pipeline, make_pipeline
 from skorch.callbacks import LRScheduler, ProgressBar
 from torch.optim.lr_scheduler import CosineAnnealingLR
@@ -30,10 +30,13 @@ from tqdm import tqdm
 from skkd import DistilledClassifier, ImageReader, load_image_folder
 from skkd.students import SmallCNN
 
-GRID = {
-    "distilledclassifier__temperature": [2, 4],
-    "distilledclassifier__alpha": [0.5, 0.9],
-}
+GRID = [
+    {"distilledclassifier__alpha": [0.0]},  # without the teacher, which may be best
+    {
+        "distilledclassifier__temperature": [1, 4],
+        "distilledclassifier__alpha": [0.5, 0.9],
+    },
+]
 
 
 def write_digits(root: Path) -> Path:
@@ -70,7 +73,7 @@ def network(args: argparse.Namespace, memory: str, show=(), **params) -> Pipelin
 
 def search(student: Pipeline, X: np.ndarray, y: np.ndarray) -> GridSearchCV:
     """Choose temperature and alpha by cross-validation on the training images."""
-    n_fits = 3 * int(np.prod([len(values) for values in GRID.values()]))
+    n_fits = 3 * len(ParameterGrid(GRID))
     with tqdm(total=n_fits, desc="temperature x alpha x 3 folds", unit="fit") as bar:
 
         def accuracy(estimator, X, y):

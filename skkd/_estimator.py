@@ -133,8 +133,8 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
     module_ : torch.nn.Module
         The trained student.
     teacher_ : object
-        The teacher that was used: ``teacher`` itself, or the clones fitted by
-        ``teacher_cv``. None where none was asked.
+        ``teacher`` itself, or the clones that ``teacher_cv`` fitted; None where there
+        is none. `teacher_pass_` tells what it was asked.
     teacher_pass_ : TeacherPass
         How many rows it was asked about, how many were remembered.
     teacher_findings_ : list of Finding

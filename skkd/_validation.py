@@ -190,6 +190,25 @@ def check_inputs(estimator: Any, X: Any, *, reset: bool) -> Any:
     return X
 
 
+def check_images(estimator: Any, X: Any) -> None:
+    """Raise, or warn, where images are not such as a net was fitted on.
+
+    Parameters
+    ----------
+    estimator : skorch net
+        A DistilledClassifier, of others nothing is known.
+    X : object
+        What is no array of images passes.
+    """
+    shape = tuple(getattr(X, "shape", ()))
+    if len(shape) != 4 or not hasattr(estimator, "input_shape_"):
+        return
+    _check_image_shape(estimator, shape)
+    small = isinstance(X, np.ndarray) and X.dtype.kind == "f" and np.abs(X).max() <= 1
+    if small:  # augmentation may turn 0 to 255 into floats, which are no other scale
+        _check_image_scale(estimator, X)
+
+
 def _check_image_shape(estimator: Any, shape: tuple[int, ...]) -> None:
     fitted = estimator.input_shape_
     if fitted is not None and len(fitted) == 3 and shape and shape[1:] != fitted:

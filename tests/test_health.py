@@ -665,7 +665,7 @@ def test_a_trained_head_does_not_look_as_it_was_drawn(trained):
     assert untrained_head(trained.module_) is None
     assert "uniform" in untrained_head(fresh_net())
     drawn = new_head(trained)
-    assert "deviation 0.02" in untrained_head(drawn)
+    assert "normal with deviation" in untrained_head(drawn)
     nn.init.constant_(drawn.head.bias, 0.3)
     assert untrained_head(drawn) is None
     assert untrained_head(nn.Conv2d(1, 2, 3)) is None
@@ -701,3 +701,16 @@ def test_large_data_are_sampled(teacher):
 
 def test_a_finding_reads_as_its_warning():
     assert str(Finding("saturated", "Why.")) == "[saturated] Why."
+
+
+@pytest.mark.parametrize("deviation", [0.01, 0.05])
+def test_a_new_head_on_a_good_backbone_is_found(deviation, trained):
+    """As torchvision, or anybody, draws it: normal, with a bias of 0."""
+    module = copy.deepcopy(trained.module_)
+    head = [part for part in module.modules() if isinstance(part, nn.Linear)][-1]
+    with torch.random.fork_rng(), torch.no_grad():
+        torch.manual_seed(0)
+        head.weight.normal_(0, deviation)
+        head.bias.zero_()
+    assert untrained_head(module) is not None
+    assert untrained_head(trained.module_) is None

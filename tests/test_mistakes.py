@@ -98,3 +98,23 @@ def test_a_fold_whose_teacher_would_lack_a_class_is_told_before_any_fit():
         pytest.raises(ValueError, match=r"teacher of fold \d would see no row.*77"),
     ):
         student.fit(X, once)
+
+
+# Both teachers know little: what counts is what they are asked about.
+@pytest.mark.filterwarnings("ignore::skkd.TeacherWarning")
+def test_a_teacher_is_not_asked_about_images_that_it_would_not_predict():
+    labels = [0, 1] * 6
+    teacher = DistilledClassifier(max_epochs=1).fit(IMAGES, labels)
+    student = DistilledClassifier(module__width=4, teacher=teacher, max_epochs=1)
+    with pytest.raises(ValueError, match=r"would not predict.*teacher_transform="):
+        student.fit(IMAGES[..., 1:], labels)
+    with pytest.warns(DistillationWarning, match="0 to 255"):
+        student.fit((IMAGES / 255).astype(np.float32), labels)
+    student.set_params(augment=lambda x: x.float()).fit(IMAGES, labels)
+
+
+def test_a_marker_of_rows_without_a_label_is_recognised():
+    teacher = RandomForestClassifier(n_estimators=5).fit(X, y)
+    partly = np.where(np.arange(150) % 5 == 0, -1, y)
+    with pytest.raises(ValueError, match="without a label, say unlabeled=-1"):
+        DistilledClassifier(teacher=teacher).fit(X, partly)

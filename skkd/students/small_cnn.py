@@ -31,8 +31,9 @@ class SmallCNN(nn.Module):
     Notes
     -----
     Each stage has two convolutions, each with batch normalisation and ReLU; 2x2
-    max-pooling stands between the stages. For ten classes of RGB images there are
-    4,854 parameters at ``width=4``, 72,954 at 16 and 1,148,874 at 64.
+    max-pooling stands between them. Losses on features name the stages ``body.0``,
+    ``body.2`` and ``body.4``. For ten classes of RGB images there are 4,854 parameters
+    at ``width=4``, 72,954 at 16 and 1,148,874 at 64.
 
     Batch normalisation lets the rows of a training batch influence each other. It
     cannot train on a single row of an image of at most 4x4 pixels, which has one pixel

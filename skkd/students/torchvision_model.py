@@ -51,7 +51,8 @@ def torchvision_model(
         (bilinear, antialiased), whatever their aspect ratio. None leaves them as they
         are. Most weights were trained on 224.
     mean, std : float or sequence of float, default=None
-        What to subtract from the images and to divide them by, in the units of uint8.
+        What to subtract from the images and to divide them by, in the units of uint8:
+        127.5 both for weights that want ``(x / 255 - 0.5) / 0.5``.
         None takes what `weights` expects, ImageNet's for nearly all, or is learnt from
         the training data where `weights` is None.
 

@@ -170,9 +170,11 @@ def _columns(teacher: Teacher, classes: np.ndarray) -> list[int] | None:
     column = {label: i for i, label in enumerate(known.tolist())}
     missing = [label for label in classes.tolist() if label not in column]
     if missing:
+        hint = f" If it marks rows without a label, say unlabeled={missing[0]!r}."
         raise ValueError(
             f"The teacher {describe(teacher.model)} does not know the classes "
-            f"{missing[:10]} of y; it knows {known.tolist()[:20]}. Give it under the "
+            f"{missing[:10]} of y; it knows {known.tolist()[:20]}."
+            f"{hint if len(missing) == 1 else ''} Give it under the "
             "same labels (as_teacher(model, classes=[...]) names its columns), or "
             "train it on all of them. VotingClassifier, BaggingClassifier and others "
             "give numbers to the classes: there, name the columns by these."

@@ -11,8 +11,8 @@ from scipy.stats import kstest, norm, uniform
 # Fewer numbers may look like anything; more need not all be compared.
 _LEAST, _MOST = 12, 10_000
 _LOOKS_ALIKE = 0.01
-# What transformers draws a new head from.
-_DEVIATION = 0.02
+# What new heads without a bias are drawn from: torchvision's, transformers'.
+_DEVIATIONS = (0.01, 0.02)
 
 
 def layers_in_train_mode(module: torch.nn.Module) -> list[str]:
@@ -49,8 +49,14 @@ def untrained_head(module: torch.nn.Module) -> str | None:
     inside = bool((np.abs(values) <= bound * 1.001).all())
     if inside and _is_drawn_from(uniform(-bound, 2 * bound), values):
         return f"uniform in +-{bound:.3g}, as nn.Linear draws it"
-    if not bias.any() and _is_drawn_from(norm(0, _DEVIATION), weight):
-        return f"normal with deviation {_DEVIATION} and a bias of 0"
+    # Training moves a bias: where it is 0 throughout, any deviation is one of a draw.
+    untouched = bias.size > 1 and not bias.any()
+    for deviation in (float(weight.std()),) if untouched else _DEVIATIONS:
+        if not bias.any() and deviation and _is_drawn_from(norm(0, deviation), weight):
+            return f"normal with deviation {deviation:.2g} and a bias of 0"
+    most = float(np.abs(weight).max())
+    if untouched and most and _is_drawn_from(uniform(-most, 2 * most), weight):
+        return f"uniform in +-{most:.3g} with a bias of 0"
     return None
 
 

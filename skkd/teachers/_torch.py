@@ -22,6 +22,7 @@ from skkd._modules import (
     has_conv2d,
     is_layout_error,
 )
+from skkd._validation import check_images
 from skkd.teachers._base import Teacher, not_fitted
 
 # Rows per forward pass: enough to keep a network busy, few enough that the
@@ -152,6 +153,14 @@ class SkorchTeacher(_TorchTeacher):
 
     def _ask(self, X: Any) -> tuple[np.ndarray, str]:
         kind = self._kind()
+        try:
+            check_images(self.model, X)
+        except ValueError as error:
+            raise ValueError(
+                f"The teacher {describe(self.model)} is asked about rows that it would "
+                f"not predict: {error} Let teacher_transform= make them, or give it "
+                "rows of its own with fit(..., teacher_X=...)."
+            ) from error
         values = self._outputs(X)
         binary = (torch.nn.BCEWithLogitsLoss, torch.nn.BCELoss)
         if isinstance(self._criterion, binary) and values.size == len(values):
