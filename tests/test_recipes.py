@@ -458,13 +458,15 @@ def test_half_of_the_published_sum():
 
 
 def test_without_the_others_each_student_learns_alone():
-    apart = MutualLearning(net(alpha=0.0, max_epochs=20)).fit(X, y)
-    together = MutualLearning(net(alpha=0.9, max_epochs=20)).fit(X, y)
+    rng = np.random.default_rng(0)  # with noise, of which each learns another part
+    noisy = np.where(rng.random(150) < 0.3, rng.integers(0, 3, 150), y)
+    apart = MutualLearning(net(alpha=0.0, max_epochs=60)).fit(X, noisy)
+    together = MutualLearning(net(alpha=0.9, max_epochs=60)).fit(X, noisy)
     gap = [
         np.abs(np.subtract(*(s.predict_proba(X) for s in recipe.students_))).mean()
         for recipe in (apart, together)
     ]
-    assert gap[1] < gap[0]
+    assert gap[1] < 0.6 * gap[0]
 
 
 def test_students_of_several_kinds():
