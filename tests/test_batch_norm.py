@@ -1,0 +1,104 @@
+"""SettleBatchNorm: statistics of the trained network, and of nothing else."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from torch import nn
+
+from skkd import DistilledClassifier
+from skkd.augment import Flip
+from skkd.batch_norm import SettleBatchNorm
+from skkd.students import SmallCNN
+
+N = 48
+RNG = np.random.RandomState(0)
+IMAGES = RNG.randint(0, 256, (N, 3, 8, 8)).astype(np.uint8)
+LABELS = np.arange(N) % 2
+
+
+def distil(**params):
+    params = {"module": SmallCNN, "module__width": 4, "max_epochs": 3} | params
+    params = {"callbacks": [SettleBatchNorm()], "batch_size": 12, "lr": 0.05} | params
+    return DistilledClassifier(random_state=0, **params)
+
+
+def norms(module):
+    return [part for part in module.modules() if isinstance(part, nn.BatchNorm2d)]
+
+
+def first_statistics(net, images):
+    """Mean and variance of what the first layer of normalisation sees, by batches."""
+    module = net.module_
+    with torch.no_grad():
+        seen = module.body[0][0](module.standardize(torch.as_tensor(images)))
+    batches = seen.split(12)
+    mean = torch.stack([b.mean((0, 2, 3)) for b in batches]).mean(0)
+    return mean, torch.stack([b.var((0, 2, 3)) for b in batches]).mean(0)
+
+
+def test_statistics_are_those_of_the_trained_network():
+    net = distil().fit(IMAGES, LABELS)
+    first = norms(net.module_)[0]
+    mean, var = first_statistics(net, IMAGES)
+    torch.testing.assert_close(first.running_mean, mean, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(first.running_var, var, rtol=1e-3, atol=1e-4)
+    lagging = norms(distil(callbacks=[]).fit(IMAGES, LABELS).module_)[0]
+    assert (lagging.running_var / var - 1).abs().max() > 0.05
+
+
+def test_weights_stay_as_they_are():
+    settled = distil().fit(IMAGES, LABELS)
+    plain = distil(callbacks=[]).fit(IMAGES, LABELS)
+    pairs = zip(settled.module_.parameters(), plain.module_.parameters(), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
+    assert [layer.momentum for layer in norms(settled.module_)] == [0.1] * 6
+    assert len(settled.history) == 3
+
+
+def test_rows_are_augmented_as_in_training():
+    net = distil(augment=Flip(p=1.0)).fit(IMAGES, LABELS)
+    mean, _ = first_statistics(net, IMAGES[..., ::-1].copy())
+    plain, _ = first_statistics(net, IMAGES)
+    found = norms(net.module_)[0].running_mean
+    torch.testing.assert_close(found, mean, rtol=1e-3, atol=1e-4)
+    assert (plain - mean).abs().max() > 1e-4
+
+
+class Frozen(SmallCNN):
+    """Its first stage stays in eval mode."""
+
+    def train(self, mode=True):
+        super().train(mode)
+        self.body[0].eval()
+        return self
+
+
+def test_frozen_layers_stay_as_they_are():
+    net = distil(module=Frozen).fit(IMAGES, LABELS)
+    frozen, *_, last = norms(net.module_)
+    assert torch.equal(frozen.running_mean, torch.zeros(4))
+    assert last.running_mean.abs().max() > 0
+
+
+def test_a_last_batch_of_one_row_and_networks_without_normalisation():
+    distil(batch_size=16).fit(IMAGES[:33], LABELS[:33])
+    distil(batch_size=-1).fit(IMAGES, LABELS)
+    linear = nn.Sequential(nn.Flatten(), nn.Linear(192, 2))
+    images = IMAGES.astype(np.float32) / 255
+    DistilledClassifier(linear, callbacks=[SettleBatchNorm()]).fit(images, LABELS)
+
+
+@pytest.mark.parametrize("train_split", [None, 3])
+def test_it_is_let_go_of(train_split):
+    from skorch.dataset import ValidSplit
+
+    split = None if train_split is None else ValidSplit(train_split)
+    net = distil(train_split=split).fit(IMAGES, LABELS)
+    assert net.callbacks[0].rows_ is None
+    again = pickle.loads(pickle.dumps(net))
+    np.testing.assert_array_equal(again.predict(IMAGES), net.predict(IMAGES))
+    clone(net).fit(IMAGES, LABELS)
+    net.partial_fit(IMAGES, LABELS)
