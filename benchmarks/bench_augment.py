@@ -77,6 +77,7 @@ def measure(regime, teacher, data, args, number):
         CifarResNet,
         module__depth=8,
         teacher=teacher,
+        temperature=4.0,
         alpha=0.9,
         batch_size=args.batch_size,
         lr=args.lr,

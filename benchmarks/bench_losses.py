@@ -112,7 +112,7 @@ def read_teacher(folder: Path):
     return load_cifar_resnet(folder / WEIGHTS)
 
 
-def fit(*, seed, folder, n_train, epochs, memory, **params):
+def fit(*, seed, folder, n_train, epochs, memory, temperature=4.0, **params):
     """Train one student, and test it after its last epoch."""
     torch.set_num_threads(1)
     data = read(folder, n_train)
@@ -124,6 +124,7 @@ def fit(*, seed, folder, n_train, epochs, memory, **params):
         CifarResNet,
         module__depth=8,
         teacher=read_teacher(folder),
+        temperature=temperature,
         augment=Compose([ShiftCrop(4), Flip()]),
         views=2,
         memory=memory,
