@@ -282,6 +282,12 @@ def labelled_part(dataset: Any) -> Any:
     return Subset(base, rows[base.codes[rows] >= 0].tolist())
 
 
+def batch_of(dataset: Any, numbers: Sequence[int]) -> Any:
+    """Return the rows of these numbers as one batch, in their order."""
+    numbers = [*numbers]
+    return next(iter(loader(Subset(dataset, numbers), len(numbers))))
+
+
 def loader(dataset: Any, batch_size: int) -> DataLoader:
     """Iterate over `dataset` in order, without touching the global generator."""
     fast = whole_batches(dataset)

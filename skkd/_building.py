@@ -13,9 +13,14 @@ import torch
 from sklearn.utils import check_random_state
 from skorch import NeuralNetClassifier
 from skorch.dataset import unpack_data
-from torch.utils.data import Subset
 
-from skkd._batches import SOFT_WEIGHT, TrainingSet, loader, split_inputs
+from skkd._batches import (
+    SOFT_WEIGHT,
+    TrainingSet,
+    batch_of,
+    loader,
+    split_inputs,
+)
 from skkd._modules import describe, evaluating, first_tensor, uncompiled
 from skkd._random import seeded_rng
 from skkd.students import Standardize, default_student
@@ -125,7 +130,7 @@ class StudentNet(NeuralNetClassifier):
                 self.next_seed_ = int(torch.randint(2**31 - 1, ()).item())
 
     def _check_outputs(self, rows: TrainingSet) -> None:
-        batch = next(iter(loader(Subset(rows, range(min(2, len(rows)))), 2)))
+        batch = batch_of(rows, range(min(2, len(rows))))
         with evaluating(self.module_), torch.no_grad():
             try:
                 outputs = first_tensor(self.infer(batch[0]))

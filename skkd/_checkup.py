@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from skorch.dataset import unpack_data
 from skorch.utils import to_numpy
-from torch.utils.data import default_collate
 
-from skkd._batches import TEACHER_LOGITS, TrainingSet, pair_of
+from skkd._batches import TEACHER_LOGITS, TrainingSet, batch_of, split_inputs
 from skkd._modules import cast_floats
 from skkd._recalling import pick
 from skkd._teaching import Lesson
@@ -93,7 +93,8 @@ def _ask_live(
 
     Not about views: an augmentation with a random stream of its own would go on in it.
     """
-    inputs = default_collate([pair_of(rows.base, i)[0] for i in numbers.tolist()])
+    batch = batch_of(rows, numbers.tolist())
+    inputs = split_inputs(unpack_data(batch)[0])[0]
     plain = to_numpy(cast_floats(inputs, estimator.module_))
     try:
         with estimator._precise():

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from skkd._batches import ROWS, TEACHER_FEATURES, len_of
-from skkd._layers import Watcher
+from skkd._layers import Watcher, find_layer
 from skkd.losses import FeatureLoss
 from skkd.teachers import Teacher
 
@@ -46,7 +46,8 @@ class FeatureTerms:
         self.student_names = [*dict.fromkeys(name for name, _ in every)]
         self.teacher_names = [*dict.fromkeys(name for _, name in every)]
         self.watcher = Watcher(student, self.student_names, keep=False, whose="student")
-        Watcher(teacher, self.teacher_names, keep=True, whose="teacher")
+        for name in self.teacher_names:  # a wrong one is told before any pass
+            find_layer(teacher, name, "teacher")
         self.remember = _remembered(self.losses)
         self.teacher_shapes: list[tuple[int, ...]] = []
         self.comparisons = torch.nn.ModuleList()
@@ -87,7 +88,7 @@ class FeatureTerms:
     def restrict(self, rows: Tensor) -> None:
         """Contrast rows with these alone, where others are held out."""
         for comparison in self.comparisons:
-            if callable(getattr(comparison, "restrict", None)):
+            if hasattr(comparison, "restrict"):
                 comparison.restrict(rows)  # type: ignore[operator]
 
     @contextmanager

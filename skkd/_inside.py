@@ -10,9 +10,8 @@ import torch
 from skorch.dataset import unpack_data
 from skorch.utils import to_numpy, to_tensor
 from torch import Tensor
-from torch.utils.data import Subset
 
-from skkd._batches import TrainingSet, loader, split_inputs
+from skkd._batches import TrainingSet, batch_of, split_inputs
 from skkd._features import FeatureTerms, ask_with_features
 from skkd._modules import cast_floats, describe, evaluating, uncompiled
 from skkd._recalling import pick
@@ -81,8 +80,7 @@ def _probe(
     estimator: Any, X: Any, rows: TrainingSet, few: np.ndarray
 ) -> tuple[Any, Any]:
     """Return some rows as the student sees them in training, and as the teacher."""
-    batch = next(iter(loader(Subset(rows, few.tolist()), len(few))))
-    inputs = split_inputs(unpack_data(batch)[0])[0]
+    inputs = split_inputs(unpack_data(batch_of(rows, few.tolist()))[0])[0]
     augment = estimator.augment
     if augment is None or getattr(augment, "mixes_rows", False):
         return inputs, pick(X, few)

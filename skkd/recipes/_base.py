@@ -182,6 +182,17 @@ def taught_by(student: DistilledClassifier, teacher: Any) -> DistilledClassifier
     )
 
 
+def fit_chain(
+    members: Sequence[Any], X: Any, y: Any, given: dict[str, Any], fit_params: Any
+) -> list[Any]:
+    """Train each member by the one before; `given` is for the first alone."""
+    first, *others = members
+    chain = [first.fit(X, y, **given, **fit_params)]
+    for member in others:
+        chain.append(taught_by(member, chain[-1]).fit(X, y, **fit_params))
+    return chain
+
+
 def check_asks(student: DistilledClassifier) -> frozenset[str]:
     """Return what the loss of a student needs of a teacher; raise if it is nothing."""
     loss, params = student.distillation, student.get_params_for("distillation")

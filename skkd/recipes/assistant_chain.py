@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from skkd._estimator import DistilledClassifier
-from skkd.recipes._base import Recipe, check_asks, check_settings, taught_by
+from skkd.recipes._base import Recipe, check_asks, check_settings, fit_chain
 
 
 class AssistantChain(Recipe):
@@ -88,9 +88,5 @@ class AssistantChain(Recipe):
         members = self._members([*self.assistants, {}])
         for member in members:
             check_asks(member)
-        first, *others = members
-        chain = [first.fit(X, y, **given, **fit_params)]
-        for member in others:
-            taught_by(member, chain[-1])
-            chain.append(member.fit(X, y, **fit_params))
+        chain = fit_chain(members, X, y, given, fit_params)
         *self.assistants_, self.student_ = chain

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skkd._estimator import DistilledClassifier
-from skkd.recipes._base import Recipe, check_asks, mean_proba, taught_by
+from skkd.recipes._base import Recipe, check_asks, fit_chain, mean_proba
 from skkd.students._checks import check_count
 
 
@@ -78,12 +78,9 @@ class BornAgain(Recipe):
     ) -> None:
         check_count("n_generations", self.n_generations)
         check_asks(self.estimator)
-        first, *others = self._members([{}] * self.n_generations)
-        generations = [first.fit(X, y, **given, **fit_params)]
-        for member in others:
-            taught_by(member, generations[-1])
-            generations.append(member.fit(X, y, **fit_params))
-        self.generations_, self.student_ = generations, generations[-1]
+        members = self._members([{}] * self.n_generations)
+        self.generations_ = fit_chain(members, X, y, given, fit_params)
+        self.student_ = self.generations_[-1]
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return the probability of each class.
