@@ -8,11 +8,14 @@ import pytest
 import torch
 from scipy.ndimage import affine_transform
 from sklearn.base import clone
+from torchvision.transforms import functional
 
 from skkd import DistilledClassifier
+from skkd._fingerprint import fingerprint
 from skkd.augment import (
     Affine,
     Augmentation,
+    ColorJitter,
     Compose,
     Cutout,
     Flip,
@@ -22,6 +25,7 @@ from skkd.augment import (
 )
 from skkd.augment._seeds import bits
 from skkd.augment._seeds import mix as splitmix
+from skkd.students import MLP
 
 DTYPES = [
     *(torch.bool, torch.uint8, torch.int16, torch.int64),
@@ -36,6 +40,8 @@ ROWWISE = [
     Affine(30, 0.2, 0.1, 15, p=0.8, fill=1),
     Affine(180, (0.5, 3), fill="reflection"),
     Compose([Affine(10, fill="border"), Flip()]),
+    ColorJitter(0.3, 0.3, 0.5, white=255),
+    Compose([Affine(10), ColorJitter((0.5, 2), 0, white=255), Cutout(size=2)]),
 ]
 MIXING = [Mixup(), Compose([ShiftCrop(max_shift=2), Flip(), Mixup(alpha=0.4)])]
 DEVICES = [
@@ -237,6 +243,139 @@ def test_affine_views_alone_and_in_a_batch(shape, fill):
         assert torch.equal(augment(x[i : i + 1], seeds[i : i + 1])[0], views[i])
 
 
+JITTERING = [
+    ColorJitter(),
+    ColorJitter(brightness=1, contrast=0),
+    ColorJitter(brightness=0, contrast=(0, 3)),
+    ColorJitter(0, 0, saturation=1),
+    ColorJitter((0.2, 2), [0.5, 1.5], (0, 3)),
+]
+
+
+def slow_color_jitter(augment, row, draw, white):
+    """One change after the other, as they are named, in float64."""
+    factors = []
+    for u, spread in zip(
+        draw,
+        (augment.brightness, augment.contrast, augment.saturation),
+        strict=False,
+    ):
+        pair = isinstance(spread, tuple | list)
+        low, high = spread if pair else (1 - spread, 1 + spread)
+        factors.append(low + (high - low) * u)
+    brightness, contrast, saturation = factors
+
+    def gray(image):
+        if len(image) == 1:
+            return image
+        return np.tensordot([0.299, 0.587, 0.114], image, axes=1)[None]
+
+    row = row.astype(np.float64) * brightness
+    row = contrast * row + (1 - contrast) * gray(row).mean()
+    row = saturation * row + (1 - saturation) * gray(row)
+    return row.clip(0, white)
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32, torch.float64])
+@pytest.mark.parametrize("shape", [(3, 8, 10), (1, 9, 5), (3, 40, 33)])
+@pytest.mark.parametrize("augment", JITTERING, ids=repr)
+def test_jittered_colors_match_the_oracle(augment, shape, dtype):
+    x, white = images(40, shape, torch.uint8), 255
+    if dtype.is_floating_point:
+        x, white = x.to(dtype) / 255, 1
+    seeds = numbers(40)
+    draws = [uniform(as_seeds(seeds), stream) for stream in range(3)]
+    expected = np.stack(
+        [
+            slow_color_jitter(augment, row, draw, white)
+            for row, draw in zip(x.numpy(), np.transpose(draws), strict=True)
+        ]
+    )
+    view = augment(x, seeds)
+    only_saturation = augment is JITTERING[3]
+    assert torch.equal(view, x) == (only_saturation and shape[0] == 1)
+    bound = {torch.uint8: 0.501, torch.float32: 1e-6, torch.float64: 1e-9}[dtype]
+    assert np.abs(view.double().numpy() - expected).max() < bound
+    if dtype == torch.uint8:  # rounded, not cut off
+        assert abs((view.double().numpy() - expected).mean()) < 0.02
+
+
+def test_jittered_colors_are_those_of_torchvision():
+    x = 0.3 + 0.2 * torch.rand(4, 3, 9, 7)
+    for name, change in {
+        "brightness": functional.adjust_brightness,
+        "contrast": functional.adjust_contrast,
+        "saturation": functional.adjust_saturation,
+    }.items():
+        settings = {"brightness": 0, "contrast": 0, "saturation": 0, name: (1.7, 1.7)}
+        expected = torch.stack([change(row, 1.7) for row in x])
+        # torchvision's weights of the gray image have four digits.
+        torch.testing.assert_close(
+            ColorJitter(**settings)(x), expected, atol=2e-4, rtol=0
+        )
+
+
+def test_nothing_to_jitter():
+    x = torch.rand(5, 3, 4, 4)
+    assert torch.equal(ColorJitter(0, 0, 0)(x), x)
+    assert torch.equal(ColorJitter(0, 0, 0)(images()), images())
+
+
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 33, 47), (3, 96, 96)])
+def test_jittered_colors_alone_and_in_a_batch(shape):
+    generator = torch.Generator().manual_seed(0)
+    x, seeds = torch.rand((30, *shape), generator=generator), numbers(30)
+    augment = ColorJitter(0.3, 0.9, 0.5)
+    views = augment(x, seeds)
+    for i in range(0, 30, 3):
+        assert torch.equal(augment(x[i : i + 1], seeds[i : i + 1])[0], views[i])
+
+
+@pytest.mark.parametrize(
+    ("x", "augment", "message"),
+    [
+        (
+            images(dtype=torch.float32),
+            ColorJitter(),
+            r"white=None\) got values from 0 to",
+        ),
+        (
+            torch.randn(9, 3, 4, 4),
+            ColorJitter(),
+            r"expected those from 0, black, to 1, w",
+        ),
+        (
+            torch.randn(9, 1, 4, 4),
+            ColorJitter(white=3),
+            r"before they are standardised",
+        ),
+        (
+            images(dtype=torch.int16) * 9,
+            ColorJitter(),
+            r"images of torch.int16; .* 255",
+        ),
+        (torch.full((1, 3, 2, 2), torch.nan), ColorJitter(), r"values from nan to nan"),
+        (torch.zeros(2, 4, 5, 5), ColorJitter(), r"4 channels and torch.float32; exp"),
+    ],
+    ids=["0 to 255", "standardised", "below 0", "16 bits", "nan", "4 channels"],
+)
+def test_values_that_are_no_colors_are_refused(x, augment, message):
+    with pytest.raises(ValueError, match=message):
+        augment(x)
+
+
+def test_floats_a_digit_beyond_white_are_taken():
+    x = torch.tensor([-1e-7, 0.5, 1 + 1e-6]).reshape(1, 1, 1, 3)
+    assert ColorJitter(0, 0)(x).flatten().tolist() == [0, 0.5, 1]
+
+
+def test_white_of_16_bits():
+    x = images(dtype=torch.int32) * 257
+    view = ColorJitter((1.5, 1.5), 0, white=65535)(x)
+    expected = (x * 1.5).round().clamp(max=65535).to(torch.int32)
+    assert torch.equal(view, expected)
+
+
 # --- the random numbers -------------------------------------------------------------
 
 
@@ -350,6 +489,10 @@ def test_the_layout_in_memory_does_not_matter(augment, layout):
 @pytest.mark.parametrize("augment", [*ROWWISE, *MIXING], ids=repr)
 def test_shape_and_dtype_are_kept_and_the_input_too(augment, dtype):
     x = images(dtype=dtype)
+    if "ColorJitter" in repr(augment) and dtype == torch.bool:
+        with pytest.raises(ValueError, match=r"3 channels and torch.bool; expected 1"):
+            augment(x)
+        return
     before, version = x.clone(), x._version
     view = augment(x, numbers())
     assert (view.shape, view.dtype, view.device) == (x.shape, dtype, x.device)
@@ -509,6 +652,9 @@ def test_parameters():
     }
     steps = [Flip(), Mixup()]
     assert Compose(steps).get_params()["steps"] is steps
+    assert ColorJitter().get_params() == {
+        **{"brightness": 0.2, "contrast": 0.2, "saturation": 0, "white": None}
+    }
     assert Flip().set_params(p=1).p == 1
     assert repr(Compose([Flip(p=0.1)])) == "Compose(steps=[Flip(p=0.1)])"
     # Whatever is wrong is said by check, not when the object is made.
@@ -522,7 +668,7 @@ def test_a_student_is_trained_on_views(views):
     x, y = images(24, (1, 8, 8)).numpy(), np.arange(24) % 2
     student = DistilledClassifier(
         teacher=lambda X: np.zeros((len(X), 2)),
-        augment=Compose([Flip(), ShiftCrop(max_shift=1)]),
+        augment=Compose([Flip(), ShiftCrop(max_shift=1), Affine(9), ColorJitter()]),
         views=views,
         max_epochs=2,
         random_state=0,
@@ -530,6 +676,29 @@ def test_a_student_is_trained_on_views(views):
     )
     first = student.fit(x, y).predict_proba(x)
     np.testing.assert_array_equal(clone(student).fit(x, y).predict_proba(x), first)
+
+
+@pytest.mark.parametrize(
+    ("augment", "other"),
+    [
+        (Affine(9), Affine(8)),
+        (Affine(9), Affine(9, fill="border")),
+        (ColorJitter(0.1), ColorJitter(0.2)),
+    ],
+    ids=repr,
+)
+def test_what_a_teacher_said_of_views_is_remembered_by_augmentation(augment, other):
+    """In blocks of other rows each time, so that views are the same in any batch."""
+    assert fingerprint(clone(augment)) == fingerprint(augment) != fingerprint(other)
+    x, y = images(24, (3, 8, 8)).numpy(), np.arange(24) % 2
+    torch.manual_seed(0)
+    teacher = MLP(2, (3, 8, 8)).eval()
+    student = DistilledClassifier(
+        MLP, module__hidden=4, teacher=teacher, augment=augment, views=2, max_epochs=1
+    )
+    assert student.fit(x, y).teacher_pass_.computed == 48
+    assert clone(student).fit(x, y).teacher_pass_.reused == 48
+    assert clone(student).set_params(augment=other).fit(x, y).teacher_pass_.reused == 0
 
 
 # --- mistakes -----------------------------------------------------------------------
@@ -571,6 +740,15 @@ def test_a_student_is_trained_on_views(views):
         (Affine(shear=90), r"shear=90\); expected a number in \[0, 90\). It is an"),
         (Affine(p=2), r"Affine\(p=2\)"),
         (Affine(fill="mirror"), r"a finite number or 'border' or 'reflection'. Count"),
+        (ColorJitter(brightness=1.1), r"=1.1\); expected a number in \[0, 1\], or \(l"),
+        (
+            ColorJitter(contrast=(-1, 1)),
+            r"contrast=\(-1, 1\)\); .* 0 <= lowest <= high",
+        ),
+        (ColorJitter(saturation="much"), r"saturation='much'"),
+        (ColorJitter(saturation=None), r"saturation=None"),
+        (ColorJitter(white=0), r"white=0\); expected a finite number above 0, or None"),
+        (ColorJitter(white=True), r"white=True"),
         (Mixup(alpha=0), r"alpha=0\); expected a finite number above 0. 0.2 mixes"),
         (Mixup(alpha="1"), r"alpha='1'"),
         (Compose([]), r"steps=\[\]\); expected a list of at least one Augmentation"),

@@ -789,3 +789,43 @@ def test_a_teacher_from_real_weights_and_a_few_images(real_data, tmp_path):
     )
     teacher.fit(X[~test], road.target[~test])
     assert teacher.score(X[test], road.target[test]) > 0.8
+
+
+@pytest.mark.parametrize("until", ["features.6", "features.9"])
+def test_a_student_of_the_first_layers_of_real_weights(real_data, until):
+    path = real_data / "weights" / "mobilenet_v2-imagenet-tfslim-ptq-fp16.pt"
+    scale = {"mean": 127.5, "std": 127.5, "weights": path}
+    whole = torchvision_model("mobilenet_v2", **scale)
+    student = torchvision_model("mobilenet_v2", 2, (3, 96, 96), until=until, **scale)
+    with tarfile.open(real_data / "sports_balls.tar") as archive:
+        kinds = ("golf_ball", "tennis_ball")
+        named = [
+            [m for m in archive if f"test/{kind}" in m.name and m.isfile()][:24]
+            for kind in kinds
+        ]
+        X = np.stack([read(archive, member, 96) for part in named for member in part])
+    x = torch.from_numpy(X)
+    features = maps_of(whole, f"backbone.{until}", x).mean(dim=(2, 3))
+    with torch.no_grad():
+        scaled = student.standardize(x)
+        torch.testing.assert_close(student.eval().backbone(scaled), features)
+    # Even the head alone learns from them; chance is a half.
+    y = np.repeat([0, 1], 24)
+    net = DistilledClassifier(
+        student_of(path, until), max_epochs=40, lr=0.01, random_state=0
+    )
+    score = net.fit(X[::2], y[::2]).score(X[1::2], y[1::2])
+    assert score > 0.65
+
+
+def student_of(path, until):
+    return torchvision_model(
+        "mobilenet_v2",
+        2,
+        (3, 96, 96),
+        weights=path,
+        until=until,
+        freeze=True,
+        mean=127.5,
+        std=127.5,
+    )

@@ -9,6 +9,7 @@ A view that is a function of the image and one number can be shown to both, and 
 from skkd.augment._base import Augmentation
 from skkd.augment._seeds import uniform
 from skkd.augment.affine import Affine
+from skkd.augment.color_jitter import ColorJitter
 from skkd.augment.compose import Compose
 from skkd.augment.cutout import Cutout
 from skkd.augment.flip import Flip
@@ -18,6 +19,7 @@ from skkd.augment.shift_crop import ShiftCrop
 __all__ = [
     "Affine",
     "Augmentation",
+    "ColorJitter",
     "Compose",
     "Cutout",
     "Flip",
