@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -128,5 +128,5 @@ def _ask_teacher(fitted: Any, net: Any, X: Any) -> dict[str, Any] | None:
     }
 
 
-def _listed(labels: Sequence[Any]) -> list[Any]:
+def _listed(labels: Any) -> list[Any]:
     return np.asarray(labels).tolist()

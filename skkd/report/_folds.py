@@ -33,7 +33,7 @@ def check_seeds(seeds: Any) -> list[int]:
     if not whole and not isinstance(seeds, Iterable):
         raise TypeError(f"seeds={seeds!r}: expected a number of seeds, or a list.")
     numbers = [*range(int(seeds))] if whole else [*seeds]
-    right = all(isinstance(n, Integral) and 0 <= n < 2**32 for n in numbers)
+    right = all(isinstance(n, Integral) and 0 <= int(n) < 2**32 for n in numbers)
     if not numbers or not right or len({*numbers}) < len(numbers):
         raise ValueError(
             f"seeds={seeds!r}: expected a whole number of at least 1, or different "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import ExitStack, closing
 from typing import Any
 
@@ -105,9 +105,8 @@ def gain(
     The gain is the mean of the differences over seeds and folds. Its interval takes
     seeds and test rows for two crossed random samples: its variance is that between
     the seeds, divided by their number, plus the mean covariance of two seeds over the
-    test rows; the quantile is Student's, with Satterthwaite's degrees of freedom. A
-    bootstrap would be too narrow with few seeds. With one seed it covers test rows
-    alone. It does not cover other training data: the folds of a cross-validation share
+    test rows, each with a quantile of Student's t, since with few seeds a bootstrap is
+    too narrow. With one seed it covers test rows alone. It does not cover other training data: the folds of a cross-validation share
     most of their training rows, and no unbiased estimate of that variance exists [1]_.
 
     References
@@ -123,8 +122,10 @@ def gain(
     >>> from skkd.report import gain
     >>> X, y = load_digits(return_X_y=True)
     >>> student = DistilledClassifier(
-    ...     teacher=SVC(gamma=0.001, probability=False), teacher_cv=None,
-    ...     module__hidden=8, max_epochs=3,
+    ...     teacher=SVC(gamma=0.001),
+    ...     teacher_cv=None,
+    ...     module__hidden=8,
+    ...     max_epochs=3,
     ... )
     >>> result = gain(student, X[:600], y[:600], seeds=2, cv=2)
     >>> result.plain.shape
@@ -211,7 +212,7 @@ def _run(
     labelled: np.ndarray,
     jobs: Sequence[Job],
     n_jobs: int | None,
-) -> Iterator[Record]:
+) -> Generator[Record, None, None]:
     if min(effective_n_jobs(n_jobs), len(jobs)) <= 1:
         for job in jobs:
             yield from fit_job(estimator, X, y, labelled, job)

@@ -109,7 +109,10 @@ class Gain:
         for one, two in zip(self._of("plain"), self._of("distilled"), strict=True):
             pairs.setdefault(one.seed, []).append((one, two))
         of_seeds, influence = differences(self.metric, [*pairs.values()], self.units)
-        return crossed_interval(of_seeds, influence, self.confidence)
+        # As if one row, or group, could always be judged otherwise: that two students
+        # agree on a few rows does not prove that they are the same.
+        least = 1 / influence.shape[1] if self._percent else 0.0
+        return crossed_interval(of_seeds, influence, self.confidence, least)
 
     @property
     def seconds(self) -> dict[str, np.ndarray]:
@@ -131,9 +134,8 @@ class Gain:
     def verdict(self) -> str:
         """What to conclude."""
         low, high = self.interval
-        bounds = (
-            f"{self.confidence:.0%} interval {self._show(low)} to {self._show(high)}"
-        )
+        level = f"{100 * self.confidence:g} %"
+        bounds = f"{level} interval {self._show(low)} to {self._show(high)}"
         if low > 0:
             return f"gain of {self._show(self.gain)}{self._unit} ({bounds})"
         if high < 0:
@@ -152,10 +154,10 @@ class Gain:
         of = f"{_count(seeds, 'seed')} x {_count(folds, 'fold')}, {units}."
         drawn = "other seeds and other" if seeds > 1 else "other"
         kind = "groups of test rows" if self.grouped else "test rows"
-        beyond = (
-            "other training rows" if seeds > 1 else "another seed, other training rows"
+        seed = "" if seeds > 1 else "another seed or "
+        return (
+            f"{of} The interval covers {drawn} {kind}, not {seed}other training rows."
         )
-        return f"{of} The interval covers {drawn} {kind}, not {beyond}."
 
     def __str__(self) -> str:
         head, *rows = self._cells()
@@ -249,7 +251,9 @@ class Gain:
         return f"{100 * value:+.1f}" if self._percent else f"{value:+.3f}"
 
     def _cells(self) -> list[list[str]]:
-        name = getattr(self.metric, "__name__", str(self.metric)).replace("_", " ")
+        name = getattr(self.metric, "__name__", self.metric)
+        known = isinstance(name, str) and name.isidentifier()  # not so "<lambda>"
+        name = name.replace("_", " ") if known else "score"
         rows = [["", name, "parameters", "seconds to fit"]]
         for network, title in _NAMES.items():
             scores = getattr(self, network)
@@ -257,7 +261,7 @@ class Gain:
                 continue
             size = self.n_parameters[network]
             seconds = self.seconds.get(network)
-            time = "" if seconds is None else _spread(seconds, "{:.1f}")
+            time = "" if seconds is None else f"{np.median(seconds):.1f}"
             figures = "{:.3f}"
             if self._percent:
                 scores, figures = 100 * scores, "{:.1f}"

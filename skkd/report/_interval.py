@@ -22,7 +22,10 @@ class Interval(NamedTuple):
 
 
 def crossed_interval(
-    of_seeds: np.ndarray, influence: np.ndarray, confidence: float
+    of_seeds: np.ndarray,
+    influence: np.ndarray,
+    confidence: float,
+    least: float = 0.0,
 ) -> Interval:
     r"""Return the interval of a mean over seeds and test rows, both drawn at random.
 
@@ -35,8 +38,12 @@ def crossed_interval(
     :math:`s^2` the variance between the seeds, which holds what is of a seed, and of a
     seed on a row, and :math:`c` the mean covariance of two seeds under other rows,
     which holds what is of a row. The first has few degrees of freedom: with five seeds
-    a bootstrap is far too narrow. The interval is :math:`\pm t \sqrt{V}`, with
-    Satterthwaite's degrees of freedom [2]_.
+    a bootstrap is too narrow. Each component has its own quantile of Student's t, and
+    the two are put together as distances at a right angle [2]_:
+
+    .. math:: \pm \sqrt{t_{S-1}^2 s^2 / S + t_{U-1}^2 c},
+
+    with :math:`U` rows, or groups of rows.
 
     Parameters
     ----------
@@ -46,6 +53,8 @@ def crossed_interval(
         What each row, or group of rows, adds to it; each seed's sum is zero.
     confidence : float
         In (0, 1).
+    least : float, default=0.0
+        Standard error below which none is believed.
 
     Returns
     -------
@@ -57,8 +66,8 @@ def crossed_interval(
     ----------
     .. [1] A. B. Owen, "The pigeonhole bootstrap", Annals of Applied Statistics 1,
        2007, section 2. https://arxiv.org/abs/0712.1111
-    .. [2] F. E. Satterthwaite, "An approximate distribution of estimates of variance
-       components", Biometrics Bulletin 2, 1946.
+    .. [2] G. Y. Zou, A. Donner, "Construction of confidence limits about effect
+       measures: a general approach", Statistics in Medicine 27, 2008.
 
     Examples
     --------
@@ -75,19 +84,22 @@ def crossed_interval(
     center = float(of_seeds.mean())
     if n_seeds == 1 and n_units == 1:
         return Interval(-math.inf, math.inf)
-    # Two seeds may agree by chance: the variance is at least that of these very seeds.
-    of_rows = _row_covariance(influence)
-    floor = max(float(of_rows.mean()), 0.0)
-    if n_seeds == 1:
-        variance, freedom = floor, float(n_units - 1)
-    else:
+    covariance = _row_covariance(influence)
+    t_rows = _quantile(confidence, n_units)
+    # Two seeds may agree by chance: no less than for these very seeds, other rows.
+    width = t_rows * max(float(covariance.mean()), least**2) ** 0.5
+    if n_seeds > 1:
         seeds = float(of_seeds.var(ddof=1)) / n_seeds
-        among = of_rows[~np.eye(n_seeds, dtype=bool)]
-        rows = max(float(among.mean()), 0.0)
-        variance = max(seeds + rows, floor)
-        freedom = _freedom(variance, seeds, n_seeds, n_units)
-    width = float(student_t.ppf((1 + confidence) / 2, freedom)) * variance**0.5
+        rows = max(float(covariance[~np.eye(n_seeds, dtype=bool)].mean()), 0.0)
+        crossed = math.hypot(
+            _quantile(confidence, n_seeds) * seeds**0.5, t_rows * rows**0.5
+        )
+        width = max(width, crossed)
     return Interval(center - width, center + width)
+
+
+def _quantile(confidence: float, n: int) -> float:
+    return float(student_t.ppf((1 + confidence) / 2, n - 1)) if n > 1 else 0.0
 
 
 def _row_covariance(influence: np.ndarray) -> np.ndarray:
@@ -96,10 +108,3 @@ def _row_covariance(influence: np.ndarray) -> np.ndarray:
     if n_units == 1:
         return np.zeros((len(influence), len(influence)))
     return influence @ influence.T * n_units / (n_units - 1)
-
-
-def _freedom(variance: float, seeds: float, n_seeds: int, n_units: int) -> float:
-    if n_units == 1 or variance == 0:
-        return float(n_seeds - 1)
-    rest = variance - seeds
-    return variance**2 / (seeds**2 / (n_seeds - 1) + rest**2 / (n_units - 1))

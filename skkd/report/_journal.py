@@ -21,6 +21,7 @@ from skkd._fingerprint import UnknowableError, _ContentHasher, fingerprint
 from skkd._row_keys import row_keys
 from skkd.recipes._base import Recipe
 from skkd.report._folds import Fold
+from skkd.report._machine import version
 from skkd.teachers import as_teacher
 
 _FORMAT = 1
@@ -142,7 +143,12 @@ def about(estimator: Any, X: Any, y: np.ndarray) -> dict[str, dict[str, str]]:
     keys, kind = row_keys(X)
     labels = repr((y.dtype.kind, y.tolist()))
     data = {"X": _digest(kind.encode() + keys.tobytes()), "y": _digest(labels.encode())}
-    return {"estimator": _described(clone(estimator)), "data": data}
+    names = ("skkd", "torch", "scikit-learn")
+    return {
+        "estimator": _described(clone(estimator)),
+        "data": data,
+        "versions": {name: str(version(name)) for name in names},
+    }
 
 
 def split_key(fold: Fold) -> str:
@@ -157,7 +163,8 @@ def _digest(content: bytes) -> str:
 
 def _described(estimator: Any, prefix: str = "") -> dict[str, str]:
     """Return a fingerprint of each parameter, in the steps and the net of a recipe."""
-    out = {f"{prefix}type": _fingerprint(prefix + "type", type(estimator))}
+    # By name: the code of ours, and of scikit-learn's, goes by the versions.
+    out = {f"{prefix}type": f"{type(estimator).__module__}.{type(estimator).__name__}"}
     if isinstance(estimator, Pipeline):
         params: Mapping[str, Any] = dict(estimator.steps)
     else:
