@@ -38,7 +38,7 @@ TEACHER = LogisticRegression(max_iter=500)
 
 def student(**params):
     params = {"teacher": TEACHER, "teacher_cv": None} | params
-    return DistilledClassifier(module__hidden=4, max_epochs=3, lr=0.02, **params)
+    return DistilledClassifier(module__hidden=4, max_epochs=3, lr=0.1, **params)
 
 
 @pytest.fixture
@@ -87,11 +87,11 @@ def test_scores_are_those_of_fits_by_hand():
 def test_both_students_see_the_same(views):
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (40, 1, 8, 8)).astype(np.uint8)
-    labels = np.arange(40) % 2
+    labels = np.arange(40) % 5
     net = DistilledClassifier(
         SmallCNN,
         module__width=4,
-        teacher=SmallCNN(2, (1, 8, 8), width=8).eval(),
+        teacher=SmallCNN(5, (1, 8, 8), width=8).eval(),
         alpha=1e-12,  # so that the teacher is asked, and makes no difference
         augment=Flip(),
         views=views,
@@ -125,18 +125,20 @@ def test_a_fitted_teacher_stays_as_it_is(fits):
     assert fits == [(False, 75), (True, 75)] * 2
 
 
+class Counting(LogisticRegression):
+    def predict_proba(self, X):
+        ASKED.append(len(X))
+        return super().predict_proba(X)
+
+
+ASKED = []
+
+
 def test_a_fitted_teacher_is_asked_about_each_row_once():
-    class Counting(LogisticRegression):
-        asked = 0
-
-        def predict_proba(self, X):
-            type(self).asked += len(X)
-            return super().predict_proba(X)
-
     teacher = Counting(max_iter=500).fit(X, y)
     gain(student(teacher=teacher, teacher_cv="prefit"), X, y, seeds=3, cv=3)
-    # Beside the checks of a teacher's health, copies of a row are asked of once.
-    assert Counting.asked <= len(X)
+    # Of copies of a row only about one.
+    assert sum(ASKED) == len(np.unique(X, axis=0))
 
 
 def test_of_several_teachers_the_mean_is_scored():
@@ -251,8 +253,10 @@ def test_a_loss_that_needs_no_teacher():
 
 
 def test_a_loss_on_features():
-    teacher = DistilledClassifier(module__hidden=8, max_epochs=2, random_state=0)
-    layers = {"student_layer": "1", "teacher_layer": "1"}
+    teacher = DistilledClassifier(
+        module__hidden=8, max_epochs=10, lr=0.1, random_state=0
+    )
+    layers = {"student_layer": "body.1", "teacher_layer": "body.1"}
     net = student(
         teacher=teacher.fit(X, y),
         teacher_cv="prefit",
@@ -324,7 +328,10 @@ def test_other_estimators_are_refused(fits, estimator, error, message):
         ({"cv": [(np.arange(100), np.arange(90, 150))]}, "tests 10 rows that train"),
         ({"cv": [(np.arange(100), [150])]}, "names row 150"),
         ({"cv": lambda seed: 2 + seed}, r"gives \[2, 3, 4, 5, 6\] folds"),
-        ({"cv": CV, "groups": np.arange(150) // 2}, "groups on both sides"),
+        (
+            {"cv": [*CV.split(X, y)], "groups": y},
+            "groups on both sides",
+        ),
     ],
 )
 def test_parameters_without_sense_are_refused(fits, params, message):
@@ -457,7 +464,7 @@ def test_a_lambda_has_no_content_that_changes_with_the_process(tmp_path):
     net.set_params(module=lambda n_classes: torch.nn.Linear(4, n_classes))
     with pytest.raises(ValueError, match="something else: module of the estimator"):
         gain(net, X, y, seeds=1, cv=2, resume=path)
-    assert header["versions"]["torch"] == torch.__version__
+    assert torch.__version__.startswith(header["versions"]["torch"])
 
 
 def test_progress_is_shown_where_it_is_asked_for(capsys):
@@ -580,7 +587,7 @@ def test_named_metrics_are_those_functions(noisy, metric, function):
     assert one.plain == pytest.approx(two.plain)
     assert one.gain == pytest.approx(two.gain)
     widths = [np.diff(result.interval).item() for result in (one, two)]
-    assert widths[1] == pytest.approx(widths[0], rel=0.03)
+    assert widths[1] == pytest.approx(widths[0], rel=0.05)
     assert "points" in one.verdict and "points" not in two.verdict
     assert one.with_metric(two.metric).interval == two.interval
 
@@ -604,7 +611,10 @@ def test_rows_that_are_tested_twice_count_once(noisy):
     assert again.interval == pytest.approx(once.interval)
     of_seeds, influence = differences(
         "accuracy",
-        [[(a, b)] for a, b in zip(once._of("plain"), once._of("distilled"))],
+        [
+            [(a, b)]
+            for a, b in zip(once._of("plain"), once._of("distilled"), strict=True)
+        ],
         once.units,
     )
     assert influence.shape == (3, 90) and len(of_seeds) == 3
