@@ -65,9 +65,7 @@ def table(results: Mapping[str, Gain]) -> str:
                 title,
                 spread(100 * scores),
                 size(result.n_parameters[network]),
-                ""
-                if seconds is None
-                else f"{sorted(seconds.flat)[seconds.size // 2]:.1f}",
+                "" if seconds is None else f"{np.median(seconds):.1f}",
                 f"{scores.shape[0]} x {scores.shape[1]}",
             )
             lines.append(f"| {' | '.join(cells)} |")
