@@ -23,19 +23,20 @@ Corrected:
 
 from __future__ import annotations
 
-import argparse
+import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from reproduction import parser, resume_for, show
 from skorch.callbacks import LRScheduler, ProgressBar
 from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from skkd import DistilledClassifier
 from skkd.augment import Affine
-from skkd.report import describe_machine, gain
+from skkd.report import gain
 from skkd.students import MLP, Standardize
 
 AUGMENT = Affine(degrees=7, scale=0.07, translate=1 / 28, shear=7)
@@ -87,61 +88,54 @@ class SmallStudent(nn.Sequential):
         )
 
 
-def network(module: Any, epochs: int, show: Any = (), **params: Any):
-    """Build a network and how it learns: a rate that falls by a cosine."""
+def network(module: Any, epochs: int, lr: float, *, show: Any = (), **params: Any):
+    """Build a network and how it learns: at a rate that falls by a cosine."""
     schedule = LRScheduler(CosineAnnealingLR, T_max=epochs)
     return DistilledClassifier(
         module,
         augment=AUGMENT,
         max_epochs=epochs,
+        lr=lr,
         callbacks=[schedule, *show],
         **params,
     )
 
 
-def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True, help="has mnist.npz")
-    parser.add_argument("--quick", action="store_true", help="a slice, in seconds")
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--jobs", type=int, default=1, help="processes")
-    parser.add_argument("--resume", type=Path, help="file that keeps finished fits")
-    return parser.parse_args()
-
-
 def main() -> None:
-    args = arguments()
+    args = parser(__doc__).parse_args()
     torch.set_num_threads(1)
-    n_train, n_test, epochs = (2000, 1000, 2) if args.quick else (60_000, 10_000, 20)
-    X_test, y_test = (array[:n_test] for array in load_mnist(args.data, "test"))
+    n_train, n_test, epochs = (2000, 1000, 3) if args.quick else (60_000, 10_000, 20)
     X_train, y_train = (array[:n_train] for array in load_mnist(args.data, "train"))
+    X_test, y_test = (array[:n_test] for array in load_mnist(args.data, "test"))
     clean = not_among(X_train, X_test)
-    print(f"{len(clean) - clean.sum()} training images that are in the test set: dropped")
+    print(f"{(~clean).sum()} training images that are in the test set: dropped")
     X = np.concatenate([X_train[clean], X_test])
     y = np.concatenate([y_train[clean], y_test])
     train, test = np.split(np.arange(len(X)), [clean.sum()])
 
-    teacher = network(
-        Teacher, epochs, [ProgressBar()], lr=3e-3, precision="bf16", random_state=0
-    )
+    start = time.perf_counter()
+    bar, params = ProgressBar(), {"precision": "bf16", "random_state": 0}
+    teacher = network(Teacher, epochs, 3e-3, batch_size=128, show=[bar], **params)
     teacher.fit(X[train], y[train])
-    # As many fixed views as epochs: none is seen twice, and the teacher is asked about
-    # each of them once for all seeds and both students.
+    print(f"The teacher took {time.perf_counter() - start:.0f} s")
+
+    # As many fixed views of an image as epochs: none is seen twice, and the teacher is
+    # asked about each of them once, for all seeds and both students.
     taught = {"teacher": teacher, "temperature": 4, "alpha": 0.9, "views": epochs}
+    results = {}
     for name, module in {"784-128-10": MLP, "144-256-64-10": SmallStudent}.items():
-        student = network(module, epochs, lr=4e-3, batch_size=256, **taught)
-        result = gain(
+        student = network(module, epochs, 8e-3, batch_size=256, **taught)
+        results[name] = gain(
             student,
             X,
             y,
             seeds=args.seeds,
             cv=[(train, test)],
             n_jobs=args.jobs,
-            resume=args.resume and args.resume.with_suffix(f".{name}.jsonl"),
+            resume=resume_for(args, name),
             verbose=1,
         )
-        print(f"\nStudent {name}\n{result}\n")
-    print(describe_machine())
+    show(results)
 
 
 if __name__ == "__main__":
