@@ -45,8 +45,9 @@ AUGMENT = Affine(degrees=7, scale=0.07, translate=1 / 28, shear=7)
 def load_mnist(folder: Path, part: str) -> tuple[np.ndarray, np.ndarray]:
     """Return images (n, 1, 28, 28) and labels of "train" or "test"."""
     with np.load(folder / "mnist.npz") as file:
-        arrays = {name.lower(): file[name] for name in file.files}
-    return arrays[f"x_{part}"][:, None], arrays[f"y_{part}"]
+        names = {name.lower(): name for name in file.files}
+        X, y = file[names[f"x_{part}"]], file[names[f"y_{part}"]]
+    return X[:, None], y
 
 
 def not_among(X: np.ndarray, others: np.ndarray) -> np.ndarray:
