@@ -75,8 +75,8 @@ def gain(
         Of the interval.
     resume : str or path, default=None
         A file to which each finished fit is written. Fits that are in it already are
-        not repeated; more seeds may be added. One of another estimator, other data or
-        folds is refused.
+        not repeated; more seeds may be added. One of another estimator, other data,
+        folds or versions is refused. A file ``.lock`` beside it keeps others away.
     n_jobs : int, default=None
         Processes, as joblib counts them, each of one thread. Each remembers the
         teacher's logits for itself, unless the estimator's ``memory`` is a folder.
