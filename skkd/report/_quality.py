@@ -1,0 +1,86 @@
+"""What can be said of predictions alone."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.metrics import precision_recall_fscore_support
+
+_N_BINS = 15
+
+
+def quality(
+    y: np.ndarray, labels: np.ndarray, proba: np.ndarray | None
+) -> dict[str, float | None]:
+    """Return the measures of one model.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,), int
+        Numbers of the true classes.
+    labels : ndarray of shape (n,), int
+        Numbers of the predicted classes.
+    proba : ndarray of shape (n, n_classes) or None
+
+    Returns
+    -------
+    dict of str to float or None
+    """
+    # Every model over the same classes: those that there are. A class that a model
+    # makes up costs it the recall of another.
+    precision, recall, f1, _ = precision_recall_fscore_support(
+        y, labels, labels=np.unique(y), average="macro", zero_division=0
+    )
+    return {
+        "accuracy": float(np.mean(y == labels)),
+        "balanced_accuracy": float(recall),
+        "precision": float(precision),
+        "recall": float(recall),
+        "f1": float(f1),
+        "log_loss": log_loss(y, proba),
+        "calibration_error": calibration_error(y, proba),
+    }
+
+
+def log_loss(y: np.ndarray, proba: np.ndarray | None) -> float | None:
+    """Return the mean of -log p of the true class, None without probabilities.
+
+    A probability of 0 counts as the smallest step of its dtype, as in scikit-learn.
+    """
+    if proba is None:
+        return None
+    p = proba[np.arange(len(y)), y]
+    least = np.finfo(p.dtype).eps
+    return float(-np.log(np.clip(p, least, 1).astype(np.float64)).mean())
+
+
+def calibration_error(
+    y: np.ndarray, proba: np.ndarray | None, n_bins: int = _N_BINS
+) -> float | None:
+    """Return the expected calibration error, None without probabilities.
+
+    The largest probability of each row is its confidence. Rows are binned by it, in
+    bins of equal width that include their upper bound, and the distance between mean
+    confidence and accuracy is averaged over the bins, weighted by their rows.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,), int
+    proba : ndarray of shape (n, n_classes) or None
+    n_bins : int, default=15
+
+    Returns
+    -------
+    float or None
+
+    References
+    ----------
+    C. Guo, G. Pleiss, Y. Sun, K. Q. Weinberger, "On Calibration of Modern Neural
+    Networks", ICML 2017, equation (3). https://arxiv.org/abs/1706.04599
+    """
+    if proba is None:
+        return None
+    confidence = proba.max(axis=1).astype(np.float64)
+    right = proba.argmax(axis=1) == y
+    bins = np.clip(np.ceil(confidence * n_bins).astype(int) - 1, 0, n_bins - 1)
+    gaps = np.bincount(bins, right - confidence, minlength=n_bins)
+    return float(np.abs(gaps).sum() / len(y))
