@@ -17,7 +17,7 @@ from skkd.report._comparison import Answers, Comparison, Pair
 from skkd.report._costs import costs_of
 from skkd.report._instructive import choose_examples
 from skkd.report._quality import quality
-from skkd.report._statistics import bootstrap_mean, holm, mcnemar
+from skkd.report._statistics import bootstrap_mean, holm, mcnemar, standard_error
 from skkd.students._checks import check_count
 
 
@@ -94,8 +94,8 @@ def compare(
     - Averages over classes are over the classes of y, the same for all models.
     - A classifier that gives scores and no probabilities, such as an SVC as it is, has
       no log loss and no calibration error; nor has log loss one that does not know a
-      class of y, which it would call impossible. In log loss a probability of 0 counts
-      as the smallest step of its dtype, as in scikit-learn.
+      class of y, which it would call impossible. In log loss probabilities
+      below 1.2e-7 count as that, scikit-learn's bound for float32, for all models.
     - The expected calibration error [1]_ is that of the most probable label, over 15
       bins of equal width.
     - The columns of a torch module or callable stand for the classes that y and the
@@ -151,7 +151,7 @@ def compare(
     examples, differ = choose_examples(asked, rows, known, groups, n_examples)
     return Comparison(
         measures={
-            name: _quality(asked, name, known.get("teacher")) | costs[name]
+            name: _quality(asked, name, known.get("teacher"), groups) | costs[name]
             for name in subjects
         },
         pairs=pairs,
@@ -202,9 +202,12 @@ def _check_groups(groups: Any, y: np.ndarray) -> np.ndarray | None:
     return groups
 
 
-def _quality(asked: Asked, name: str, teacher: str | None) -> dict[str, Any]:
+def _quality(
+    asked: Asked, name: str, teacher: str | None, groups: np.ndarray | None
+) -> dict[str, Any]:
     labels, proba = asked.labels[name], asked.proba[name]
     values: dict[str, Any] = quality(asked.truth, labels, proba)
+    values["accuracy_error"] = standard_error(labels == asked.truth, groups)
     if not asked.knows_all[name]:
         values["log_loss"] = None
     values["agreement"] = None

@@ -71,8 +71,9 @@ class Comparison:
     ----------
     measures : dict of str to dict
         For each model its measures, None where one does not apply. Latency is in
-        milliseconds, throughput in rows a second; their quartiles are under
-        ``latency_low``, ``latency_high``, and so on.
+        seconds, throughput in rows a second; their quartiles are under
+        ``latency_low``, ``latency_high`` and so on, the standard error of the accuracy
+        under ``accuracy_error``.
     pairs : list of Pair
         Each model with each that comes after it.
     answers : dict of str to Answers

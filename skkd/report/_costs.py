@@ -127,7 +127,8 @@ def costs_of(
     costs: dict[str, dict[str, Any]] = {}
     answers = {}
     for name, subject in subjects.items():
-        own, n = rows[name], min(batch_size, len_of(rows[name]))
+        own = rows[name]
+        n = min(batch_size, len_of(own))
         one = partial(subject.answer, take_rows(own, [0]), classes)
         costs[name] = {
             "parameters": n_parameters(subject.parts),
@@ -142,7 +143,7 @@ def costs_of(
         costs[name] |= _as_measures(measured, n)
     devices = {str(p.device) for s in subjects.values() for p in _parameters(s)}
     return costs, [
-        f"Times: of `predict` on rows in memory (no file is read), {len(measured)} "
+        f"Times: of predict on rows in memory (no file is read), {len(measured)} "
         f"rounds of all models in turn, after {_WARM_UPS} to warm up; batches of {n} "
         f"rows; {_threads()}; networks on {', '.join(sorted(devices)) or 'none'}."
     ]
@@ -154,11 +155,11 @@ def _parameters(subject: Subject) -> Iterator[torch.nn.Parameter]:
 
 
 def _as_measures(seconds: np.ndarray, batch_size: int) -> dict[str, float]:
-    """Return medians and quartiles: latency in ms, throughput in rows a second."""
+    """Return medians and quartiles: latency in s, throughput in rows a second."""
     one, batch = np.quantile(seconds, [0.25, 0.5, 0.75], axis=0).T
     measures: dict[str, float] = {}
     for name, (low, middle, high) in {
-        "latency": 1000 * one,
+        "latency": one,
         "throughput": batch_size / batch[::-1],
     }.items():
         measures |= {name: middle, f"{name}_low": low, f"{name}_high": high}

@@ -24,14 +24,18 @@ class Measure:
         How a number is written.
     meaning : str
         What it says, in a line.
-    has_quartiles : bool
+    below : {"", "quartiles", "standard error"}, default=""
+        What stands in a second line.
+    scale : int, default=1
+        By which numbers are multiplied where they are shown.
     """
 
     key: str
     title: str
     form: str
     meaning: str
-    has_quartiles: bool = False
+    below: str = ""
+    scale: int = 1
 
     def rows(self, models: Iterable[Mapping[str, Any]]) -> list[list[str]]:
         """Return the lines of the table, given all measures of each model.
@@ -42,17 +46,20 @@ class Measure:
         if all(values.get(self.key) is None for values in models):
             return []
         rows = [[self.title, *(self._cell(values.get(self.key)) for values in models)]]
-        if self.has_quartiles:
-            low, high = (
+        if self.below == "quartiles":
+            ends = [
                 [self._cell(values.get(f"{self.key}_{end}")) for values in models]
                 for end in ("low", "high")
-            )
-            spread = [" to ".join(pair) for pair in zip(low, high, strict=True)]
-            rows.append(["  quartiles", *spread])
+            ]
+            spread = [" to ".join(pair) for pair in zip(*ends, strict=True)]
+            rows.append([f"  {self.below}", *spread])
+        elif self.below:
+            errors = [self._cell(values.get(f"{self.key}_error")) for values in models]
+            rows.append([f"  {self.below}", *errors])
         return rows
 
     def _cell(self, value: Any) -> str:
-        return BLANK if value is None else _number(value, self.form)
+        return BLANK if value is None else _number(self.scale * value, self.form)
 
 
 def _number(value: float, form: str) -> str:
@@ -65,7 +72,14 @@ def _number(value: float, form: str) -> str:
 
 
 MEASURES = (
-    Measure("accuracy", "accuracy", ".3f", "The share of rows that are right."),
+    Measure(
+        "accuracy",
+        "accuracy",
+        ".3f",
+        "The share of rows that are right, and how far that of other such rows would "
+        "be from it.",
+        below="standard error",
+    ),
     Measure(
         "balanced_accuracy",
         "balanced accuracy",
@@ -134,15 +148,16 @@ MEASURES = (
         "ms for one row",
         "3 digits",
         "Median time of a prediction, in milliseconds, and between which times half of "
-        "them lie.",
-        has_quartiles=True,
+        "them lay.",
+        below="quartiles",
+        scale=1000,
     ),
     Measure(
         "throughput",
         "rows a second",
         "3 digits",
-        "Median for rows in batches, and between which rates half of them lie.",
-        has_quartiles=True,
+        "Median for rows in batches, and between which rates half of them lay.",
+        below="quartiles",
     ),
 )
 COUNTS = ("parameters", "multiply_adds", "bytes")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from skkd.report._comparison import Comparison, Pair
 
 _SMALL = 64
+_MOST_FINDINGS = 6
 # No page of ours asks anybody for anything.
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
@@ -75,24 +76,27 @@ def _section(title: str, *parts: str) -> str:
 
 
 def _findings(result: Comparison) -> str:
-    items = "".join(f"<li>{escape(finding(pair))}</li>" for pair in result.pairs[:6])
+    if len(result.pairs) > _MOST_FINDINGS:
+        return ""
+    items = "".join(
+        f"<li>{escape(_finding(pair, result.confidence))}</li>" for pair in result.pairs
+    )
     return f'<ul class="findings">{items}</ul>' if items else ""
 
 
-def finding(pair: Pair) -> str:
+def _finding(pair: Pair, confidence: float) -> str:
     """Say in a sentence what came out of a pair."""
     points, low, high = (100 * v for v in (pair.difference, pair.low, pair.high))
-    between = f"interval {low:+.1f} to {high:+.1f}"
-    if pair.low <= 0 <= pair.high:
+    better, other = pair.first, pair.second
+    if points < 0:
+        better, other, points, low, high = other, better, -points, -high, -low
+    between = f"{100 * confidence:g} % interval {low:+.1f} to {high:+.1f} points"
+    if low <= 0:
         return (
-            f"{pair.first} and {pair.second}: no evidence of a difference in accuracy "
-            f"({points:+.1f} points, {between})."
+            f"{better} and {other}: no evidence of a difference in accuracy "
+            f"({points:+.1f}, {between})."
         )
-    word = "more" if points > 0 else "less"
-    return (
-        f"{pair.first} is {word} accurate than {pair.second}, by {abs(points):.1f} "
-        f"points ({between})."
-    )
+    return f"{better} is {points:.1f} points more accurate than {other} ({between})."
 
 
 def _models(result: Comparison) -> str:
@@ -103,7 +107,8 @@ def _models(result: Comparison) -> str:
         if any(v.get(measure.key) is not None for v in result.measures.values())
     )
     blank = '<p class="soft">A dash: it does not apply, or cannot be known.</p>'
-    return _section("The models", table, blank, f"<dl>{meanings}</dl>")
+    meant = f"<details><summary>What each line means</summary><dl>{meanings}</dl>"
+    return _section("The models", table, blank, f"{meant}</details>")
 
 
 def _scrolling(table: Table) -> str:
@@ -182,7 +187,7 @@ def _soft_labels(example: Example, names: list[str]) -> str:
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in names)
     answers = "".join(_answer(example, name) for name in names)
     lines = "".join(
-        f'<tr{_class("truth", label == example.label)}>'
+        f"<tr{_class('truth', label == example.label)}>"
         f'<th scope="row">{escape(str(label))}</th>'
         + "".join(_bar(example.soft.get(name, {}).get(label)) for name in names)
         + "</tr>"
@@ -208,9 +213,7 @@ def _bar(value: float | None) -> str:
         return "<td>–</td>"  # noqa: RUF001
     percent = 100 * value
     text = f"{percent:.0f} %" if percent >= 1 or not value else "&lt; 1 %"
-    return (
-        f'<td>{text}<span class="bar" style="width:{max(percent, 0.5):.1f}%"></span></td>'
-    )
+    return f'<td>{text}<span class="bar" style="width:{max(percent, 0.5):.1f}%"></span></td>'
 
 
 def _class(name: str, applies: bool) -> str:

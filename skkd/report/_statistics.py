@@ -30,6 +30,24 @@ def totals_of(values: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
     return np.column_stack([np.bincount(numbers, values), np.bincount(numbers)])
 
 
+def standard_error(values: np.ndarray, groups: np.ndarray | None = None) -> float:
+    """Return the standard error of the mean over rows that come in groups.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n,)
+    groups : ndarray of shape (n,), default=None
+
+    Returns
+    -------
+    float
+        Of 0 and 1 without groups, sqrt(p (1 - p) / n).
+    """
+    values = np.asarray(values, dtype=float)
+    sums, sizes = totals_of(values, groups).T
+    return float(np.linalg.norm(sums - values.mean() * sizes) / len(values))
+
+
 def bootstrap_mean(
     values: np.ndarray,
     groups: np.ndarray | None = None,

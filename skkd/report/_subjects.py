@@ -153,7 +153,7 @@ def _gives_scores(teacher: Teacher) -> bool:
 
 def take_rows(X: Any, rows: Sequence[int] | np.ndarray) -> Any:
     """Return some rows of `X`, whatever holds them; lazy images as an array."""
-    rows = np.asarray(rows)
+    rows = np.asarray(rows, dtype=np.intp)
     if isinstance(X, Mapping) and not hasattr(X, "toarray"):
         return {key: take_rows(value, rows) for key, value in X.items()}
     if is_dataset(X):

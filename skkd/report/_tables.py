@@ -53,7 +53,9 @@ class Table:
             self._cell("th", i, text, 'scope="col" ') if text else "<td></td>"
             for i, text in enumerate(self.head)
         )
-        body = "".join(f"<tr{_class_of(row)}>{self._row(row)}</tr>" for row in self.rows)
+        body = "".join(
+            f"<tr{_class_of(row)}>{self._row(row)}</tr>" for row in self.rows
+        )
         return (
             f"<table><caption>{escape(self.caption)}</caption>"
             f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
