@@ -1,0 +1,141 @@
+"""Names beside points, none on top of another; numbers with a key where names fail."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skkd.displays import _style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Where a name may stand: direction from its point, the first that is free is taken.
+_DIRECTIONS = ((1, 0), (0, 1), (0, -1), (-1, 0), (1, 1), (1, -1), (-1, 1), (-1, -1))
+_DISTANCES = (5.0, 9.0, 14.0, 20.0, 27.0, 36.0)  # points
+
+
+def place(
+    ax: Axes, x: np.ndarray, y: np.ndarray, names: list[str], strong: np.ndarray
+) -> tuple[list[Any], Any]:
+    """Write names beside the points of `ax`.
+
+    Returns the texts, and the legend that explains them where they are numbers.
+    """
+    size = 0.9 * _style.base_size(ax)
+    short = _style.shorten_all(names, 24)
+    boxes = _find(ax, x, y, short, size, _DISTANCES[:4])
+    if boxes is not None:
+        return _write(ax, x, y, short, boxes, size, strong), None
+    order = np.lexsort((y, x))
+    numbers = [""] * len(names)
+    for number, i in enumerate(order, start=1):
+        numbers[i] = str(number)
+    key = _key(ax, [f"{numbers[i]}  {_style.shorten(names[i], 20)}" for i in order])
+    size = max(0.8 * size, _style.SMALLEST)
+    boxes = _find(ax, x, y, numbers, size, _DISTANCES)
+    if boxes is None:  # more than there is room for: better overlapping than lost
+        boxes = [np.array([4.0, 0.0, 0.0])] * len(names)
+    return _write(ax, x, y, numbers, boxes, size, strong), key
+
+
+def _find(
+    ax: Axes,
+    x: np.ndarray,
+    y: np.ndarray,
+    texts: list[str],
+    size: float,
+    distances: tuple[float, ...],
+) -> list[NDArray] | None:
+    """Return the shift of each text from its point, in points; None without room."""
+    width, height = _style.size_in_points(ax)
+    to_points = 72 / _style.root_of(ax).dpi
+    corner = ax.get_window_extent().min
+    points = (ax.transData.transform(np.column_stack([x, y])) - corner) * to_points
+    radius = 3.5
+    taken = [np.array([*(p - radius), *(p + radius)]) for p in points]
+    sizes = [_extent(ax, text, size) for text in texts]
+    shifts: dict[int, NDArray] = {}
+    # The most crowded points choose first.
+    gaps = np.linalg.norm(points[:, None] - points, axis=2)
+    for i in np.argsort(np.sort(gaps, axis=1)[:, : min(4, len(gaps))].sum(axis=1)):
+        for shift in _shifts(sizes[i], distances):
+            low = points[i] + shift
+            box = np.array([*low, *(low + sizes[i])])
+            inside = (box[:2] >= 0).all() and box[2] <= width and box[3] <= height
+            others = taken[:i] + taken[i + 1 :]
+            if inside and not any(_meet(box, other) for other in others):
+                taken.append(box)
+                shifts[i] = shift
+                break
+        else:
+            return None
+    return [shifts[i] for i in range(len(texts))]
+
+
+def _extent(ax: Axes, text: str, size: float) -> NDArray:
+    """Return width and height of a text, in points."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import TextPath
+
+    path = TextPath((0, 0), text or " ", prop=FontProperties(size=size))
+    return np.array([path.get_extents().width + 2, size * 1.25])
+
+
+def _shifts(box: NDArray, distances: tuple[float, ...]) -> Any:
+    """Yield where the lower left corner of a box may be, seen from its point."""
+    for distance in distances:
+        for direction in np.array(_DIRECTIONS, float):
+            centre = direction * (distance + box / 2 - 0.5)
+            if direction.all():
+                centre = direction * (0.7 * distance + box / 2)
+            yield centre - box / 2
+
+
+def _meet(one: NDArray, other: NDArray) -> bool:
+    return bool((one[:2] < other[2:]).all() and (other[:2] < one[2:]).all())
+
+
+def _write(
+    ax: Axes,
+    x: np.ndarray,
+    y: np.ndarray,
+    texts: list[str],
+    shifts: list[NDArray],
+    size: float,
+    strong: np.ndarray,
+) -> list[Any]:
+    written = []
+    for i, (text, shift) in enumerate(zip(texts, shifts, strict=True)):
+        box = _extent(ax, text, size)
+        centre = shift + box / 2
+        line = {"arrowstyle": "-", "color": _style.QUIET, "lw": 0.5, "shrinkB": 3}
+        away = np.maximum(np.abs(centre) - box / 2, 0).max() > 8
+        note = ax.annotate(
+            text,
+            (x[i], y[i]),
+            xytext=tuple(centre),
+            textcoords="offset points",
+            ha="center",
+            va="center",
+            fontsize=size,
+            color="black" if strong[i] else "0.35",
+            arrowprops=line | {"shrinkA": 0} if away else None,
+            zorder=4,
+        )
+        note.set_in_layout(False)
+        written.append(note)
+    return written
+
+
+def _key(ax: Axes, lines: list[str]) -> Any:
+    """List the names behind the numbers beside the axes."""
+    from matplotlib.lines import Line2D
+
+    handles = [Line2D([], [], linestyle="none", label=line) for line in lines]
+    legend = _style.legend(
+        ax, len(lines), inside=0, handles=handles, handlelength=0, handletextpad=0
+    )
+    return legend
