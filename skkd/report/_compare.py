@@ -199,7 +199,8 @@ def _check_groups(groups: Any, y: np.ndarray) -> np.ndarray | None:
         return None
     groups = column_or_1d(groups)
     check_consistent_length(groups, y)
-    return groups
+    # A group for each row is none.
+    return None if len(np.unique(groups)) == len(groups) else groups
 
 
 def _quality(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import textwrap
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any
@@ -12,6 +13,8 @@ import numpy as np
 from skkd.report._instructive import Example
 from skkd.report._measures import COUNTS, MEASURES
 from skkd.report._tables import Table
+
+_WIDTH = 88
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,10 @@ class Comparison:
 
     def __str__(self) -> str:
         tables = [table.text() for table in self.tables()]
-        return "\n\n".join([*tables, "\n".join(self.notes)])
+        notes = [
+            textwrap.fill(note, _WIDTH, subsequent_indent="  ") for note in self.notes
+        ]
+        return "\n\n".join([*tables, "\n".join(notes)])
 
     def __repr__(self) -> str:
         return str(self)

@@ -87,7 +87,7 @@ def choose_examples(
 
 
 def _is_images(rows: Any) -> bool:
-    shape = getattr(rows, "shape", ())
+    shape: tuple[int, ...] = getattr(rows, "shape", ())
     is_bytes = str(getattr(rows, "dtype", "")).endswith("uint8")
     return is_bytes and len(shape) == 4 and shape[1] in _CHANNELS
 

@@ -14,7 +14,7 @@ from PIL import Image
 from skkd.report._instructive import Example
 from skkd.report._measures import MEASURES
 from skkd.report._plots import Plot, plots_of
-from skkd.report._tables import Table
+from skkd.report._tables import BLANK, Table
 
 if TYPE_CHECKING:
     from skkd.report._comparison import Comparison, Pair
@@ -210,10 +210,11 @@ def _answer(example: Example, name: str) -> str:
 
 def _bar(value: float | None) -> str:
     if value is None:
-        return "<td>–</td>"  # noqa: RUF001
+        return f"<td>{BLANK}</td>"
     percent = 100 * value
     text = f"{percent:.0f} %" if percent >= 1 or not value else "&lt; 1 %"
-    return f'<td>{text}<span class="bar" style="width:{max(percent, 0.5):.1f}%"></span></td>'
+    bar = f'<span class="bar" style="width:{max(percent, 0.5):.1f}%"></span>'
+    return f"<td>{text}{bar}</td>"
 
 
 def _class(name: str, applies: bool) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-BLANK = "–"  # noqa: RUF001
+BLANK = "\N{EN DASH}"
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,7 @@ class Table:
             self._cell("th", i, text, 'scope="col" ') if text else "<td></td>"
             for i, text in enumerate(self.head)
         )
-        body = "".join(
-            f"<tr{_class_of(row)}>{self._row(row)}</tr>" for row in self.rows
-        )
+        body = "".join(map(self._row, self.rows))
         return (
             f"<table><caption>{escape(self.caption)}</caption>"
             f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
@@ -64,14 +62,11 @@ class Table:
     def _row(self, row: Sequence[str]) -> str:
         heading = self._cell("th", 0, row[0].strip(), 'scope="row" ')
         cells = [self._cell("td", i, cell) for i, cell in enumerate(row) if i]
-        return "".join([heading, *cells])
+        # What belongs to the row above has an indented name.
+        kind = ' class="under"' if row[0].startswith(" ") else ""
+        return f"<tr{kind}>{heading}{''.join(cells)}</tr>"
 
     def _cell(self, tag: str, column: int, text: str, attributes: str = "") -> str:
         side = "left" if column < self.n_left else "right"
         style = f'style="text-align:{side}"'
         return f"<{tag} {attributes}{style}>{escape(text)}</{tag}>"
-
-
-def _class_of(row: Sequence[str]) -> str:
-    """Mark a row that belongs to the one above it, whose name is indented."""
-    return ' class="under"' if row[0].startswith(" ") else ""
