@@ -6,7 +6,7 @@ import base64
 import io
 from html import escape
 from importlib.resources import files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -86,6 +86,8 @@ def _findings(result: Comparison) -> str:
 
 def _finding(pair: Pair, confidence: float) -> str:
     """Say in a sentence what came out of a pair."""
+    if not pair.only_first + pair.only_second:
+        return f"{pair.first} and {pair.second} are right on the same rows."
     points, low, high = (100 * v for v in (pair.difference, pair.low, pair.high))
     better, other = pair.first, pair.second
     if points < 0:
@@ -127,7 +129,7 @@ def _pairs(result: Comparison) -> str:
         "Interval: where the difference lies if other rows of the same kind had been "
         f"drawn, with {100 * result.confidence:g} % confidence. Right alone: how many "
         "rows only one of the two has right. McNemar p: how often chance alone would "
-        "split these rows as unevenly."
+        "split these rows at least as unevenly."
     )
     if len(result.pairs) > 1:
         meaning += " Holm p: the same, corrected for the number of pairs."
@@ -188,7 +190,7 @@ def _soft_labels(example: Example, names: list[str]) -> str:
     answers = "".join(_answer(example, name) for name in names)
     lines = "".join(
         f"<tr{_class('truth', label == example.label)}>"
-        f'<th scope="row">{escape(str(label))}</th>'
+        f'<th scope="row">{_label(label)}</th>'
         + "".join(_bar(example.soft.get(name, {}).get(label)) for name in names)
         + "</tr>"
         for label in labels
@@ -202,10 +204,15 @@ def _soft_labels(example: Example, names: list[str]) -> str:
 
 def _answer(example: Example, name: str) -> str:
     right = example.labels[name] == example.label
-    label = escape(str(example.labels[name]))
+    label = _label(example.labels[name])
     mark = "✓" if right else "✗"
     word = "right" if right else "wrong"
     return f'<td{_class("right", right)} title="{word}">{mark} {label}</td>'
+
+
+def _label(label: Any) -> str:
+    """Return a label that may go on in the next line, as a name of a folder may."""
+    return escape(str(label)).replace("_", "_<wbr>")
 
 
 def _bar(value: float | None) -> str:

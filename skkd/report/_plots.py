@@ -133,7 +133,8 @@ def _drawn(draw: Callable[[Any], Any]) -> bytes:
     from matplotlib.figure import Figure
 
     # Whatever the user has set elsewhere; the same bytes each time.
-    with mpl.rc_context({**mpl.rcParamsDefault, "svg.hashsalt": "skkd"}):
+    own = {"svg.hashsalt": "skkd", "font.size": 12}
+    with mpl.rc_context({**mpl.rcParamsDefault, **own}):
         figure = Figure(figsize=_INCHES, layout="constrained")
         draw(figure.subplots())
         file = io.BytesIO()
