@@ -1,4 +1,4 @@
-"""What the displays ask of fitted classifiers, and the checks of what they are given."""
+"""What displays ask of fitted classifiers, and checks of what they are given."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from sklearn.pipeline import Pipeline
 
 from skkd._batches import len_of
 from skkd.teachers import Teacher, as_teacher
-
-__all__ = ["check_mapping", "last_step", "predictions", "probabilities"]
 
 
 def check_mapping(name: str, value: Any, of: str) -> dict[str, Any]:

@@ -54,11 +54,11 @@ def _bytes(estimator: Any) -> float:
 
 
 def _latency(name: str, estimator: Any, X: Any, repeats: int = 21) -> float:
-    """Return the median seconds to predict the first row, after one to warm up."""
+    """Return the median milliseconds to predict the first row, after one to warm up."""
     row = X[:1] if not hasattr(X, "iloc") else X.iloc[:1]
     seconds = []
     for _ in range(repeats + 1):
         start = time.perf_counter()
         predictions(name, estimator, row)
         seconds.append(time.perf_counter() - start)
-    return float(np.median(seconds[1:]))
+    return 1000 * float(np.median(seconds[1:]))

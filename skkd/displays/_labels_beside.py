@@ -18,27 +18,36 @@ _DISTANCES = (5.0, 9.0, 14.0, 20.0, 27.0, 36.0)  # points
 
 
 def place(
-    ax: Axes, x: np.ndarray, y: np.ndarray, names: list[str], strong: np.ndarray
+    ax: Axes,
+    x: np.ndarray,
+    y: np.ndarray,
+    names: list[str],
+    strong: np.ndarray,
+    lines: np.ndarray,
 ) -> tuple[list[Any], Any]:
     """Write names beside the points of `ax`.
 
-    Returns the texts, and the legend that explains them where they are numbers.
+    `lines` are points of what the names should not cover, of shape (n, 2). Returns the
+    texts, and the legend that explains them where they are numbers.
     """
     size = 0.9 * _style.base_size(ax)
     short = _style.shorten_all(names, 24)
-    boxes = _find(ax, x, y, short, size, _DISTANCES[:4])
-    if boxes is not None:
-        return _write(ax, x, y, short, boxes, size, strong), None
+    shifts = _find(ax, x, y, short, size, lines)
+    if shifts is not None:
+        return _write(ax, x, y, short, shifts, size, strong), None
     order = np.lexsort((y, x))
     numbers = [""] * len(names)
     for number, i in enumerate(order, start=1):
         numbers[i] = str(number)
     key = _key(ax, [f"{numbers[i]}  {_style.shorten(names[i], 20)}" for i in order])
     size = max(0.8 * size, _style.SMALLEST)
-    boxes = _find(ax, x, y, numbers, size, _DISTANCES)
-    if boxes is None:  # more than there is room for: better overlapping than lost
-        boxes = [np.array([4.0, 0.0, 0.0])] * len(names)
-    return _write(ax, x, y, numbers, boxes, size, strong), key
+    for obstacles in (lines, lines[:0]):
+        shifts = _find(ax, x, y, numbers, size, obstacles)
+        if shifts is not None:
+            break
+    else:  # more than there is room for: better overlapping than lost
+        shifts = [np.array([4.0, 0.0])] * len(names)
+    return _write(ax, x, y, numbers, shifts, size, strong), key
 
 
 def _find(
@@ -47,21 +56,24 @@ def _find(
     y: np.ndarray,
     texts: list[str],
     size: float,
-    distances: tuple[float, ...],
+    lines: np.ndarray,
 ) -> list[NDArray] | None:
     """Return the shift of each text from its point, in points; None without room."""
     width, height = _style.size_in_points(ax)
     to_points = 72 / _style.root_of(ax).dpi
     corner = ax.get_window_extent().min
-    points = (ax.transData.transform(np.column_stack([x, y])) - corner) * to_points
-    radius = 3.5
-    taken = [np.array([*(p - radius), *(p + radius)]) for p in points]
-    sizes = [_extent(ax, text, size) for text in texts]
+    points, obstacles = (
+        (ax.transData.transform(places) - corner) * to_points
+        for places in (np.column_stack([x, y]), lines)
+    )
+    taken = [np.array([*(p - 3.5), *(p + 3.5)]) for p in points]
+    taken += [np.array([*(p - 0.5), *(p + 0.5)]) for p in _filled(obstacles)]
+    sizes = [_extent(text, size) for text in texts]
     shifts: dict[int, NDArray] = {}
     # The most crowded points choose first.
     gaps = np.linalg.norm(points[:, None] - points, axis=2)
     for i in np.argsort(np.sort(gaps, axis=1)[:, : min(4, len(gaps))].sum(axis=1)):
-        for shift in _shifts(sizes[i], distances):
+        for shift in _shifts(sizes[i]):
             low = points[i] + shift
             box = np.array([*low, *(low + sizes[i])])
             inside = (box[:2] >= 0).all() and box[2] <= width and box[3] <= height
@@ -75,18 +87,22 @@ def _find(
     return [shifts[i] for i in range(len(texts))]
 
 
-def _extent(ax: Axes, text: str, size: float) -> NDArray:
-    """Return width and height of a text, in points."""
-    from matplotlib.font_manager import FontProperties
-    from matplotlib.textpath import TextPath
+def _filled(lines: np.ndarray) -> np.ndarray:
+    """Return places every 3 points along lines of two ends each, (n, 2) in pairs."""
+    ends = lines.reshape(-1, 2, 2)
+    longest = np.abs(ends[:, 1] - ends[:, 0]).max(initial=0)
+    along = np.linspace(0, 1, int(longest / 3) + 2)[:, None, None]
+    return (ends[:, 0] * (1 - along) + ends[:, 1] * along).reshape(-1, 2)
 
-    path = TextPath((0, 0), text or " ", prop=FontProperties(size=size))
-    return np.array([path.get_extents().width + 2, size * 1.25])
+
+def _extent(text: str, size: float) -> NDArray:
+    """Return width and height of a text with some air, in points."""
+    return np.array([_style.text_width(text, size) + 2, size * 1.25])
 
 
-def _shifts(box: NDArray, distances: tuple[float, ...]) -> Any:
+def _shifts(box: NDArray) -> Any:
     """Yield where the lower left corner of a box may be, seen from its point."""
-    for distance in distances:
+    for distance in _DISTANCES:
         for direction in np.array(_DIRECTIONS, float):
             centre = direction * (distance + box / 2 - 0.5)
             if direction.all():
@@ -109,7 +125,7 @@ def _write(
 ) -> list[Any]:
     written = []
     for i, (text, shift) in enumerate(zip(texts, shifts, strict=True)):
-        box = _extent(ax, text, size)
+        box = _extent(text, size)
         centre = shift + box / 2
         line = {"arrowstyle": "-", "color": _style.QUIET, "lw": 0.5, "shrinkB": 3}
         away = np.maximum(np.abs(centre) - box / 2, 0).max() > 8
@@ -134,8 +150,9 @@ def _key(ax: Axes, lines: list[str]) -> Any:
     """List the names behind the numbers beside the axes."""
     from matplotlib.lines import Line2D
 
-    handles = [Line2D([], [], linestyle="none", label=line) for line in lines]
-    legend = _style.legend(
-        ax, len(lines), inside=0, handles=handles, handlelength=0, handletextpad=0
-    )
-    return legend
+    beside = _style.beside_for(ax, len(lines), inside=0)
+    handles = [Line2D([], [], linestyle="none") for _ in lines]
+    options: dict[str, Any] = {"handlelength": 0, "handletextpad": 0}
+    key = _style.legend(ax, beside, handles=handles, labels=lines, **options)
+    _style.size_in_points(ax)  # the layout takes two draws to settle
+    return key

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -79,40 +80,63 @@ def series_style(index: int) -> dict[str, Any]:
     }
 
 
-def legend(ax: Axes, n_entries: int, inside: int = 6, **kwargs: Any) -> Any:
-    """Put a legend into `ax`, or beside it where it has many entries."""
+def legend(ax: Axes, beside: Axes | None = None, **kwargs: Any) -> Any:
+    """Put a legend of what `ax` shows into it, or into the panel `beside` it."""
     size = base_size(ax) * 0.9
-    options: dict[str, Any] = {"loc": "best", "framealpha": 0.85}
-    if n_entries > inside:
-        height = 0.85 * root_of(ax).get_size_inches()[1] * 72
-        size = max(min(size, height / n_entries / _LINE), 3.5)
-        options = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0), "frameon": False}
-        options |= {"borderaxespad": 0.0, "labelspacing": 0.15}
-    options |= {"fontsize": size, "handlelength": 2.2} | kwargs
-    return ax.legend(**options)
+    options: dict[str, Any] = {"handlelength": 2.2, "fontsize": size}
+    if beside is None:
+        return ax.legend(**(options | {"loc": "best", "framealpha": 0.85} | kwargs))
+    handles, labels = ax.get_legend_handles_labels()
+    handles = kwargs.pop("handles", handles)
+    labels = kwargs.pop("labels", labels)
+    height = size_in_points(beside)[1]
+    n_lines = len(labels) + len(kwargs.get("title", "").split("\n"))
+    size = max(min(size, height / n_lines / 1.27), 3.5)
+    options |= {"loc": "upper left", "frameon": False, "borderaxespad": 0.0}
+    options |= {"labelspacing": 0.15, "fontsize": size, "markerscale": size / 10}
+    return beside.legend(handles, labels, **(options | kwargs))
 
 
-def panel(ax: Axes, where: str, share: float, **kwargs: Any) -> Axes:
-    """Cut a new panel off `ax`: `share` of its room, "left", "right" or "below"."""
-    down = where == "below"
-    first = where == "left"
-    parts = [share, 1 - share] if first else [1 - share, share]
-    figure, spec = ax.figure, ax.get_subplotspec()
+def beside_for(ax: Axes, n_entries: int, inside: int = 6) -> Axes | None:
+    """Return a panel for a legend of many entries, None where it fits into `ax`."""
+    if n_entries <= inside:
+        return None
+    # With a layout engine the legend makes room for itself.
+    share = 0.35 if ax.get_subplotspec() is None else 0.02
+    beside = split(ax, (1 - share, share))[1]
+    beside.set_axis_off()
+    return beside
+
+
+def split(
+    ax: Axes, shares: Sequence[float], keep: int = 0, down: bool = False
+) -> list[Axes]:
+    """Divide the room of `ax` into panels side by side, or one below the other.
+
+    `ax` becomes panel number `keep`.
+    """
+    figure, spec, n = ax.figure, ax.get_subplotspec(), len(shares)
     if spec is not None:
-        shape, ratios = ((2, 1), "height_ratios") if down else ((1, 2), "width_ratios")
-        grid = spec.subgridspec(*shape, **{ratios: parts})
-        ax.set_subplotspec(grid[1 if first else 0])
-        return figure.add_subplot(grid[0 if first else 1], **kwargs)
-    box, gap = ax.get_position(original=True), 0.12
-    width, height = box.width, box.height
-    if down:
-        cut = share * height
-        ax.set_position((box.x0, box.y0 + cut, width, height - cut))
-        return figure.add_axes((box.x0, box.y0, width, cut * (1 - gap)), **kwargs)
-    cut = share * width
-    ax.set_position((box.x0 + (cut if first else 0), box.y0, width - cut, height))
-    left = box.x0 if first else box.x1 - cut * (1 - gap)
-    return figure.add_axes((left, box.y0, cut * (1 - gap), height), **kwargs)
+        if down:
+            grid = spec.subgridspec(n, 1, height_ratios=shares)
+        else:
+            grid = spec.subgridspec(1, n, width_ratios=shares)
+        ax.set_subplotspec(grid[keep])
+        return [ax if i == keep else figure.add_subplot(grid[i]) for i in range(n)]
+    box, panels = ax.get_position(original=True), []
+    edges = np.cumsum([0.0, *shares]) / sum(shares)
+    for i, (low, high) in enumerate(pairwise(edges)):
+        high -= 0.03 if i < n - 1 else 0  # a gap
+        if down:
+            bottom, height = box.y1 - high * box.height, (high - low) * box.height
+            part = (box.x0, bottom, box.width, height)
+        else:
+            left, width = box.x0 + low * box.width, (high - low) * box.width
+            part = (left, box.y0, width, box.height)
+        if i == keep:
+            ax.set_position(part)
+        panels.append(ax if i == keep else figure.add_axes(part))
+    return panels
 
 
 def shorten(name: Any, length: int) -> str:
@@ -132,6 +156,21 @@ def shorten_all(names: Iterable[Any], length: int) -> list[str]:
         if brief != name and short.count(brief) > 1:
             short[i] = "…" + name[1 - length :]
     return short
+
+
+def text_width(text: str, size: float) -> float:
+    """Return the width of a line of text, in points, without drawing it."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import TextPath
+
+    path = TextPath((0, 0), text or " ", prop=FontProperties(size=size))
+    return float(path.get_extents().width)
+
+
+def fit_label(text: Any, room: float) -> None:
+    """Make the letters of a label smaller where it is longer than `room` points."""
+    size = text.get_fontsize()
+    text.set_fontsize(size * min(1.0, room / text_width(text.get_text(), size)))
 
 
 def size_in_points(ax: Axes) -> tuple[float, float]:
@@ -157,9 +196,9 @@ def name_ticks(ax: Axes, x: Sequence[Any] | None, y: Sequence[Any] | None) -> No
             if given is None:
                 continue
             step = along[which] / len(given)
-            letters = int(0.24 * min(width, 1.4 * height) / (size * _LETTER))
+            letters = int(0.27 * min(width, 1.4 * height) / (size * _LETTER))
             short = shorten_all(given, max(letters, 6))
-            widest = max(map(len, short)) * size * _LETTER
+            widest = max(text_width(name, size) for name in short)
             turned = which == "x" and widest > 0.95 * step
             fitting = size if which == "x" and not turned else step / _LINE
             letter = min(size, max(fitting, SMALLEST))
@@ -202,7 +241,15 @@ def blue_orange() -> Colormap:
     """Return a diverging colour map, orange below and blue above its white middle."""
     from matplotlib.colors import LinearSegmentedColormap
 
-    stops = ["#8A3A00", "#D55E00", "#F7C08A", "#FFFFFF", "#9CCBEA", "#0072B2", "#003A5D"]
+    stops = [
+        "#8A3A00",
+        "#D55E00",
+        "#F7C08A",
+        "#FFFFFF",
+        "#9CCBEA",
+        "#0072B2",
+        "#003A5D",
+    ]
     return LinearSegmentedColormap.from_list("orange_blue", stops)
 
 

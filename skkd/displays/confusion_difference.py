@@ -181,10 +181,14 @@ class ConfusionDifferenceDisplay:
             confusion_matrix(y_true, one, labels=labels, normalize=normalize)
             for one in y_pred.values()
         )
-        names = tuple(y_pred)
-        return cls(
-            first - second, display_labels=shown, names=names, normalize=normalize
-        ).plot(ax)
+        one, other = y_pred
+        display = cls(
+            first - second,
+            display_labels=shown,
+            names=(one, other),
+            normalize=normalize,
+        )
+        return display.plot(ax)
 
     def plot(
         self, ax: Axes | None = None, *, include_values: bool | None = None
@@ -209,7 +213,9 @@ class ConfusionDifferenceDisplay:
         scale = 100 if self.normalize else 1
         values = scale * np.asarray(self.difference)
         bound = max(np.abs(values).max(), 1)
-        self.im_ = ax.imshow(values, cmap=_style.blue_orange(), vmin=-bound, vmax=bound)
+        # Cells that are not square leave no room unused, whatever the figure.
+        options: dict[str, Any] = {"aspect": "auto", "vmin": -bound, "vmax": bound}
+        self.im_ = ax.imshow(values, cmap=_style.blue_orange(), **options)
         # Thin lines between cells, and the diagonal framed: what is right.
         ax.set_xticks(np.arange(n + 1) - 0.5, minor=True)
         ax.set_yticks(np.arange(n + 1) - 0.5, minor=True)
@@ -219,11 +225,12 @@ class ConfusionDifferenceDisplay:
         size = _style.base_size(ax)
         self.colorbar_ = self.figure_.colorbar(self.im_, ax=ax, pad=0.02)
         self.colorbar_.ax.tick_params(labelsize=0.9 * size)
-        unit = ", % of the true class" if self.normalize else ", rows"
+        unit = ", % of true" if self.normalize else ", rows"
         first, second = (_style.shorten(name, 14) for name in self.names)
         self.colorbar_.set_label(f"{first} \N{MINUS SIGN} {second}{unit}", size=size)
         _style.dress(ax, xlabel="predicted", ylabel="true")
         _style.name_ticks(ax, self.display_labels, self.display_labels)
+        _style.fit_label(self.colorbar_.ax.yaxis.label, _style.size_in_points(ax)[1])
         self._write(ax, values, include_values)
         return self
 
@@ -236,7 +243,8 @@ class ConfusionDifferenceDisplay:
 
     def _write(self, ax: Axes, values: np.ndarray, wanted: bool | None) -> None:
         """Write values into the cells, or signs where values do not fit."""
-        texts = np.array([[_signed(value) for value in row] for row in values], object)
+        digits = 1 if self.normalize and np.abs(values).max() < 10 else 0
+        texts = np.array([[_signed(v, digits) for v in row] for row in values], object)
         size = _style.cell_size(ax, texts.ravel(), len(values), len(values))
         self.text_ = None
         if wanted is False:
@@ -245,9 +253,10 @@ class ConfusionDifferenceDisplay:
             self.text_ = np.empty_like(texts)
             for (i, j), text in np.ndenumerate(texts):
                 ink = _style.ink_on(self.im_.cmap(self.im_.norm(values[i, j])))
-                options = {"ha": "center", "va": "center", "color": ink}
-                options["fontsize"] = size or _style.SMALLEST
-                self.text_[i, j] = ax.text(j, i, text, **options)
+                ink = "0.6" if text == "0" else ink  # what differs is to be seen
+                options: dict[str, Any] = {"ha": "center", "va": "center", "color": ink}
+                letters = size or _style.SMALLEST
+                self.text_[i, j] = ax.text(j, i, text, fontsize=letters, **options)
             return
         # In gray the two ends of the colours look alike: signs tell them apart.
         side = min(_style.size_in_points(ax)) / len(values)
@@ -255,12 +264,14 @@ class ConfusionDifferenceDisplay:
         for marker, where in (("+", values > 0), ("_", values < 0)):
             for i, j in np.argwhere(where & strong):
                 ink = _style.ink_on(self.im_.cmap(self.im_.norm(values[i, j])))
-                ax.plot(j, i, marker, color=ink, ms=0.5 * side, mew=max(0.09 * side, 0.4))
+                ax.plot(
+                    j, i, marker, color=ink, ms=0.5 * side, mew=max(0.09 * side, 0.4)
+                )
 
 
-def _signed(value: float) -> str:
-    rounded = round(float(value))
-    return f"{rounded:+d}".replace("-", "\N{MINUS SIGN}") if rounded else "0"
+def _signed(value: float, digits: int) -> str:
+    text = f"{value:+.{digits}f}"
+    return text.replace("-", "\N{MINUS SIGN}") if float(text) else "0"
 
 
 def _check_two(name: str, value: Any, of: str) -> dict[str, Any]:

@@ -32,7 +32,7 @@ class ParetoDisplay:
     error : array-like of shape (n_models,), default=None
         Half the length of the bar at each accuracy; NaN for none.
     cost_name : str, default="parameters"
-        "parameters", "bytes" and "latency" (in seconds) are shown with their unit.
+        "bytes" and "latency" (in milliseconds) are shown with their unit.
     score_name : str, default="accuracy"
 
     Attributes
@@ -162,7 +162,9 @@ class ParetoDisplay:
         ValueError
             If a value is missing or out of range.
         """
-        rows = check_mapping("results", getattr(results, "rows", results), "results")
+        rows = check_mapping(
+            "results", getattr(results, "measures", results), "results"
+        )
         points = [_point(name, row, cost, score) for name, row in rows.items()]
         costs, scores, errors = np.array(points, dtype=float).T
         display = cls(
@@ -181,7 +183,7 @@ class ParetoDisplay:
         cost, score = np.asarray(self.cost, float), np.asarray(self.accuracy, float)
         no_worse = (cost[:, None] <= cost) & (score[:, None] >= score)
         better = (cost[:, None] < cost) | (score[:, None] > score)
-        return ~(no_worse & better).any(axis=0)
+        return np.logical_not(np.any(no_worse & better, axis=0))
 
     def plot(self, ax: Axes | None = None) -> ParetoDisplay:
         """Plot the models.
@@ -209,7 +211,12 @@ class ParetoDisplay:
         step: dict[str, Any] = {"drawstyle": "steps-post", "lw": 1.4, "zorder": 2}
         color = _style.COLORS[0]
         (self.line_,) = ax.plot(cost[order], score[order], color=color, **step)
-        marks: dict[str, Any] = {"linestyle": "none", "marker": "o", "ms": 5, "zorder": 3}
+        marks: dict[str, Any] = {
+            "linestyle": "none",
+            "marker": "o",
+            "ms": 5,
+            "zorder": 3,
+        }
         ax.plot(cost[front], score[front], color=color, **marks)
         hollow = {"mfc": "white", "mec": _style.QUIET, "mew": 1.2}
         ax.plot(cost[~front], score[~front], **(marks | hollow))
@@ -219,16 +226,28 @@ class ParetoDisplay:
             ax.errorbar(cost, score, yerr=error, fmt="none", **bars)
         ax.set_xscale("log")
         ax.margins(x=0.12, y=0.14)
-        units = {"bytes": "bytes on disk", "latency": "latency of one row, seconds"}
+        units = {"bytes": "bytes on disk", "latency": "latency of one row, ms"}
         label = units.get(self.cost_name, self.cost_name.replace("_", " "))
         score_label = self.score_name.replace("_", " ")
         _style.dress(ax, xlabel=label, ylabel=score_label)
         _style.without_frame(ax)
         _style.plain_log_ticks(ax)
+        names = list(map(str, self.names))
+        lines = self._lines(cost, score, order)
         self.text_, self.legend_ = _labels_beside.place(
-            ax, cost, score, list(map(str, self.names)), front
+            ax, cost, score, names, front, lines
         )
         return self
+
+    def _lines(self, cost: np.ndarray, score: np.ndarray, order: np.ndarray) -> Any:
+        """Return the ends of the lines in the picture, in pairs, (2 * n_lines, 2)."""
+        x, y = cost[order], score[order]
+        across = np.stack([x[:-1], y[:-1], x[1:], y[:-1]], axis=1)
+        up = np.stack([x[1:], y[:-1], x[1:], y[1:]], axis=1)
+        error = np.zeros(len(cost)) if self.error is None else np.asarray(self.error)
+        error = np.nan_to_num(error.astype(float))
+        bars = np.stack([cost, score - error, cost, score + error], axis=1)
+        return np.concatenate([across, up, bars]).reshape(-1, 2)
 
     def _checked(self) -> tuple[np.ndarray, np.ndarray]:
         """Return costs and accuracies, or say what is wrong with them."""
@@ -255,9 +274,13 @@ def _check_cost(cost: str) -> None:
 def _point(name: str, row: Any, cost: str, score: str) -> tuple[float, float, float]:
     """Return cost, score and error of a model, NaN for no error."""
     if isinstance(row, Mapping):
-        missing = [key for key in (cost, score) if key not in row]
+        missing = [key for key in (cost, score) if row.get(key) is None]
         if missing:
-            raise ValueError(f"{name} has no {missing}, only {sorted(map(str, row))}.")
+            known = sorted(str(key) for key, value in row.items() if value is not None)
+            raise ValueError(
+                f"{name} has no {' and no '.join(missing)}, only {known}. Take another "
+                "or leave this model out."
+            )
         return row[cost], row[score], row.get(f"{score}_error", np.nan)
     values = tuple(row) if isinstance(row, Sequence) else ()
     if len(values) not in (2, 3):

@@ -1,4 +1,4 @@
-"""Reliability curves: is a classifier right as often as it is sure?"""
+"""Reliability curves: whether a classifier is right as often as it is sure."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class ReliabilityDisplay:
     >>> proba = [[0.9, 0.1], [0.7, 0.3], [0.3, 0.7], [0.2, 0.8]]
     >>> shown = ReliabilityDisplay.from_predictions([0, 1, 1, 1], {"student": proba})
     >>> round(shown.curves["student"].ece, 3)
-    0.275
+    0.175
     >>> plt.close(shown.figure_)
     """
 
@@ -210,7 +210,9 @@ class ReliabilityDisplay:
         """
         self.ax_ = ax = _style.axes_for(ax, "ReliabilityDisplay.plot")
         self.figure_ = ax.figure
-        self.histogram_ax_ = below = _style.panel(ax, "below", 0.27, sharex=ax)
+        beside = _style.beside_for(ax, len(self.curves) + 1, inside=5)
+        self.histogram_ax_ = below = _style.split(ax, (0.73, 0.27), down=True)[1]
+        below.sharex(ax)
         edges = np.linspace(0, 1, self.n_bins + 1)
         (perfect,) = ax.plot([0, 1], [0, 1], color=_style.QUIET, lw=1, ls=(0, (1, 2)))
         perfect.set_label("perfect")
@@ -226,10 +228,12 @@ class ReliabilityDisplay:
             below.stairs(shares, edges, lw=1.2, **style)
         used = np.flatnonzero(sum(curve.counts for curve in self.curves.values()))
         low = edges[used[0]]
+        lowest = min(low, *(curve.accuracy.min() for curve in self.curves.values()))
         wide = 0.02 * (1 - low)
-        ax.set(xlim=(low - wide, 1 + wide), ylim=(-0.03, 1.03))
+        ax.set(xlim=(low - wide, 1 + wide), ylim=(lowest - 0.03, 1.03))
         below.set_ylim(0, None)
         self._label(ax, below)
+        _style.legend(ax, beside)
         return self
 
     def _label(self, ax: Axes, below: Axes) -> None:
@@ -243,7 +247,6 @@ class ReliabilityDisplay:
         below.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
         below.yaxis.get_major_locator().set_params(nbins=2)  # type: ignore[call-arg]
         self.figure_.align_ylabels([ax, below])
-        _style.legend(ax, len(self.curves) + 1, inside=5)
 
 
 def _curve(
@@ -257,8 +260,8 @@ def _curve(
     else:
         if pos_label not in classes.tolist():
             raise ValueError(
-                f"pos_label={pos_label!r} is none of the classes {classes.tolist()[:20]}"
-                f" of {name}."
+                f"pos_label={pos_label!r} is none of the classes of {name}, "
+                f"{classes.tolist()[:20]}."
             )
         column = classes.tolist().index(pos_label)
         confidence, hit = proba[:, column], y == pos_label
@@ -267,11 +270,11 @@ def _curve(
     bins = np.searchsorted(edges[1:-1], confidence)
     counts = np.bincount(bins, minlength=n_bins)
     used = counts > 0
-    means = [
+    sure, right = (
         np.bincount(bins, weights=values, minlength=n_bins)[used] / counts[used]
         for values in (confidence, hit.astype(float))
-    ]
-    return Reliability(*means, counts=counts)
+    )
+    return Reliability(sure, right, counts)
 
 
 def _check(
@@ -291,7 +294,7 @@ def _check(
     if not (np.all(proba >= 0) and np.allclose(sums, 1, atol=1e-3)):
         raise ValueError(
             f"{name} has no probabilities: expected values of at least 0 whose rows "
-            f"sum to 1, got values from {proba.min():.3g} to {proba.max():.3g} and sums "
+            f"sum to 1, got {proba.min():.3g} to {proba.max():.3g} with sums "
             f"from {sums.min():.3g} to {sums.max():.3g}. Logits go through a softmax "
             "first."
         )

@@ -41,6 +41,8 @@ class SoftLabelsDisplay:
         Of the first temperature.
     axes_ : list of matplotlib Axes
         One for each temperature.
+    bars_ : list of matplotlib BarContainer
+        One for each temperature.
     image_ax_ : matplotlib Axes or None
     figure_ : matplotlib Figure
 
@@ -171,7 +173,7 @@ class SoftLabelsDisplay:
             If a parameter is out of its range, or a class not known.
         """
         values = np.asarray(logits, dtype=float)
-        if values.ndim != 1 or not len(values) or not np.isfinite(values).all():
+        if values.ndim != 1 or not values.size or not np.isfinite(values).all():
             raise ValueError(
                 f"logits has shape {values.shape}, expected (n_classes,) of one sample, "
                 "all of them finite."
@@ -188,7 +190,9 @@ class SoftLabelsDisplay:
             )
         softness = np.atleast_1d(np.asarray(temperatures, dtype=float))
         if not len(softness) or not np.all(softness > 0):
-            raise ValueError(f"temperatures={temperatures!r}: expected numbers above 0.")
+            raise ValueError(
+                f"temperatures={temperatures!r}: expected numbers above 0."
+            )
         scaled = values / softness[:, None]
         powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
         return cls(
@@ -218,28 +222,46 @@ class SoftLabelsDisplay:
             raise ValueError(f"top={top}: expected at least 1.")
         self.ax_ = ax = _style.axes_for(ax, "SoftLabelsDisplay.plot")
         self.figure_ = ax.figure
+        panels = [1.0] * len(self.temperatures)
         self.image_ax_ = None
-        if self.image is not None:
-            self.image_ax_ = _style.panel(ax, "left", 0.3)
+        if self.image is None:
+            self.axes_ = _style.split(ax, panels)
+        else:
+            self.image_ax_, *self.axes_ = _style.split(ax, [1.3, *panels], keep=1)
             cmap = "gray" if self.image.ndim == 2 else None
             self.image_ax_.imshow(self.image, cmap=cmap)
             self.image_ax_.set_axis_off()
-        self.axes_ = [ax]
-        for left in range(len(self.temperatures) - 1, 0, -1):
-            share = 1 / (left + 1)
-            self.axes_.append(_style.panel(self.axes_[-1], "right", 1 - share))
         order, names = self._order(top)
+        self.bars_: list[Any] = []
         for panel, temperature, row in zip(
             self.axes_, self.temperatures, self.probabilities, strict=True
         ):
             shares = row[order[:top]]
             if len(order) > top:
                 shares = np.append(shares, row[order[top:]].sum())
-            self._draw(panel, temperature, shares, len(order) > top)
+            self._draw(panel, temperature, shares, len(order) > top + 1)
         for panel in self.axes_[1:]:
             panel.tick_params(labelleft=False)
         self._name(ax, names, order)
+        self._write()
         return self
+
+    def _write(self) -> None:
+        """Write numbers behind the bars, for which all panels leave the same room."""
+        longest = max(bar.get_width() for bars in self.bars_ for bar in bars)
+        sizes = [_style.size_in_points(panel) for panel in self.axes_]
+        spare = abs(np.subtract(*self.ax_.get_ylim()))
+        size = min(0.8 * _style.base_size(self.ax_), sizes[0][1] / spare / 1.3)
+        width = min(width for width, _ in sizes)
+        number = _style.text_width("100 %", size) + 4
+        if size < _style.SMALLEST - 0.5 or number > 0.8 * width:
+            size, number = 0, 0
+        for panel, bars in zip(self.axes_, self.bars_, strict=True):
+            panel.set_xlim(0, longest / (1 - number / width))
+            if size:
+                texts = [_percent(bar.get_width()) for bar in bars]
+                for text in panel.bar_label(bars, texts, padding=2, fontsize=size):
+                    text.set_in_layout(False)
 
     def _order(self, top: int) -> tuple[np.ndarray, list[str]]:
         """Return the classes by falling probability, and the names of the bars."""
@@ -257,21 +279,24 @@ class SoftLabelsDisplay:
     def _draw(
         self, ax: Axes, temperature: float, shares: np.ndarray, has_rest: bool
     ) -> None:
-        size = _style.base_size(ax)
-        bars = ax.barh(np.arange(len(shares)), shares, color=_style.COLORS[0], height=0.7)
-        if has_rest and len(self.classes) > len(shares):
-            bars[-1].set(facecolor="0.85", edgecolor="0.45", hatch="////")
-        ax.set_xlim(0, 1.65)  # room for the number behind the longest bar
-        ax.bar_label(
-            bars, [_percent(share) for share in shares], padding=2, fontsize=0.8 * size
+        bars = ax.barh(
+            np.arange(len(shares)), shares, color=_style.COLORS[0], height=0.7
         )
-        _style.dress(ax, title=f"T = {temperature:g}")
+        self.bars_.append(bars)
+        if has_rest:
+            bars[-1].set(facecolor="0.85", edgecolor="0.45", hatch="////")
+        spare = max(4 - len(shares), 0) / 2  # few bars are not to be blocks
+        ax.set_ylim(len(shares) - 0.4 + spare, -0.6 - spare)
+        ax.set_title(
+            f"T = {temperature:g}", y=1 - spare / (len(shares) + 0.2 + 2 * spare)
+        )
+        _style.dress(ax)
         _style.without_frame(ax)
         ax.spines["bottom"].set_visible(False)
         ax.set_xticks([])
         ax.set_yticks(range(len(shares)))
         ax.tick_params(length=0)
-        ax.set_ylim(len(shares) - 0.4, -0.6)
+        ax.spines["left"].set_bounds(-0.6, len(shares) - 0.4)
 
     def _name(self, ax: Axes, names: list[str], order: np.ndarray) -> None:
         _style.name_ticks(ax, None, names)
@@ -300,7 +325,7 @@ def _image_in(row: Any) -> Any:
 
 def _as_picture(image: np.ndarray) -> np.ndarray:
     """Return an image as matplotlib takes it: (H, W) or (H, W, C)."""
-    if image.ndim == 3 and image.shape[0] in (1, 3, 4) and image.shape[2] not in (3, 4):
+    if image.ndim == 3 and image.shape[0] in (1, 3):  # as everywhere in skkd
         image = image.transpose(1, 2, 0)
     if image.ndim == 3 and image.shape[2] == 1:
         image = image[..., 0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -129,12 +129,14 @@ class TemperatureAlphaDisplay:
             raise ValueError(f"metric={metric!r}: the search scored {known}.")
         params = search.estimator.get_params()
         names = _names(results["params"], params, temperature, alpha)
-        values = [
+        temperatures, alphas = (
             _values(results["params"], name, params.get(name)) for name in names
-        ]
+        )
         label = "accuracy" if metric == "score" and not search.scoring else metric
         label = search.scoring if _is_plain(search.scoring, metric) else label
-        return cls(*values, results[column], score_name=f"mean {label}").plot(ax)
+        scores = results[column]
+        display = cls(temperatures, alphas, scores, score_name=f"mean {label}")
+        return display.plot(ax)
 
     @classmethod
     def from_study(
@@ -181,10 +183,11 @@ class TemperatureAlphaDisplay:
             )
         chosen = [trial.params for trial in trials]
         names = _names(chosen, {}, temperature, alpha)
-        values = [_values(chosen, name, None) for name in names]
+        temperatures, alphas = (_values(chosen, name, None) for name in names)
         return cls(
-            *values,
-            [trial.value for trial in trials],
+            temperatures,
+            alphas,
+            np.array([trial.value for trial in trials], dtype=float),
             score_name=score_name,
             greater_is_better=directions[0] == "MAXIMIZE",
         ).plot(ax)
@@ -263,9 +266,7 @@ class TemperatureAlphaDisplay:
         place = np.argmax(sign * values)
         return place if arg else values[place]
 
-    def _draw_grid(
-        self, ax: Axes, settings: np.ndarray, best: int, cmap: str
-    ) -> None:
+    def _draw_grid(self, ax: Axes, settings: np.ndarray, best: int, cmap: str) -> None:
         temperatures = np.unique(settings[settings[:, 1] > 0, 0])
         alphas = np.unique(settings[:, 1])
         n_columns = max(len(temperatures), 1)
@@ -276,7 +277,7 @@ class TemperatureAlphaDisplay:
                 cells[row] = score
             else:
                 cells[row, np.searchsorted(temperatures, temperature)] = score
-        self.im_ = ax.imshow(cells, cmap=cmap, aspect="auto", origin="lower")
+        self.im_: Any = ax.imshow(cells, cmap=cmap, aspect="auto", origin="lower")
         _style.dress(ax, xlabel="temperature", ylabel="alpha (weight of the teacher)")
         self._add_colorbar(ax)
         x_names = [f"{value:.3g}" for value in temperatures]
@@ -303,20 +304,27 @@ class TemperatureAlphaDisplay:
 
     def _write(self, ax: Axes, cells: np.ndarray, alphas: np.ndarray) -> None:
         digits = _digits(cells)
-        size = _style.cell_size(ax, [f"{np.nanmax(cells):.{digits}f}"], *cells.T.shape)
+        rows, columns = cells.shape
+        longest = f"{np.nanmax(cells):.{digits}f}"
+        size = _style.cell_size(ax, [longest], columns, rows)
         for (i, j), value in np.ndenumerate(cells):
-            if not size or np.isnan(value):
-                continue
-            ink = _style.ink_on(self.im_.cmap(self.im_.norm(value)))
-            text, x = f"{value:.{digits}f}", float(j)
-            if alphas[i] == 0:
-                if j:
-                    continue
-                text, x = f"without teacher: {text}", (cells.shape[1] - 1) / 2
-                if cells.shape[1] < 3:
-                    text = text.split(": ")[1]
-            options = {"ha": "center", "va": "center", "color": ink, "fontsize": size}
-            self.text_.append(ax.text(x, i, text, **options))
+            if size and alphas[i] > 0 and not np.isnan(value):
+                self._put(ax, float(j), i, value, f"{value:.{digits}f}", size)
+        if self.baseline is not None:
+            alone = f"{self.baseline:.{digits}f}"
+            for text in (f"without teacher: {alone}", alone):
+                size = _style.cell_size(ax, [text], 1, rows)
+                if size:
+                    middle = (columns - 1) / 2
+                    self._put(ax, middle, 0, self.baseline, text, size)
+                    break
+
+    def _put(
+        self, ax: Axes, x: float, y: float, value: float, text: str, size: float
+    ) -> None:
+        ink = _style.ink_on(self.im_.cmap(self.im_.norm(np.array(value))))
+        options: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": size}
+        self.text_.append(ax.text(x, y, text, color=ink, **options))
 
     def _frame(self, ax: Axes, row: int, column: int, width: int) -> None:
         from matplotlib.patches import Rectangle
@@ -330,14 +338,15 @@ class TemperatureAlphaDisplay:
     ) -> None:
         taught = settings[settings[:, 1] > 0]
         temperature, alpha, score = taught.T
+        area = 6 * _style.base_size(ax)
         self.im_ = ax.scatter(
-            temperature, alpha, c=score, cmap=cmap, s=34, edgecolors="0.3", lw=0.5
+            temperature, alpha, c=score, cmap=cmap, s=area, edgecolors="0.3", lw=0.5
         )
         self.im_.set_clim(settings[:, 2].min(), settings[:, 2].max())
         ax.set_xscale("log")
         ax.set_ylim(-0.04, 1.04)
         if settings[best, 1] > 0:
-            options: dict[str, Any] = {"s": 130, "facecolors": "none", "lw": 1.6}
+            options: dict[str, Any] = {"s": 4 * area, "facecolors": "none", "lw": 1.6}
             ax.scatter(*settings[best, :2, None], edgecolors="black", **options)
         _style.dress(ax, xlabel="temperature", ylabel="alpha (weight of the teacher)")
         _style.without_frame(ax)
@@ -348,13 +357,16 @@ class TemperatureAlphaDisplay:
         size = _style.base_size(ax)
         self.colorbar_ = bar = self.figure_.colorbar(self.im_, ax=ax, pad=0.02)
         bar.ax.tick_params(labelsize=0.9 * size)
-        bar.outline.set_visible(False)  # type: ignore[operator]
+        bar.outline.set_visible(False)
         label = self.score_name.replace("_", " ")
         if self.baseline is not None:
             bar.ax.axhline(self.baseline, color="black", lw=3)
             bar.ax.axhline(self.baseline, color="white", lw=1.2)
             label += " (line: without teacher)"
         bar.set_label(label, size=0.9 * size)
+        room = _style.size_in_points(ax)[1]
+        for text in (bar.ax.yaxis.label, ax.yaxis.label):
+            _style.fit_label(text, room)
 
 
 def _is_plain(scoring: Any, metric: str) -> bool:
@@ -362,7 +374,7 @@ def _is_plain(scoring: Any, metric: str) -> bool:
 
 
 def _names(
-    chosen: list[Mapping[str, Any]],
+    chosen: Sequence[Mapping[str, Any]],
     params: Mapping[str, Any],
     temperature: str | None,
     alpha: str | None,
@@ -376,8 +388,10 @@ def _names(
             raise ValueError(f"{key}={name!r} is none of the parameters {searched}.")
         fitting = [name] if name else _ending(searched, key) or _ending(known, key)
         if len(fitting) != 1:
-            got = f"{len(fitting)} parameters end in it ({fitting})" if fitting else (
-                f"none of the parameters {searched} ends in it"
+            got = (
+                f"{len(fitting)} parameters end in it ({fitting})"
+                if fitting
+                else (f"none of the parameters {searched} ends in it")
             )
             raise ValueError(f"{key}: {got}. Name it, {key}='...'.")
         found += fitting
@@ -392,7 +406,7 @@ def _ending(names: list[str], key: str) -> list[str]:
     return [name for name in names if name.split("__")[-1] == key]
 
 
-def _values(chosen: list[Mapping[str, Any]], name: str, default: Any) -> np.ndarray:
+def _values(chosen: Sequence[Mapping[str, Any]], name: str, default: Any) -> np.ndarray:
     """Return a parameter of each setting, NaN where it was not set."""
     values = [one.get(name, default) for one in chosen]
     try:
@@ -412,6 +426,4 @@ def _is_grid(settings: np.ndarray) -> bool:
 def _digits(cells: np.ndarray) -> int:
     """Return how many decimals tell the scores apart: two, three or four."""
     spread = np.nanmax(cells) - np.nanmin(cells)
-    return int(np.clip(2 - np.floor(np.log10(max(spread, 1e-9))), 2, 4)) - (
-        1 if spread >= 0.1 else 0
-    )
+    return int(np.clip(1 - np.floor(np.log10(max(spread, 1e-9))), 2, 4))

@@ -145,41 +145,45 @@ class TrainingCurvesDisplay:
         self.ax_ = ax = _style.axes_for(ax, "TrainingCurvesDisplay.plot")
         self.figure_ = ax.figure
         keys = list(dict.fromkeys(key for one in self.curves.values() for key in one))
-        self.lines_ = []
+        n_entries = len(self.curves) + (len(keys) if len(keys) > 1 else 0)
+        beside = _style.beside_for(ax, n_entries)
+        self.lines_: list[Any] = []
         for i, (name, curve) in enumerate(self.curves.items()):
             for j, (key, values) in enumerate(curve.items()):
-                self._draw(ax, name, key, np.asarray(values, float), (i, j, len(keys)))
-        shared = keys[0].replace("_", " ") if len(keys) == 1 else ""
-        _style.dress(ax, xlabel="epoch", ylabel=shared or "value")
-        if "train_loss" in keys and not self.comparable:
-            _style.dress(ax, title="train losses of different settings: not comparable")
-            ax.title.set_style("italic")
+                label = _style.shorten(name, 22) if j == 0 else None
+                style = _style.series_style(i)
+                if len(keys) > 1:  # the line tells keys apart, the marker fits
+                    style["linestyle"] = _line(keys.index(key))
+                self._draw(ax, np.asarray(values, float), i, style | {"label": label})
+        if len(keys) > 1:
+            for j, key in enumerate(keys):
+                line: dict[str, Any] = {"color": _style.QUIET, "linestyle": _line(j)}
+                ax.plot([], [], **line, label=key.replace("_", " "))
+        shared = keys[0].replace("_", " ") if len(keys) == 1 else "value"
+        _style.dress(ax, xlabel="epoch", ylabel=shared)
         _style.without_frame(ax)
         ax.xaxis.get_major_locator().set_params(integer=True)  # type: ignore[call-arg]
-        _style.legend(ax, len(self.lines_))
+        options = {}
+        if "train_loss" in keys and not self.comparable:
+            options = {"title": "train losses of other\nsettings: not comparable"}
+        legend = _style.legend(ax, beside, **options)
+        size = legend.get_texts()[0].get_fontsize()
+        legend.get_title().set(fontsize=size, style="italic")
         return self
 
     def _draw(
-        self,
-        ax: Axes,
-        name: str,
-        key: str,
-        values: np.ndarray,
-        place: tuple[int, int, int],
+        self, ax: Axes, values: np.ndarray, i: int, style: dict[str, Any]
     ) -> None:
-        """Draw key number j of fit number i: colour and marker by fit, line by key."""
-        i, j, n_keys = place
-        style = _style.series_style(i)
-        brief = _style.shorten(name, 22)
-        if n_keys > 1:
-            style["linestyle"] = _style.LINES[j % len(_style.LINES)]
-            brief += f", {key.replace('_', ' ')}"
         # A few markers a line, those of two fits not on top of each other.
         stride = max(len(values) // 6, 1)
         first = (i * max(stride // 3, 1)) % stride
         epochs = np.arange(1, len(values) + 1)
-        options = {"ms": 4, "lw": 1.4, "markevery": (first, stride), "label": brief}
-        self.lines_ += ax.plot(epochs, values, **style, **options)
+        options: dict[str, Any] = {"ms": 4, "lw": 1.4, "markevery": (first, stride)}
+        self.lines_ += ax.plot(epochs, values, **options, **style)
+
+
+def _line(index: int) -> Any:
+    return _style.LINES[index % len(_style.LINES)]
 
 
 def _net(name: str, estimator: Any) -> Any:
