@@ -1,7 +1,9 @@
 """compare: its figures against other people's, and that it changes nothing."""
 
 import copy
+import inspect
 import pickle
+import re
 import sys
 
 import numpy as np
@@ -215,11 +217,11 @@ def test_recipes_searches_and_skorch():
     skorch = NeuralNetClassifier(
         nn.Sequential(nn.Linear(64, 10)),
         criterion=nn.CrossEntropyLoss,
-        max_epochs=2,
+        max_epochs=1,
         train_split=None,
         verbose=0,
     )
-    small = net(max_epochs=2)
+    small = net(max_epochs=1)
     models = {
         "skorch": skorch.fit(X, codes),
         "search": GridSearchCV(small, {"lr": [0.01]}, cv=2).fit(X, codes),
@@ -348,7 +350,7 @@ def test_the_interval_is_that_of_a_paired_bootstrap():
     rng = np.random.default_rng(0)
     difference = rng.choice([-1, 0, 1], p=[0.1, 0.6, 0.3], size=200).astype(float)
     expected = bootstrap(
-        (difference,), np.mean, method="percentile", n_resamples=20_000, rng=1
+        (difference,), np.mean, method="percentile", n_resamples=20_000, random_state=1
     ).confidence_interval
     assert_allclose(bootstrap_mean(difference, rng=0), expected, atol=0.006)
 
@@ -488,6 +490,14 @@ def test_models_that_cannot_be_asked_are_named(models):
         quick({"a": SVC()})
     with pytest.raises(NotFittedError, match=r"models\['a'\], .* is not fitted"):
         quick({"a": net()})
+    for unfitted in (
+        [net()],
+        BornAgain(net()),
+        make_pipeline(SVC()),
+        as_teacher(SVC()),
+    ):
+        with pytest.raises(NotFittedError, match=r"models\['a'\], .* is not fitted"):
+            quick({"a": unfitted})
     with pytest.raises(TypeError, match=r"models\['a'\]: teacher is a dict"):
         quick({"a": {}})
     with pytest.raises(ValueError, match=r"models\['a'\], .* cannot be asked about X"):
@@ -503,3 +513,11 @@ def test_a_module_is_softmaxed_over_all_classes(models):
             module(torch.as_tensor(X_test)).numpy().astype(float), axis=1
         )
     assert_allclose(answers.proba, expected, rtol=1e-4)
+
+
+def test_documented_defaults_are_the_defaults():
+    documented = re.findall(r"^    (\w+) : .*default=(.+)$", compare.__doc__, re.M)
+    parameters = inspect.signature(compare).parameters
+    assert {name for name, _ in documented} == set(parameters) - {"models", "X"}
+    for name, default in documented:
+        assert eval(default, {}) == parameters[name].default, name

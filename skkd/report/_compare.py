@@ -127,7 +127,8 @@ def compare(
     >>> teacher = SVC(gamma=0.001).fit(X[:1000], y[:1000])
     >>> net = DistilledClassifier(module__hidden=16, lr=0.01, random_state=0)
     >>> plain = net.fit(X[:1000], y[:1000])
-    >>> result = compare({"teacher": teacher, "plain": plain}, X[1000:], y[1000:])
+    >>> models = {"teacher": teacher, "plain": plain}
+    >>> result = compare(models, X[1000:], y[1000:], timing=False)
     >>> result.measures["plain"]["parameters"]
     1210
     >>> result.measures["teacher"]["parameters"] is None

@@ -196,8 +196,10 @@ def _soft_labels(example: Example, names: list[str]) -> str:
         for label in labels
     )
     return (
-        f"<table><caption>What each model says</caption><thead><tr><td></td>{head}</tr>"
-        f'</thead><tbody><tr class="answer"><th scope="row">says</th>{answers}</tr>'
+        f'<table style="min-width:{5 + 5 * len(names)}rem">'
+        "<caption>What each model says</caption>"
+        f"<thead><tr><td></td>{head}</tr></thead>"
+        f'<tbody><tr class="answer"><th scope="row">says</th>{answers}</tr>'
         f"{lines}</tbody></table>"
     )
 

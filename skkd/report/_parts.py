@@ -7,13 +7,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
+from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
+from sklearn.utils.validation import check_is_fitted
 from skorch import NeuralNet
 
 from skkd._images_reader import ImageReader
+from skkd._modules import describe
 from skkd.recipes import BornAgain, Recipe
 from skkd.teachers import Teacher
 from skkd.teachers._ensemble import EnsembleTeacher
@@ -73,7 +76,7 @@ def name_of(reader: ImageReader | None) -> str:
 
 
 def parts_of(model: Any) -> Parts:
-    """Return what runs when `model` predicts."""
+    """Return what runs when `model` predicts; raise NotFittedError if it cannot."""
     found = Parts()
     _collect(model, found)
     return found
@@ -81,6 +84,7 @@ def parts_of(model: Any) -> Parts:
 
 def _collect(model: Any, found: Parts) -> None:
     model = unwrapped(model)
+    _check_fitted(model)
     if isinstance(model, torch.nn.Module):
         found.networks.append(model)
         found.guarded.append(model)
@@ -97,6 +101,14 @@ def _collect(model: Any, found: Parts) -> None:
             _collect(member, found)
     else:
         found.others.append(model)
+
+
+def _check_fitted(model: Any) -> None:
+    if isinstance(model, NeuralNet):
+        if not model.__sklearn_is_fitted__():
+            raise NotFittedError(f"{describe(model)} is not fitted.")
+    elif isinstance(model, BaseEstimator):
+        check_is_fitted(model)
 
 
 def _members(model: Any) -> list[Any] | None:

@@ -129,12 +129,12 @@ def _two(result: Comparison) -> tuple[str, str] | None:
 
 
 def _drawn(draw: Callable[[Any], Any]) -> bytes:
-    import matplotlib as mpl
+    from matplotlib import style
     from matplotlib.figure import Figure
 
     # Whatever the user has set elsewhere; the same bytes each time.
     own = {"svg.hashsalt": "skkd", "font.size": 12}
-    with mpl.rc_context({**mpl.rcParamsDefault, **own}):
+    with style.context(["default", own]):
         figure = Figure(figsize=_INCHES, layout="constrained")
         draw(figure.subplots())
         file = io.BytesIO()

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 from scipy.special import softmax
-from sklearn.base import BaseEstimator
 from sklearn.utils import _safe_indexing
-from sklearn.utils.validation import check_is_fitted
 from skorch import NeuralNet
 from skorch.utils import is_dataset
 from torch.utils.data import Subset
@@ -20,7 +17,7 @@ from skkd._batches import is_lazy
 from skkd._estimator import DistilledClassifier
 from skkd._labels import find_classes
 from skkd.recipes import Recipe
-from skkd.report._parts import Parts, name_of, parts_of, without_reader
+from skkd.report._parts import name_of, parts_of, without_reader
 from skkd.teachers import Teacher, as_teacher
 from skkd.teachers._ensemble import EnsembleTeacher
 from skkd.teachers._sklearn import SklearnTeacher
@@ -53,6 +50,17 @@ class Subject:
     name : str
     model : object
         A classifier, network, teacher, callable or a list of these.
+
+    Attributes
+    ----------
+    reader : ImageReader or None
+        Reads the images, which is not timed.
+    body : object
+        All the rest of the model.
+    teacher : Teacher or None
+        What is asked in place of `body`, where this has no labels to give.
+    parts : Parts
+        What runs when the model predicts.
     """
 
     def __init__(self, name: str, model: Any) -> None:
@@ -67,18 +75,7 @@ class Subject:
         if is_net or not hasattr(body, "predict"):
             self.teacher = as_teacher(body)
         self.body = body
-        self._check_fitted()
-
-    def _check_fitted(self) -> None:
-        if self.teacher is None and isinstance(self.body, BaseEstimator):
-            check_is_fitted(self.body)
-        if isinstance(self.body, NeuralNet):
-            self.body.check_is_fitted()
-
-    @cached_property
-    def parts(self) -> Parts:
-        """What runs when the model predicts."""
-        return parts_of(self.body)
+        self.parts = parts_of(body)
 
     @property
     def classes(self) -> np.ndarray | None:

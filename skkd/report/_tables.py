@@ -69,4 +69,6 @@ class Table:
     def _cell(self, tag: str, column: int, text: str, attributes: str = "") -> str:
         side = "left" if column < self.n_left else "right"
         style = f'style="text-align:{side}"'
+        if side == "left":
+            attributes += 'class="word" '
         return f"<{tag} {attributes}{style}>{escape(text)}</{tag}>"
