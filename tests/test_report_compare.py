@@ -429,6 +429,7 @@ def test_shown_as_text_markdown_and_html(result):
         assert name in text and name in markdown and name in html
     assert "95 % interval" in text and "Holm p is corrected for 3 pairs" in text
     head, bars, first = markdown.splitlines()[:3]
+    assert "torch" in markdown.splitlines()[-1]  # the versions
     assert head.count("|") == bars.count("|") == first.count("|") == 5
     assert html.count("<table>") == html.count("</table>") == 2
     alone = quick({"plain": net().fit(X, y)})

@@ -135,6 +135,7 @@ def test_the_page_holds_the_figures(result, page):
     assert "The share of rows that are right" in page.text
     assert "multiply-adds" not in page.text  # nobody has any
     assert all(note in page.text for note in result.notes)
+    assert " ".join(result.machine.split()) in page.text
 
 
 def test_differences_in_words(tmp_path, without_plots):

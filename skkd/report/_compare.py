@@ -16,6 +16,7 @@ from skkd.report._asking import Asked, ask_all, guarded, make_subjects, read_all
 from skkd.report._comparison import Answers, Comparison, Pair
 from skkd.report._costs import costs_of
 from skkd.report._instructive import choose_examples
+from skkd.report._machine import describe_machine
 from skkd.report._quality import quality
 from skkd.report._statistics import bootstrap_mean, holm, mcnemar, standard_error
 from skkd.students._checks import check_count
@@ -163,6 +164,7 @@ def compare(
         y=y,
         classes=asked.classes,
         notes=[_about_rows(y, groups), *conditions, *_about_pairs(pairs, groups)],
+        machine=describe_machine(),
         confidence=confidence,
         **known,
         examples=examples,

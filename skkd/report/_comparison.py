@@ -87,6 +87,8 @@ class Comparison:
         All labels of y and of the models, sorted.
     notes : list of str
         Under which conditions all this was measured.
+    machine : str
+        Hardware and versions, in lines.
     confidence : float
         Of the intervals.
     teacher, plain : str or None
@@ -103,6 +105,7 @@ class Comparison:
     y: np.ndarray
     classes: np.ndarray
     notes: list[str]
+    machine: str = ""
     confidence: float = 0.95
     teacher: str | None = None
     plain: str | None = None
@@ -158,14 +161,15 @@ class Comparison:
         return Table(head, rows, n_left=2, caption="The differences")
 
     def to_markdown(self) -> str:
-        """Return tables and notes as Markdown.
+        """Return tables, notes and the machine as Markdown.
 
         Returns
         -------
         str
         """
         tables = [table.markdown() for table in self.tables()]
-        return "\n\n".join([*tables, "\n".join(f"- {note}" for note in self.notes)])
+        notes = [*self.notes, *self.machine.splitlines()]
+        return "\n\n".join([*tables, "\n".join(f"- {note}" for note in notes)])
 
     def to_frame(self, what: str = "models") -> Any:
         """Return a pandas DataFrame.

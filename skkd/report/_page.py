@@ -41,6 +41,8 @@ def page_of(result: Comparison, title: str = "") -> str:
     title = escape(title or f"{', '.join(result.measures)}: a comparison")
     style = files("skkd.report").joinpath("_page.css").read_text(encoding="utf-8")
     about_rows, *notes = result.notes
+    measured = "".join(f"<p>{escape(note)}</p>" for note in notes)
+    machine = escape(result.machine).replace("\n", "<br>\n")
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -63,7 +65,7 @@ def page_of(result: Comparison, title: str = "") -> str:
 {_plots(result)}
 {_pairs(result)}
 {_examples(result)}
-{_section("How it was measured", *(f"<p>{escape(note)}</p>" for note in notes))}
+{_section("How it was measured", measured, f'<p class="soft">{machine}</p>')}
 </main>
 </body>
 </html>
