@@ -35,6 +35,7 @@ from skkd.displays._style import shorten, shorten_all
 matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
+from matplotlib.text import Text
 
 SIZES = [(3.5, 2.6), (8, 6)]
 FEW = ["clean", "littered road after heavy rain"]
@@ -104,7 +105,7 @@ def texts_of(figure):
         if legend is not None:
             found += [*legend.get_texts(), legend.get_title()]
     return [
-        (one.get_text(), one.get_window_extent())
+        (one.get_text(), Text.get_window_extent(one))  # of an annotation, not its line
         for one in found
         if one.get_visible() and one.get_text()
     ]
