@@ -608,6 +608,28 @@ def test_soft_labels_of_a_torch_module_and_its_image():
         SoftLabelsDisplay.from_estimator(module, row)
 
 
+def test_soft_labels_of_a_file_show_it(tmp_path):
+    from PIL import Image
+
+    path = str(tmp_path / "red.png")
+    Image.new("RGB", (5, 6), "red").save(path)
+
+    def teacher(X):
+        assert X.tolist() == [path]
+        return np.array([[1.0, 2.0]])
+
+    display = SoftLabelsDisplay.from_estimator(teacher, path, classes=["a", "b"])
+    assert (
+        display.image.shape == (6, 5, 3) and (display.image[0, 0] == [255, 0, 0]).all()
+    )
+    assert (
+        SoftLabelsDisplay.from_estimator(
+            teacher, path, classes=["a", "b"], image=False
+        ).image
+        is None
+    )
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -694,6 +716,8 @@ def test_reliability_refuses(iris, fitted):
         ReliabilityDisplay.from_estimators(fitted, X, y[1:])
     with pytest.raises(ValueError, match=r"call fit first"):
         ReliabilityDisplay.from_estimators({"a": LogisticRegression()}, X, y)
+    with pytest.raises((ValueError, NotFittedError), match=r"fit"):
+        ReliabilityDisplay.from_estimators({"a": DistilledClassifier()}, X, y)
     even = np.full((150, 3), 1 / 3)
     for options, message in (
         ({"n_bins": 0}, "n_bins=0"),
@@ -740,11 +764,11 @@ def test_difference_marks_signs_where_values_do_not_fit():
     _, ax = plt.subplots(figsize=(3.5, 2.6), layout="constrained")
     display = draw_difference(MANY, ax)
     assert display.text_ is None
-    signs = {line.get_marker() for line in ax.lines}
-    assert signs == {"+", "_"}
-    for line in ax.lines:
-        value = display.difference[int(line.get_ydata()[0]), int(line.get_xdata()[0])]
-        assert (value > 0) == (line.get_marker() == "+")
+    strong = np.abs(display.difference) > 0.15 * np.abs(display.difference).max()
+    for marks, sign in zip(ax.collections, (1, -1), strict=True):
+        marked = {(row, column) for column, row in marks.get_offsets().tolist()}
+        expected = np.argwhere(strong & (sign * display.difference > 0))
+        assert marked == set(map(tuple, expected.tolist()))
 
 
 def test_difference_refuses(iris, fitted):
