@@ -35,10 +35,14 @@ def check_lengths(arrays: Mapping[str, Any]) -> None:
 
 
 def last_step(estimator: Any) -> Any:
-    """Return what an estimator or the end of a Pipeline is."""
-    while isinstance(estimator, Pipeline):
-        estimator = estimator[-1]
-    return estimator
+    """Return the classifier that ends a Pipeline or that a search has found."""
+    while True:
+        if isinstance(estimator, Pipeline):
+            estimator = estimator[-1]
+        elif hasattr(estimator, "best_estimator_"):
+            estimator = estimator.best_estimator_
+        else:
+            return estimator
 
 
 def classes_of(name: str, estimator: Any, classes: ArrayLike | None) -> np.ndarray:
@@ -57,16 +61,15 @@ def probabilities(
     name: str, estimator: Any, X: Any, classes: ArrayLike | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return predicted probabilities (n, n_classes) and the classes of the columns."""
-    labels = classes_of(name, estimator, classes)
-    if hasattr(estimator, "predict_proba"):
-        own = np.asarray(estimator.classes_)
-        values = np.asarray(estimator.predict_proba(X))
-        return (values, own)
+    if hasattr(estimator, "predict_proba"):  # whose columns are known
+        labels = classes_of(name, estimator, None)
+        return np.asarray(estimator.predict_proba(X)), labels
     if hasattr(estimator, "decision_function"):
         raise TypeError(
             f"{name} ({type(last_step(estimator)).__name__}) gives no probabilities: "
             "expected predict_proba. CalibratedClassifierCV adds it."
         )
+    labels = classes_of(name, estimator, classes)
     logits = torch.as_tensor(as_teacher(estimator).logits(X, labels))
     return torch.softmax(logits.double(), dim=1).numpy(), labels
 

@@ -66,25 +66,44 @@ def _find(
         (ax.transData.transform(places) - corner) * to_points
         for places in (np.column_stack([x, y]), lines)
     )
-    taken = [np.array([*(p - 3.5), *(p + 3.5)]) for p in points]
-    taken += [np.array([*(p - 0.5), *(p + 0.5)]) for p in _filled(obstacles)]
+    taken = np.concatenate([_around(points, 3.5), _around(_filled(obstacles), 0.5)])
     sizes = [_extent(text, size) for text in texts]
+    frame = np.array([0, 0, width, height])
     shifts: dict[int, NDArray] = {}
     # The most crowded points choose first.
     gaps = np.linalg.norm(points[:, None] - points, axis=2)
     for i in np.argsort(np.sort(gaps, axis=1)[:, : min(4, len(gaps))].sum(axis=1)):
+        others = np.delete(taken, i, axis=0)
         for shift in _shifts(sizes[i]):
             low = points[i] + shift
-            box = np.array([*low, *(low + sizes[i])])
-            inside = (box[:2] >= 0).all() and box[2] <= width and box[3] <= height
-            others = taken[:i] + taken[i + 1 :]
-            if inside and not any(_meet(box, other) for other in others):
-                taken.append(box)
+            box = np.array([[*low, *(low + sizes[i])]])
+            leader = _leader(points[i], shift, sizes[i])
+            inside = (box[0, :2] >= frame[:2]).all() and (box[0, 2:] <= frame[2:]).all()
+            if inside and not _meet(np.concatenate([box, leader]), others):
+                taken = np.concatenate([taken, box, leader])
                 shifts[i] = shift
                 break
         else:
             return None
     return [shifts[i] for i in range(len(texts))]
+
+
+def _around(points: NDArray, radius: float) -> NDArray:
+    """Return squares around points, as (left, bottom, right, top)."""
+    return np.concatenate([points - radius, points + radius], axis=1)
+
+
+def _is_away(shift: NDArray, box: NDArray) -> bool:
+    """Tell whether a text is so far from its point that a line leads to it."""
+    return bool(np.maximum(np.abs(shift + box / 2) - box / 2, 0).max() > 8)
+
+
+def _leader(point: NDArray, shift: NDArray, box: NDArray) -> NDArray:
+    """Return what the line from a point to its text covers."""
+    if not _is_away(shift, box):
+        return np.empty((0, 4))
+    ends = np.array([point, point + 0.9 * (shift + box / 2)])
+    return _around(_filled(ends), 0.3)
 
 
 def _filled(lines: np.ndarray) -> np.ndarray:
@@ -110,8 +129,11 @@ def _shifts(box: NDArray) -> Any:
             yield centre - box / 2
 
 
-def _meet(one: NDArray, other: NDArray) -> bool:
-    return bool((one[:2] < other[2:]).all() and (other[:2] < one[2:]).all())
+def _meet(boxes: NDArray, others: NDArray) -> bool:
+    """Tell whether any of `boxes` shares room with any of `others`."""
+    low = np.maximum(boxes[:, None, :2], others[:, :2])
+    high = np.minimum(boxes[:, None, 2:], others[:, 2:])
+    return bool((low < high).all(axis=2).any())
 
 
 def _write(
@@ -128,7 +150,6 @@ def _write(
         box = _extent(text, size)
         centre = shift + box / 2
         line = {"arrowstyle": "-", "color": _style.QUIET, "lw": 0.5, "shrinkB": 3}
-        away = np.maximum(np.abs(centre) - box / 2, 0).max() > 8
         note = ax.annotate(
             text,
             (x[i], y[i]),
@@ -138,7 +159,7 @@ def _write(
             va="center",
             fontsize=size,
             color="black" if strong[i] else "0.35",
-            arrowprops=line | {"shrinkA": 0} if away else None,
+            arrowprops=line | {"shrinkA": 0} if _is_away(shift, box) else None,
             zorder=4,
         )
         note.set_in_layout(False)

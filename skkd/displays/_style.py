@@ -164,7 +164,7 @@ def text_width(text: str, size: float) -> float:
     from matplotlib.textpath import TextPath
 
     path = TextPath((0, 0), text or " ", prop=FontProperties(size=size))
-    return float(path.get_extents().width)
+    return float(path.vertices[:, 0].max(initial=0))
 
 
 def fit_label(text: Any, room: float) -> None:
@@ -176,7 +176,9 @@ def fit_label(text: Any, room: float) -> None:
 def size_in_points(ax: Axes) -> tuple[float, float]:
     """Return width and height of `ax` as it is laid out now, in points."""
     figure = root_of(ax)
-    figure.draw_without_rendering()
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
     box = ax.get_window_extent()
     return 72 * box.width / figure.dpi, 72 * box.height / figure.dpi
 

@@ -257,16 +257,17 @@ class ConfusionDifferenceDisplay:
                 options: dict[str, Any] = {"ha": "center", "va": "center", "color": ink}
                 letters = size or _style.SMALLEST
                 self.text_[i, j] = ax.text(j, i, text, fontsize=letters, **options)
+                self.text_[i, j].set_in_layout(False)  # inside, and many
             return
         # In gray the two ends of the colours look alike: signs tell them apart.
         side = min(_style.size_in_points(ax)) / len(values)
         strong = np.abs(values) > 0.15 * np.abs(values).max()
         for marker, where in (("+", values > 0), ("_", values < 0)):
-            for i, j in np.argwhere(where & strong):
-                ink = _style.ink_on(self.im_.cmap(self.im_.norm(values[i, j])))
-                ax.plot(
-                    j, i, marker, color=ink, ms=0.5 * side, mew=max(0.09 * side, 0.4)
-                )
+            rows, columns = np.nonzero(where & strong)
+            cells = self.im_.norm(values[rows, columns])
+            ink = [_style.ink_on(color) for color in self.im_.cmap(cells)]
+            options = {"s": (0.5 * side) ** 2, "lw": max(0.09 * side, 0.4)}
+            ax.scatter(columns, rows, marker=marker, color=ink, **options)
 
 
 def _signed(value: float, digits: int) -> str:

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from skkd.displays import _labels_beside, _style
-from skkd.displays._asking import check_lengths, check_mapping, predictions
-from skkd.displays._costs import COSTS, cost_of
+from skkd.displays._asking import check_lengths, check_mapping
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -91,43 +90,43 @@ class ParetoDisplay:
         *,
         cost: str = "parameters",
         ax: Axes | None = None,
+        **options: Any,
     ) -> ParetoDisplay:
         """Measure fitted classifiers and plot them.
 
         Parameters
         ----------
         estimators : mapping of str to fitted classifier
+            Whatever :func:`skkd.report.compare` compares.
         X : array-like of n rows
             Rows that none of them was fitted on.
         y : array-like of shape (n,)
             True labels.
-        cost : {"parameters", "bytes", "latency"}, default="parameters"
-            Parameters of the networks; bytes on disk; or the median time to predict
-            one row, with the threads that torch has now.
+        cost : str, default="parameters"
+            One of its measures: "parameters", "bytes", "multiply_adds" or "latency".
         ax : matplotlib Axes, default=None
             Where to plot; None makes a figure.
+        **options
+            Of :func:`skkd.report.compare`, such as ``groups``.
 
         Returns
         -------
         ParetoDisplay
-            With the standard error of each accuracy over rows.
+            With the standard error of each accuracy.
 
         Raises
         ------
         TypeError
-            If `cost` means nothing for one of them.
+            If one of them is no classifier.
         ValueError
-            If lengths differ or `cost` is not known.
+            If lengths differ, or `cost` does not apply to one of them.
         """
+        from skkd.report import compare  # which plots with displays
+
         estimators = check_mapping("estimators", estimators, "fitted classifiers")
         check_lengths({"X": X, "y": y})
-        _check_cost(cost)
-        results = {}
-        for name, estimator in estimators.items():
-            hit = float(np.mean(predictions(name, estimator, X) == np.asarray(y)))
-            error = (hit * (1 - hit) / len(np.asarray(y))) ** 0.5
-            results[name] = (cost_of(name, estimator, X, cost), hit, error)
-        return cls.from_results(results, cost=cost, ax=ax)
+        options = {"timing": cost == "latency", "n_examples": 0} | options
+        return cls.from_results(compare(estimators, X, y, **options), cost=cost, ax=ax)
 
     @classmethod
     def from_results(
@@ -144,7 +143,8 @@ class ParetoDisplay:
         ----------
         results : mapping of str to tuple or mapping, or Comparison
             For each name ``(cost, accuracy)`` or ``(cost, accuracy, error)``; or a
-            mapping that has `cost` and `score` among its keys. Or what
+            mapping that has `cost` and `score` among its keys, and perhaps the error
+            under ``accuracy_error`` and the like. Or what
             :func:`skkd.report.compare` returns.
         cost : str, default="parameters"
             What the cost is; of mappings, the key to it.
@@ -266,14 +266,10 @@ class ParetoDisplay:
         return cost, score
 
 
-def _check_cost(cost: str) -> None:
-    if cost not in COSTS:
-        raise ValueError(f"cost={cost!r}: expected one of {', '.join(COSTS)}.")
-
-
 def _point(name: str, row: Any, cost: str, score: str) -> tuple[float, float, float]:
     """Return cost, score and error of a model, NaN for no error."""
     if isinstance(row, Mapping):
+        error = row.get(f"{score}_error")
         missing = [key for key in (cost, score) if row.get(key) is None]
         if missing:
             known = sorted(str(key) for key, value in row.items() if value is not None)
@@ -281,7 +277,7 @@ def _point(name: str, row: Any, cost: str, score: str) -> tuple[float, float, fl
                 f"{name} has no {' and no '.join(missing)}, only {known}. Take another "
                 "or leave this model out."
             )
-        return row[cost], row[score], row.get(f"{score}_error", np.nan)
+        return row[cost], row[score], np.nan if error is None else error
     values = tuple(row) if isinstance(row, Sequence) else ()
     if len(values) not in (2, 3):
         raise ValueError(

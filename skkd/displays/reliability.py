@@ -57,7 +57,7 @@ class ReliabilityDisplay:
     ----------
     curves : mapping of str to Reliability
         A curve for each name.
-    n_bins : int
+    n_bins : int, default=15
         Bins of equal width on [0, 1].
     pos_label : object, default=None
         The class that the curves are about; None for the predicted one.
@@ -95,7 +95,7 @@ class ReliabilityDisplay:
         self,
         curves: Mapping[str, Reliability],
         *,
-        n_bins: int = 10,
+        n_bins: int = 15,
         pos_label: Any = None,
     ) -> None:
         self.curves = curves
@@ -110,7 +110,7 @@ class ReliabilityDisplay:
         y: ArrayLike,
         *,
         classes: ArrayLike | None = None,
-        n_bins: int = 10,
+        n_bins: int = 15,
         pos_label: Any = None,
         ax: Axes | None = None,
     ) -> ReliabilityDisplay:
@@ -126,8 +126,8 @@ class ReliabilityDisplay:
             True labels.
         classes : array-like of shape (n_classes,), default=None
             Labels of the outputs of torch modules.
-        n_bins : int, default=10
-            Bins of equal width on [0, 1].
+        n_bins : int, default=15
+            Bins of equal width on [0, 1]; 15 as in :func:`skkd.report.compare`.
         pos_label : object, default=None
             A class: plots how often it is this one, against its probability. None
             plots how often the predicted class is right.
@@ -160,7 +160,7 @@ class ReliabilityDisplay:
         y_proba: Mapping[str, ArrayLike],
         *,
         classes: ArrayLike | None = None,
-        n_bins: int = 10,
+        n_bins: int = 15,
         pos_label: Any = None,
         ax: Axes | None = None,
     ) -> ReliabilityDisplay:

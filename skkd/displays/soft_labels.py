@@ -175,7 +175,7 @@ class SoftLabelsDisplay:
         values = np.asarray(logits, dtype=float)
         if values.ndim != 1 or not values.size or not np.isfinite(values).all():
             raise ValueError(
-                f"logits has shape {values.shape}, expected (n_classes,) of one sample, "
+                f"logits has shape {values.shape}, expected (n_classes,) of one row, "
                 "all of them finite."
             )
         labels = np.arange(len(values)) if classes is None else np.asarray(classes)

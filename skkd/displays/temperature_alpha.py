@@ -325,6 +325,7 @@ class TemperatureAlphaDisplay:
         ink = _style.ink_on(self.im_.cmap(self.im_.norm(np.array(value))))
         options: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": size}
         self.text_.append(ax.text(x, y, text, color=ink, **options))
+        self.text_[-1].set_in_layout(False)
 
     def _frame(self, ax: Axes, row: int, column: int, width: int) -> None:
         from matplotlib.patches import Rectangle
