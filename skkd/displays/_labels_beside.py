@@ -121,7 +121,7 @@ def _around(points: NDArray, radius: float) -> NDArray:
 
 def _is_away(shift: NDArray, box: NDArray) -> bool:
     """Tell whether a text is so far from its point that a line leads to it."""
-    return bool(np.maximum(np.abs(shift + box / 2) - box / 2, 0).max() > 8)
+    return bool(np.maximum(np.abs(shift + box / 2) - box / 2, 0).max() > 6)
 
 
 def _leader(point: NDArray, shift: NDArray, box: NDArray) -> NDArray:
@@ -175,7 +175,7 @@ def _write(
     for i, (text, shift) in enumerate(zip(texts, shifts, strict=True)):
         box = _extent(text, size)
         centre = shift + box / 2
-        line = {"arrowstyle": "-", "color": _style.QUIET, "lw": 0.5, "shrinkB": 3}
+        line = {"arrowstyle": "-", "color": _style.QUIET, "lw": 0.6, "shrinkB": 2}
         note = ax.annotate(
             text,
             (x[i], y[i]),
