@@ -787,3 +787,19 @@ def test_difference_refuses(iris, fitted):
     with pytest.raises(TypeError, match=r"a is a Linear without predict"):
         modules = {"a": torch.nn.Linear(4, 3), "b": fitted["plain"]}
         ConfusionDifferenceDisplay.from_estimators(modules, X, y)
+
+
+def test_the_example_writes_six_pictures(tmp_path, monkeypatch, capsys):
+    examples = Path(__file__).parents[1] / "examples"
+    monkeypatch.syspath_prepend(str(examples))
+    import plot_displays
+
+    grid = {"temperature": [1, 4], "alpha": [0.5]}  # fewer fits than it makes
+    monkeypatch.setattr(plot_displays, "GRID", grid)
+    argv = ["plot_displays.py", str(tmp_path / "new"), "--epochs", "1"]
+    monkeypatch.setattr(sys, "argv", argv)
+    plot_displays.main()
+    written = capsys.readouterr().out.split()
+    assert len(written) == 6
+    for path in written:
+        assert plt.imread(path).std() > 0.05  # not an empty sheet

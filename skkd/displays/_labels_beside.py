@@ -13,8 +13,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 # Where a name may stand: direction from its point, the first that is free is taken.
-_DIRECTIONS = ((1, 0), (0, 1), (0, -1), (-1, 0), (1, 1), (1, -1), (-1, 1), (-1, -1))
-_DISTANCES = (5.0, 9.0, 14.0, 20.0, 27.0, 36.0)  # points
+_DIRECTIONS = (
+    *((1, 0), (0, 1), (0, -1), (-1, 0), (1, 1), (1, -1), (-1, 1), (-1, -1)),
+    *((1, 0.5), (1, -0.5), (0.5, 1), (0.5, -1)),
+    *((-1, 0.5), (-1, -0.5), (-0.5, 1), (-0.5, -1)),
+)
+_DISTANCES = (5.0, 9.0, 14.0, 20.0, 27.0, 36.0, 48.0, 62.0)  # points
+_ATTEMPTS = 3
 
 
 def place(
@@ -32,8 +37,8 @@ def place(
     """
     size = 0.9 * _style.base_size(ax)
     short = _style.shorten_all(names, 24)
-    shifts = _find(ax, x, y, short, size, lines)
-    if shifts is not None:
+    shifts, meetings = _find(ax, x, y, short, size, lines)
+    if not meetings:
         return _write(ax, x, y, short, shifts, size, strong), None
     order = np.lexsort((y, x))
     numbers = [""] * len(names)
@@ -41,12 +46,7 @@ def place(
         numbers[i] = str(number)
     key = _key(ax, [f"{numbers[i]}  {_style.shorten(names[i], 20)}" for i in order])
     size = max(0.8 * size, _style.SMALLEST)
-    for obstacles in (lines, lines[:0]):
-        shifts = _find(ax, x, y, numbers, size, obstacles)
-        if shifts is not None:
-            break
-    else:  # more than there is room for: better overlapping than lost
-        shifts = [np.array([4.0, 0.0])] * len(names)
+    shifts, _ = _find(ax, x, y, numbers, size, lines)
     return _write(ax, x, y, numbers, shifts, size, strong), key
 
 
@@ -57,35 +57,61 @@ def _find(
     texts: list[str],
     size: float,
     lines: np.ndarray,
-) -> list[NDArray] | None:
-    """Return the shift of each text from its point, in points; None without room."""
-    width, height = _style.size_in_points(ax)
-    to_points = 72 / _style.root_of(ax).dpi
+) -> tuple[list[NDArray], float]:
+    """Return the shift of each text from its point, in points, and what they meet."""
+    room = np.array(_style.size_in_points(ax))
     corner = ax.get_window_extent().min
-    points, obstacles = (
-        (ax.transData.transform(places) - corner) * to_points
+    points, along = (
+        (ax.transData.transform(places) - corner) * 72 / _style.root_of(ax).dpi
         for places in (np.column_stack([x, y]), lines)
     )
-    taken = np.concatenate([_around(points, 3.5), _around(_filled(obstacles), 0.5)])
     sizes = [_extent(text, size) for text in texts]
-    frame = np.array([0, 0, width, height])
-    shifts: dict[int, NDArray] = {}
-    # The most crowded points choose first.
-    gaps = np.linalg.norm(points[:, None] - points, axis=2)
-    for i in np.argsort(np.sort(gaps, axis=1)[:, : min(4, len(gaps))].sum(axis=1)):
+    covered = _around(_filled(along), 0.5)
+    # The most crowded points choose first, and again those that found no place.
+    gaps = np.sort(np.linalg.norm(points[:, None] - points, axis=2), axis=1)
+    order = list(np.argsort(gaps[:, :4].sum(axis=1)))
+    best: tuple[list[NDArray], float] = ([], np.inf)
+    for _ in range(_ATTEMPTS):
+        shifts, met = _try(order, points, sizes, covered, room)
+        if sum(met.values()) < best[1]:
+            best = [shifts[i] for i in range(len(texts))], sum(met.values())
+        if not best[1]:
+            break
+        order.sort(key=lambda i: not met[i])
+    return best
+
+
+def _try(
+    order: list[int],
+    points: NDArray,
+    sizes: list[NDArray],
+    lines: NDArray,
+    room: NDArray,
+) -> tuple[dict[int, NDArray], dict[int, float]]:
+    """Place the texts one after the other; return shifts, and how much each meets."""
+    taken = _around(points, 3.5)
+    shifts, met = {}, {}
+    for i in order:
         others = np.delete(taken, i, axis=0)
-        for shift in _shifts(sizes[i]):
-            low = points[i] + shift
-            box = np.array([[*low, *(low + sizes[i])]])
-            leader = _leader(points[i], shift, sizes[i])
-            inside = (box[0, :2] >= frame[:2]).all() and (box[0, 2:] <= frame[2:]).all()
-            if inside and not _meet(np.concatenate([box, leader]), others):
-                taken = np.concatenate([taken, box, leader])
-                shifts[i] = shift
+        candidates = np.array(list(_shifts(sizes[i])))
+        low = points[i] + candidates
+        boxes = np.concatenate([low, low + sizes[i]], axis=1)
+        outside = (boxes[:, :2] < 0).any(axis=1) | (boxes[:, 2:] > room).any(axis=1)
+        # To cover a line is bad, to cover a name worse, to leave the axes worst.
+        costs = 10 * _meetings(boxes, others) + 0.1 * _meetings(boxes, lines)
+        costs += 100 * outside
+        met[i] = np.inf
+        for j in np.argsort(costs, kind="stable"):
+            if costs[j] >= met[i]:
                 break
-        else:
-            return None
-    return [shifts[i] for i in range(len(texts))]
+            leader = _leader(points[i], candidates[j], sizes[i])
+            cost = costs[j] + 10 * _meetings(leader, others).sum()
+            cost += 0.1 * _meetings(leader, lines).sum()
+            if cost < met[i]:
+                shifts[i], met[i] = candidates[j], cost
+                new = np.concatenate([boxes[j : j + 1], leader])
+        taken = np.concatenate([taken, new])
+    return shifts, met
 
 
 def _around(points: NDArray, radius: float) -> NDArray:
@@ -95,7 +121,7 @@ def _around(points: NDArray, radius: float) -> NDArray:
 
 def _is_away(shift: NDArray, box: NDArray) -> bool:
     """Tell whether a text is so far from its point that a line leads to it."""
-    return bool(np.maximum(np.abs(shift + box / 2) - box / 2, 0).max() > 8)
+    return bool(np.maximum(np.abs(shift + box / 2) - box / 2, 0).max() > 6)
 
 
 def _leader(point: NDArray, shift: NDArray, box: NDArray) -> NDArray:
@@ -123,17 +149,17 @@ def _shifts(box: NDArray) -> Any:
     """Yield where the lower left corner of a box may be, seen from its point."""
     for distance in _DISTANCES:
         for direction in np.array(_DIRECTIONS, float):
-            centre = direction * (distance + box / 2 - 0.5)
-            if direction.all():
-                centre = direction * (0.7 * distance + box / 2)
-            yield centre - box / 2
+            reach = distance * (0.7 if direction.all() else 1.0)
+            # In line with the point a text is as near as its own half allows.
+            centre = np.sign(direction) * box / 2 * np.abs(direction).round()
+            yield centre + direction * reach - box / 2
 
 
-def _meet(boxes: NDArray, others: NDArray) -> bool:
-    """Tell whether any of `boxes` shares room with any of `others`."""
+def _meetings(boxes: NDArray, others: NDArray) -> NDArray:
+    """Return with how many of `others` each of `boxes` shares room."""
     low = np.maximum(boxes[:, None, :2], others[:, :2])
     high = np.minimum(boxes[:, None, 2:], others[:, 2:])
-    return bool((low < high).all(axis=2).any())
+    return (low < high).all(axis=2).sum(axis=1)
 
 
 def _write(
@@ -149,7 +175,7 @@ def _write(
     for i, (text, shift) in enumerate(zip(texts, shifts, strict=True)):
         box = _extent(text, size)
         centre = shift + box / 2
-        line = {"arrowstyle": "-", "color": _style.QUIET, "lw": 0.5, "shrinkB": 3}
+        line = {"arrowstyle": "-", "color": _style.QUIET, "lw": 0.6, "shrinkB": 2}
         note = ax.annotate(
             text,
             (x[i], y[i]),

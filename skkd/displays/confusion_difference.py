@@ -256,8 +256,9 @@ class ConfusionDifferenceDisplay:
                 ink = "0.6" if text == "0" else ink  # what differs is to be seen
                 options: dict[str, Any] = {"ha": "center", "va": "center", "color": ink}
                 letters = size or _style.SMALLEST
-                self.text_[i, j] = ax.text(j, i, text, fontsize=letters, **options)
-                self.text_[i, j].set_in_layout(False)  # inside, and many
+                written = ax.text(j, i, text, fontsize=letters, **options)
+                written.set_in_layout(False)  # inside, and many
+                self.text_[i, j] = written
             return
         # In gray the two ends of the colours look alike: signs tell them apart.
         side = min(_style.size_in_points(ax)) / len(values)
@@ -265,9 +266,9 @@ class ConfusionDifferenceDisplay:
         for marker, where in (("+", values > 0), ("_", values < 0)):
             rows, columns = np.nonzero(where & strong)
             cells = self.im_.norm(values[rows, columns])
-            ink = [_style.ink_on(color) for color in self.im_.cmap(cells)]
-            options = {"s": (0.5 * side) ** 2, "lw": max(0.09 * side, 0.4)}
-            ax.scatter(columns, rows, marker=marker, color=ink, **options)
+            inks = [_style.ink_on(color) for color in self.im_.cmap(cells)]
+            area, line = (0.5 * side) ** 2, max(0.09 * side, 0.4)
+            ax.scatter(columns, rows, marker=marker, color=inks, s=area, lw=line)
 
 
 def _signed(value: float, digits: int) -> str:

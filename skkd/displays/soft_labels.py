@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from skkd.displays import _style
 from skkd.displays._asking import logits_of
+from skkd.displays._picture import as_picture, image_in
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -125,7 +125,7 @@ class SoftLabelsDisplay:
             rows = row.to_frame().T.infer_objects()
         logits, labels = logits_of(estimator, rows, classes)
         if image is None:
-            image = _image_in(row)
+            image = image_in(row)
         return cls.from_predictions(
             logits[0],
             temperatures=temperatures,
@@ -200,7 +200,7 @@ class SoftLabelsDisplay:
             temperatures=softness.tolist(),
             classes=labels.tolist(),
             label=label,
-            image=None if image is None else _as_picture(np.asarray(image)),
+            image=None if image is None else as_picture(np.asarray(image)),
         ).plot(ax, top=top)
 
     def plot(self, ax: Axes | None = None, *, top: int = 8) -> SoftLabelsDisplay:
@@ -310,33 +310,3 @@ def _percent(share: float) -> str:
     if 0 < share < 0.001:
         return "<0.1 %"
     return f"{100 * share:.0f} %" if share >= 0.1 else f"{100 * share:.1f} %"
-
-
-def _image_in(row: Any) -> Any:
-    """Return the image that `row` is or names; None where it is none."""
-    if isinstance(row, (str, Path)):
-        from PIL import Image
-
-        with Image.open(row) as image:
-            return np.asarray(image.convert("RGB"))
-    values = np.asarray(row)
-    return values if values.ndim == 3 and values.shape[0] in (1, 3) else None
-
-
-def _as_picture(image: np.ndarray) -> np.ndarray:
-    """Return an image as matplotlib takes it: (H, W) or (H, W, C)."""
-    if image.ndim == 3 and image.shape[0] in (1, 3):  # as everywhere in skkd
-        image = image.transpose(1, 2, 0)
-    if image.ndim == 3 and image.shape[2] == 1:
-        image = image[..., 0]
-    if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (3, 4)):
-        raise ValueError(
-            f"image has shape {image.shape}, expected (H, W), (C, H, W) or (H, W, C) "
-            "with 1, 3 or 4 channels."
-        )
-    if image.dtype != np.uint8 and image.ndim == 3:
-        # Standardised or in other units: shown from its darkest to its brightest.
-        low, high = float(image.min()), float(image.max())
-        if low < 0 or high > 1:
-            image = (image - low) / max(high - low, 1e-12)
-    return image

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +9,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from skkd.displays import _style
+from skkd.displays._searched import names_of, values_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -128,9 +128,9 @@ class TemperatureAlphaDisplay:
             known = [n[10:] for n in results if n.startswith("mean_test_")]
             raise ValueError(f"metric={metric!r}: the search scored {known}.")
         params = search.estimator.get_params()
-        names = _names(results["params"], params, temperature, alpha)
+        names = names_of(results["params"], params, temperature, alpha)
         temperatures, alphas = (
-            _values(results["params"], name, params.get(name)) for name in names
+            values_of(results["params"], name, params.get(name)) for name in names
         )
         label = "accuracy" if metric == "score" and not search.scoring else metric
         label = search.scoring if _is_plain(search.scoring, metric) else label
@@ -182,8 +182,8 @@ class TemperatureAlphaDisplay:
                 f"The study has no completed trial among its {len(study.trials)}."
             )
         chosen = [trial.params for trial in trials]
-        names = _names(chosen, {}, temperature, alpha)
-        temperatures, alphas = (_values(chosen, name, None) for name in names)
+        names = names_of(chosen, {}, temperature, alpha)
+        temperatures, alphas = (values_of(chosen, name, None) for name in names)
         return cls(
             temperatures,
             alphas,
@@ -372,50 +372,6 @@ class TemperatureAlphaDisplay:
 
 def _is_plain(scoring: Any, metric: str) -> bool:
     return isinstance(scoring, str) and metric == "score"
-
-
-def _names(
-    chosen: Sequence[Mapping[str, Any]],
-    params: Mapping[str, Any],
-    temperature: str | None,
-    alpha: str | None,
-) -> tuple[str, str]:
-    """Return the full names of the two parameters."""
-    searched = sorted({name for one in chosen for name in one})
-    known = sorted({*searched, *params})
-    found = []
-    for key, name in (("temperature", temperature), ("alpha", alpha)):
-        if name is not None and name not in known:
-            raise ValueError(f"{key}={name!r} is none of the parameters {searched}.")
-        fitting = [name] if name else _ending(searched, key) or _ending(known, key)
-        if len(fitting) != 1:
-            got = (
-                f"{len(fitting)} parameters end in it ({fitting})"
-                if fitting
-                else (f"none of the parameters {searched} ends in it")
-            )
-            raise ValueError(f"{key}: {got}. Name it, {key}='...'.")
-        found += fitting
-    if not set(found) & set(searched):
-        raise ValueError(
-            f"Neither {found[0]} nor {found[1]} was searched, only {searched}."
-        )
-    return found[0], found[1]
-
-
-def _ending(names: list[str], key: str) -> list[str]:
-    return [name for name in names if name.split("__")[-1] == key]
-
-
-def _values(chosen: Sequence[Mapping[str, Any]], name: str, default: Any) -> np.ndarray:
-    """Return a parameter of each setting, NaN where it was not set."""
-    values = [one.get(name, default) for one in chosen]
-    try:
-        return np.array([np.nan if v is None else v for v in values], dtype=float)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} has values that are no numbers: {values[:5]}.") from (
-            error
-        )
 
 
 def _is_grid(settings: np.ndarray) -> bool:
