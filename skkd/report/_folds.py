@@ -150,7 +150,7 @@ def _check_fold(
         shared = np.intersect1d(groups[train], groups[test])
         if len(shared):
             raise ValueError(
-                f"Fold {number} has rows of {len(shared)} groups on both sides (the "
+                f"Fold {number} has {len(shared)} groups on both sides (the "
                 f"first is {shared[0]!r}): use a splitter that keeps groups together, "
                 "such as StratifiedGroupKFold."
             )

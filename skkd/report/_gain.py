@@ -10,13 +10,18 @@ import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs, parallel_config
 from tqdm import tqdm
 
-from skkd._labels import check_labels, labels_of
+from skkd._labels import check_labels, find_classes, labels_of
 from skkd.report._fits import Job, fit_apart, fit_job
 from skkd.report._folds import Fold, check_seeds, folds_of_seeds
 from skkd.report._gain_result import Gain
 from skkd.report._journal import Journal, about, split_key
 from skkd.report._scoring import Fit, check_metric
-from skkd.report._sides import check_estimator, net_of, split_steps
+from skkd.report._sides import (
+    check_estimator,
+    check_teacher_of,
+    net_of,
+    split_steps,
+)
 
 _NETWORKS = ("plain", "distilled")
 Record = dict[str, Any]
@@ -46,7 +51,8 @@ def gain(
     ----------
     estimator : DistilledClassifier, recipe of skkd.recipes, or Pipeline
         With its teacher. A Pipeline ends in one of the others; the steps before are
-        fitted once for both students. Of a recipe, the plain student is its
+        fitted once for both students, for each seed and fold: let them remember, as
+        ``ImageReader(memory=...)`` does. Of a recipe, the plain student is its
         ``estimator`` without a teacher. It is not changed, nor is a fitted teacher.
     X : array-like of n rows
         As the estimator takes them: also paths of images, or a torch Dataset.
@@ -70,8 +76,8 @@ def gain(
         Of the interval.
     resume : str or path, default=None
         A file to which each finished fit is written. Fits that are in it already are
-        not repeated; more seeds may be added. One of another estimator, other data or
-        folds is refused.
+        not repeated; more seeds may be added. One of another estimator, other data,
+        folds or versions is refused. A file ``.lock`` beside it keeps others away.
     n_jobs : int, default=None
         Processes, as joblib counts them, each of one thread. Each remembers the
         teacher's logits for itself, unless the estimator's ``memory`` is a folder.
@@ -106,8 +112,9 @@ def gain(
     seeds and test rows for two crossed random samples: its variance is that between
     the seeds, divided by their number, plus the mean covariance of two seeds over the
     test rows, each with a quantile of Student's t, since with few seeds a bootstrap is
-    too narrow. With one seed it covers test rows alone. It does not cover other training data: the folds of a cross-validation share
-    most of their training rows, and no unbiased estimate of that variance exists [1]_.
+    too narrow. With one seed it covers test rows alone. It does not cover other
+    training data: the folds of a cross-validation share most of their training rows,
+    and no unbiased estimate of that variance exists [1]_.
 
     References
     ----------
@@ -127,8 +134,8 @@ def gain(
     ...     module__hidden=8,
     ...     max_epochs=3,
     ... )
-    >>> result = gain(student, X[:600], y[:600], seeds=2, cv=2)
-    >>> result.plain.shape
+    >>> result = gain(student, X[:400], y[:400], seeds=2, cv=2)
+    >>> result.plain.shape  # seeds, folds
     (2, 2)
     >>> low, high = result.interval
     >>> low <= result.gain <= high
@@ -139,8 +146,9 @@ def gain(
     if not 0 < confidence < 1:
         raise ValueError(f"confidence={confidence!r}: expected a number in (0, 1).")
     numbers = check_seeds(seeds)
-    unlabeled = net_of(split_steps(estimator)[1]).unlabeled
-    y, labelled = _labels(X, y, unlabeled)
+    net = net_of(split_steps(estimator)[1])
+    y, labelled = _labels(X, y, net.unlabeled)
+    check_teacher_of(net, find_classes(y[labelled], net.classes))
     folds = folds_of_seeds(cv, numbers, y, labelled, groups)
     plan = dict(zip(numbers, folds, strict=True))
     records = _collect(estimator, X, y, labelled, plan, resume, n_jobs, verbose)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
@@ -12,6 +13,8 @@ from skkd._validation import check_hyperparameters
 from skkd.losses import as_loss
 from skkd.losses.weighted_sum import needs_of
 from skkd.recipes._base import Recipe
+from skkd.teachers import as_teacher
+from skkd.teachers._fitting import check_fittable
 
 _TAKEN = (
     "expected a DistilledClassifier with a teacher, a recipe of skkd.recipes, or a "
@@ -85,6 +88,22 @@ def check_estimator(estimator: Any) -> None:
             "DistilledClassifier(teacher=...), fitted on none of the rows that test "
             "here; or an unfitted one with teacher_cv=None, to be fitted in each fold."
         )
+
+
+def check_teacher_of(net: DistilledClassifier, classes: np.ndarray) -> None:
+    """Raise, before anything is trained, where the teacher cannot teach.
+
+    Parameters
+    ----------
+    net : DistilledClassifier
+    classes : ndarray of shape (n_classes,)
+    """
+    if net.teacher is None:
+        return
+    if isinstance(net.teacher_cv, str):
+        as_teacher(net.teacher, transform=net.teacher_transform).check(classes)
+    else:
+        check_fittable(net.teacher, net.teacher_cv)
 
 
 def distilled(student: Any, seed: int) -> Any:
