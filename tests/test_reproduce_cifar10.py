@@ -1,6 +1,7 @@
 """The script of the CIFAR-10 reproduction does what it says, on a slice."""
 
 import sys
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -101,10 +102,23 @@ def test_both_students_and_their_teacher_in_a_table(
 
 
 @pytest.mark.filterwarnings(LARGER)
-def test_a_teacher_is_fine_tuned_and_written(
-    script, photos, weights, monkeypatch, capsys
-):
+def test_a_teacher_is_fine_tuned(script, photos, weights, monkeypatch, capsys):
     files = ["--data", photos, "--weights", weights, "--only", "published"]
     options = [*files, "--seeds", 1, "--quick", "--fine-tune", 6, "--start", weights]
     out = run(script, monkeypatch, capsys, *options)
     assert table(out)[-1][1] > 90
+
+
+def test_on_the_data_itself(script, real_data, monkeypatch, capsys, tmp_path):
+    with tarfile.open(real_data / "cifar10_jpeg.tar.xz") as archive:
+        for member in archive:
+            # train/<class>/0000.jpg and the 19 that follow
+            if member.isfile() and int(Path(member.name).stem) < 20:
+                archive.extract(member, tmp_path, filter="data")
+    weights = real_data / "weights"
+    files = ["--data", tmp_path, "--start", weights / "resnet20-12fca82f.th"]
+    teacher = ["--weights", weights / "resnet56-cifar10jpeg-8977.pt"]
+    out = run(script, monkeypatch, capsys, *files, *teacher, "--quick", "--seeds", 1)
+    found = table(out)
+    assert found[2] == found[5] and found[2][1] > 85  # the teacher, twice
+    assert found[3][2] == "269,722" and found[3][1] > 50  # was trained before
