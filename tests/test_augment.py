@@ -6,20 +6,26 @@ import random
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import affine_transform
 from sklearn.base import clone
+from torchvision.transforms import functional
 
 from skkd import DistilledClassifier
+from skkd._fingerprint import fingerprint
 from skkd.augment import (
+    Affine,
     Augmentation,
+    ColorJitter,
     Compose,
     Cutout,
     Flip,
     Mixup,
     ShiftCrop,
-    _bits,
-    _mix,
     uniform,
 )
+from skkd.augment._seeds import bits
+from skkd.augment._seeds import mix as splitmix
+from skkd.students import MLP
 
 DTYPES = [
     *(torch.bool, torch.uint8, torch.int16, torch.int64),
@@ -31,6 +37,11 @@ ROWWISE = [
     Cutout(size=3, fill=1, p=0.7),
     Compose([ShiftCrop(max_shift=2), Flip(), Cutout(size=4, fill=1)]),
     Compose([Compose([Flip(), ShiftCrop(max_shift=1)]), Flip(p=0.3)]),
+    Affine(30, 0.2, 0.1, 15, p=0.8, fill=1),
+    Affine(180, (0.5, 3), fill="reflection"),
+    Compose([Affine(10, fill="border"), Flip()]),
+    ColorJitter(0.3, 0.3, 0.5, white=255),
+    Compose([Affine(10), ColorJitter((0.5, 2), 0, white=255), Cutout(size=2)]),
 ]
 MIXING = [Mixup(), Compose([ShiftCrop(max_shift=2), Flip(), Mixup(alpha=0.4)])]
 DEVICES = [
@@ -72,9 +83,9 @@ def oracle(augment, x, seeds):
 def slow_row(augment, row, seed):
     if isinstance(augment, Compose):
         for i, step in enumerate(augment.steps):
-            row = slow_row(step, row, _bits(np.array([seed]), i)[0])
+            row = slow_row(step, row, bits(np.array([seed]), i)[0])
         return row
-    draw = [uniform(np.array([seed]), stream)[0] for stream in range(3)]
+    draw = [uniform(np.array([seed]), stream)[0] for stream in range(6)]
     return SLOW[type(augment)](augment, row, draw)
 
 
@@ -105,7 +116,50 @@ def slow_cutout(augment, row, draw):
     return out
 
 
-SLOW = {Flip: slow_flip, ShiftCrop: slow_shift_crop, Cutout: slow_cutout}
+def slow_affine(augment, row, draw):
+    """By SciPy, in float64: the forward map as it is documented, inverted."""
+    if draw[0] >= augment.p:
+        return row.astype(np.float64)
+    _, height, width = row.shape
+    scale = augment.scale
+    low, high = scale if isinstance(scale, tuple) else (1 - scale, 1 + scale)
+    angle = np.deg2rad((2 * draw[1] - 1) * augment.degrees)
+    tilt = np.tan(np.deg2rad((2 * draw[3] - 1) * augment.shear))
+    rotation = np.array(
+        [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+    )
+    forward = (low + (high - low) * draw[2]) * rotation @ np.array([[1, tilt], [0, 1]])
+    shift = (2 * np.array(draw[4:6]) - 1) * augment.translate * [width, height]
+    inverse = np.linalg.inv(forward)[::-1, ::-1]  # SciPy says (y, x)
+    centre = (np.array([height, width]) - 1) / 2
+    offset = centre - inverse @ (centre + shift[::-1])
+    named = {"border": "nearest", "reflection": "reflect"}
+    if isinstance(augment.fill, str):
+        mode = {"mode": named[augment.fill]}
+    else:
+        mode = {"mode": "grid-constant", "cval": augment.fill}
+    return np.stack(
+        [
+            affine_transform(plane, inverse, offset, order=1, **mode)
+            for plane in row.astype(np.float64)
+        ]
+    )
+
+
+SLOW = {
+    **{Flip: slow_flip, ShiftCrop: slow_shift_crop, Cutout: slow_cutout},
+    Affine: slow_affine,
+}
+MOVING = [
+    Affine(degrees=180),
+    Affine(degrees=20, fill=7),
+    Affine(scale=0.5, fill="border"),
+    Affine(scale=(0.3, 0.4), fill="reflection"),
+    Affine(translate=0.4, fill="reflection"),
+    Affine(shear=40, fill="border"),
+    Affine(40, (0.5, 2), 0.3, 30, p=0.7, fill=3),
+    Affine(40, (0.5, 2), 0.3, 30, p=0.7, fill="reflection"),
+]
 
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
@@ -113,7 +167,7 @@ SLOW = {Flip: slow_flip, ShiftCrop: slow_shift_crop, Cutout: slow_cutout}
 @pytest.mark.parametrize(
     "augment",
     [
-        *ROWWISE,
+        *ROWWISE[:5],
         *(Flip(p=0), Flip(p=1), ShiftCrop(max_shift=0)),
         *(Cutout(size=1, p=0.5, fill=9), Cutout(size=4, p=0), Cutout(size=100)),
     ],
@@ -123,6 +177,203 @@ def test_views_match_the_oracle(augment, shape, dtype):
     x, seeds = images(40, shape, dtype), numbers(40)
     expected = oracle(augment, x.numpy(), as_seeds(seeds))
     np.testing.assert_array_equal(augment(x, seeds).numpy(), expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32, torch.float64])
+@pytest.mark.parametrize("shape", [(3, 8, 10), (1, 9, 5), (2, 28, 28)])
+@pytest.mark.parametrize("augment", MOVING, ids=repr)
+def test_affine_views_match_the_oracle(augment, shape, dtype):
+    x, seeds = images(40, shape, dtype), numbers(40)
+    expected = oracle(augment, x.numpy(), as_seeds(seeds))
+    view = augment(x, seeds)
+    # Half a level is a matter of the last digit.
+    bound = {torch.uint8: 0.502, torch.float32: 5e-3, torch.float64: 1e-9}[dtype]
+    assert np.abs(view.double().numpy() - expected).max() < bound
+    if dtype == torch.uint8:  # rounded, not cut off
+        assert abs((view.double().numpy() - expected).mean()) < 0.02
+
+
+def test_affine_draws_what_it_says():
+    """Where a centre and two points beside it go, of many seeds."""
+    seeds = np.arange(4000)
+    augment = Affine(degrees=30, scale=(0.5, 2), translate=0.25, shear=20)
+    inverse, _ = augment._draw(as_seeds(seeds), 40, 80)
+    forward = np.linalg.inv(inverse[:, :, :2])
+    shift = -(forward @ inverse[:, :, 2:])[:, :, 0]
+    zoom = np.hypot(forward[:, 0, 0], forward[:, 1, 0])
+    angle = np.degrees(np.arctan2(forward[:, 1, 0], forward[:, 0, 0]))
+    upright = np.degrees(np.arctan2(forward[:, 0, 1], forward[:, 1, 1])) + angle
+    for drawn, low, high in [
+        (angle, -30, 30),
+        (zoom, 0.5, 2),
+        (shift[:, 0], -20, 20),
+        (shift[:, 1], -10, 10),
+        (upright, -20, 20),
+    ]:
+        assert low <= drawn.min() < low + 0.01 * (high - low)
+        assert high >= drawn.max() > high - 0.01 * (high - low)
+        share = np.histogram(drawn, bins=8, range=(low, high))[0] / 4000
+        assert np.abs(share - 1 / 8).max() < 5 * np.sqrt(1 / 8 * 7 / 8 / 4000)
+
+
+def test_affine_leaves_alone_what_does_not_move():
+    x = torch.randn(32, 3, 8, 10)
+    assert torch.equal(Affine()(x), x)
+    assert torch.equal(Affine(20, 0.1, 0.1, 10, p=0)(x), x)
+    half = Affine(20, 0.1, 0.1, 10, p=0.5)(x, numbers())
+    same_rows = (half == x).flatten(1).all(dim=1)
+    assert 5 < same_rows.sum() < 27
+
+
+def test_affine_views_do_not_depend_on_the_block(monkeypatch):
+    x, seeds = images(300, dtype=torch.float32), numbers(300)
+    augment = Affine(30, 0.2, 0.1, 10, fill="reflection")
+    expected = augment(x, seeds)
+    monkeypatch.setattr("skkd.augment.affine._BLOCK", 7 * 80)
+    assert torch.equal(augment(x, seeds), expected)
+
+
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 33, 47), (3, 96, 96)])
+@pytest.mark.parametrize("fill", [0, 9, "border", "reflection"])
+def test_affine_views_alone_and_in_a_batch(shape, fill):
+    x, seeds = images(70, shape, torch.float32), numbers(70)
+    augment = Affine(30, 0.2, 0.1, 10, fill=fill)
+    views = augment(x, seeds)
+    for i in range(0, 70, 3):
+        assert torch.equal(augment(x[i : i + 1], seeds[i : i + 1])[0], views[i])
+
+
+JITTERING = [
+    ColorJitter(),
+    ColorJitter(brightness=1, contrast=0),
+    ColorJitter(brightness=0, contrast=(0, 3)),
+    ColorJitter(0, 0, saturation=1),
+    ColorJitter((0.2, 2), [0.5, 1.5], (0, 3)),
+]
+
+
+def slow_color_jitter(augment, row, draw, white):
+    """One change after the other, as they are named, in float64."""
+    factors = []
+    for u, spread in zip(
+        draw,
+        (augment.brightness, augment.contrast, augment.saturation),
+        strict=False,
+    ):
+        pair = isinstance(spread, tuple | list)
+        low, high = spread if pair else (1 - spread, 1 + spread)
+        factors.append(low + (high - low) * u)
+    brightness, contrast, saturation = factors
+
+    def gray(image):
+        if len(image) == 1:
+            return image
+        return np.tensordot([0.299, 0.587, 0.114], image, axes=1)[None]
+
+    row = row.astype(np.float64) * brightness
+    row = contrast * row + (1 - contrast) * gray(row).mean()
+    row = saturation * row + (1 - saturation) * gray(row)
+    return row.clip(0, white)
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32, torch.float64])
+@pytest.mark.parametrize("shape", [(3, 8, 10), (1, 9, 5), (3, 40, 33)])
+@pytest.mark.parametrize("augment", JITTERING, ids=repr)
+def test_jittered_colors_match_the_oracle(augment, shape, dtype):
+    x, white = images(40, shape, torch.uint8), 255
+    if dtype.is_floating_point:
+        x, white = x.to(dtype) / 255, 1
+    seeds = numbers(40)
+    draws = [uniform(as_seeds(seeds), stream) for stream in range(3)]
+    expected = np.stack(
+        [
+            slow_color_jitter(augment, row, draw, white)
+            for row, draw in zip(x.numpy(), np.transpose(draws), strict=True)
+        ]
+    )
+    view = augment(x, seeds)
+    only_saturation = augment is JITTERING[3]
+    assert torch.equal(view, x) == (only_saturation and shape[0] == 1)
+    bound = {torch.uint8: 0.501, torch.float32: 1e-6, torch.float64: 1e-9}[dtype]
+    assert np.abs(view.double().numpy() - expected).max() < bound
+    if dtype == torch.uint8:  # rounded, not cut off
+        assert abs((view.double().numpy() - expected).mean()) < 0.02
+
+
+def test_jittered_colors_are_those_of_torchvision():
+    x = 0.3 + 0.2 * torch.rand(4, 3, 9, 7)
+    for name, change in {
+        "brightness": functional.adjust_brightness,
+        "contrast": functional.adjust_contrast,
+        "saturation": functional.adjust_saturation,
+    }.items():
+        settings = {"brightness": 0, "contrast": 0, "saturation": 0, name: (1.7, 1.7)}
+        expected = torch.stack([change(row, 1.7) for row in x])
+        # torchvision's weights of the gray image have four digits.
+        torch.testing.assert_close(
+            ColorJitter(**settings)(x), expected, atol=2e-4, rtol=0
+        )
+
+
+def test_nothing_to_jitter():
+    x = torch.rand(5, 3, 4, 4)
+    assert torch.equal(ColorJitter(0, 0, 0)(x), x)
+    assert torch.equal(ColorJitter(0, 0, 0)(images()), images())
+
+
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 33, 47), (3, 96, 96)])
+def test_jittered_colors_alone_and_in_a_batch(shape):
+    generator = torch.Generator().manual_seed(0)
+    x, seeds = torch.rand((30, *shape), generator=generator), numbers(30)
+    augment = ColorJitter(0.3, 0.9, 0.5)
+    views = augment(x, seeds)
+    for i in range(0, 30, 3):
+        assert torch.equal(augment(x[i : i + 1], seeds[i : i + 1])[0], views[i])
+
+
+@pytest.mark.parametrize(
+    ("x", "augment", "message"),
+    [
+        (
+            images(dtype=torch.float32),
+            ColorJitter(),
+            r"white=None\) got values from 0 to",
+        ),
+        (
+            torch.randn(9, 3, 4, 4),
+            ColorJitter(),
+            r"expected those from 0, black, to 1, w",
+        ),
+        (
+            torch.randn(9, 1, 4, 4),
+            ColorJitter(white=3),
+            r"before they are standardised",
+        ),
+        (
+            images(dtype=torch.int16) * 9,
+            ColorJitter(),
+            r"images of torch.int16; .* 255",
+        ),
+        (torch.full((1, 3, 2, 2), torch.nan), ColorJitter(), r"values from nan to nan"),
+        (torch.zeros(2, 4, 5, 5), ColorJitter(), r"4 channels and torch.float32; exp"),
+    ],
+    ids=["0 to 255", "standardised", "below 0", "16 bits", "nan", "4 channels"],
+)
+def test_values_that_are_no_colors_are_refused(x, augment, message):
+    with pytest.raises(ValueError, match=message):
+        augment(x)
+
+
+def test_floats_a_digit_beyond_white_are_taken():
+    x = torch.tensor([-1e-7, 0.5, 1 + 1e-6]).reshape(1, 1, 1, 3)
+    assert ColorJitter(0, 0)(x).flatten().tolist() == [0, 0.5, 1]
+
+
+def test_white_of_16_bits():
+    x = images(dtype=torch.int32) * 257
+    view = ColorJitter((1.5, 1.5), 0, white=65535)(x)
+    expected = (x * 1.5).round().clamp(max=65535).to(torch.int32)
+    assert torch.equal(view, expected)
 
 
 # --- the random numbers -------------------------------------------------------------
@@ -135,7 +386,7 @@ def test_the_hash_is_splitmix64():
         *(6457827717110365317, 3203168211198807973, 9817491932198370423),
         *(4593380528125082431, 16408922859458223821),
     ]
-    assert _mix(state).tolist() == expected
+    assert splitmix(state).tolist() == expected
 
 
 def test_the_hash_is_as_documented():
@@ -238,6 +489,10 @@ def test_the_layout_in_memory_does_not_matter(augment, layout):
 @pytest.mark.parametrize("augment", [*ROWWISE, *MIXING], ids=repr)
 def test_shape_and_dtype_are_kept_and_the_input_too(augment, dtype):
     x = images(dtype=dtype)
+    if "ColorJitter" in repr(augment) and dtype == torch.bool:
+        with pytest.raises(ValueError, match=r"3 channels and torch.bool; expected 1"):
+            augment(x)
+        return
     before, version = x.clone(), x._version
     view = augment(x, numbers())
     assert (view.shape, view.dtype, view.device) == (x.shape, dtype, x.device)
@@ -363,7 +618,7 @@ def test_mixing_comes_after_the_other_steps():
     x, seeds = images(dtype=torch.float64), numbers()
     augment = Compose([ShiftCrop(max_shift=2), Mixup()])
     view, partner, share = augment.mix(x, seeds)
-    shifted = ShiftCrop(max_shift=2).view(x, _bits(as_seeds(seeds), 0)).numpy()
+    shifted = ShiftCrop(max_shift=2).view(x, bits(as_seeds(seeds), 0)).numpy()
     expected = mix_oracle(shifted, partner.numpy(), share.numpy())
     np.testing.assert_allclose(view.numpy(), expected)
 
@@ -392,8 +647,14 @@ def test_parameters():
     assert ShiftCrop().get_params() == {"max_shift": 4, "fill": 0}
     assert Cutout().get_params() == {"size": 8, "fill": 0, "p": 1.0}
     assert Mixup().get_params() == {"alpha": 1.0}
+    assert Affine(degrees=9).get_params() == {
+        **{"degrees": 9, "scale": 0, "translate": 0, "shear": 0, "p": 1.0, "fill": 0}
+    }
     steps = [Flip(), Mixup()]
     assert Compose(steps).get_params()["steps"] is steps
+    assert ColorJitter().get_params() == {
+        **{"brightness": 0.2, "contrast": 0.2, "saturation": 0, "white": None}
+    }
     assert Flip().set_params(p=1).p == 1
     assert repr(Compose([Flip(p=0.1)])) == "Compose(steps=[Flip(p=0.1)])"
     # Whatever is wrong is said by check, not when the object is made.
@@ -407,7 +668,7 @@ def test_a_student_is_trained_on_views(views):
     x, y = images(24, (1, 8, 8)).numpy(), np.arange(24) % 2
     student = DistilledClassifier(
         teacher=lambda X: np.zeros((len(X), 2)),
-        augment=Compose([Flip(), ShiftCrop(max_shift=1)]),
+        augment=Compose([Flip(), ShiftCrop(max_shift=1), Affine(9), ColorJitter()]),
         views=views,
         max_epochs=2,
         random_state=0,
@@ -415,6 +676,28 @@ def test_a_student_is_trained_on_views(views):
     )
     first = student.fit(x, y).predict_proba(x)
     np.testing.assert_array_equal(clone(student).fit(x, y).predict_proba(x), first)
+
+
+@pytest.mark.parametrize(
+    ("augment", "other"),
+    [
+        (Affine(9), Affine(8)),
+        (Affine(9), Affine(9, fill="border")),
+        (ColorJitter(0.1), ColorJitter(0.2)),
+    ],
+    ids=repr,
+)
+def test_what_a_teacher_said_of_views_is_remembered_by_augmentation(augment, other):
+    assert fingerprint(clone(augment)) == fingerprint(augment) != fingerprint(other)
+    x, y = images(24, (3, 8, 8)).numpy(), np.arange(24) % 2
+    torch.manual_seed(0)
+    teacher = MLP(2, (3, 8, 8)).eval()
+    student = DistilledClassifier(
+        MLP, module__hidden=4, teacher=teacher, augment=augment, views=2, max_epochs=1
+    )
+    assert student.fit(x, y).teacher_pass_.computed == 48
+    assert clone(student).fit(x, y).teacher_pass_.reused == 48
+    assert clone(student).set_params(augment=other).fit(x, y).teacher_pass_.reused == 0
 
 
 # --- mistakes -----------------------------------------------------------------------
@@ -435,6 +718,36 @@ def test_a_student_is_trained_on_views(views):
         (Cutout(size=0), r"size=0\); expected an int of at least 1. Set size"),
         (Cutout(fill=[0, 0, 0]), r"Cutout\(fill=\[0, 0, 0\]\)"),
         (Cutout(p=-0.1), r"Cutout\(p=-0.1\)"),
+        (
+            Affine(degrees=-1),
+            r"degrees=-1\); expected a number in \[0, 180\]. It",
+        ),
+        (Affine(degrees=(1, 2)), r"degrees=\(1, 2\)"),
+        (Affine(scale=1), r"scale=1\); expected a number in \[0, 1\), or \(lowest, hi"),
+        (
+            Affine(scale=(0, 1)),
+            r"scale=\(0, 1\)\); .* 0 < lowest <= highest. scale=",
+        ),
+        (Affine(scale=(2, 1)), r"scale=\(2, 1\)"),
+        (Affine(scale=(1, float("inf"))), r"scale=\(1, inf\)"),
+        (Affine(scale=(1, 2, 3)), r"scale=\(1, 2, 3\)"),
+        (Affine(scale=("1", 2)), r"scale=\('1', 2\)"),
+        (Affine(scale=-0.1), r"scale=-0.1"),
+        (Affine(scale=float("nan")), r"scale=nan"),
+        (Affine(translate=1), r"translate=1\); expected a number in \[0, 1\). It is a"),
+        (Affine(translate=4), r"translate=4"),
+        (Affine(shear=90), r"shear=90\); expected a number in \[0, 90\). It is an"),
+        (Affine(p=2), r"Affine\(p=2\)"),
+        (Affine(fill="mirror"), r"a finite number or 'border' or 'reflection'. Count"),
+        (ColorJitter(brightness=1.1), r"=1.1\); expected a number in \[0, 1\], or \(l"),
+        (
+            ColorJitter(contrast=(-1, 1)),
+            r"contrast=\(-1, 1\)\); .* 0 <= lowest <= high",
+        ),
+        (ColorJitter(saturation="much"), r"saturation='much'"),
+        (ColorJitter(saturation=None), r"saturation=None"),
+        (ColorJitter(white=0), r"white=0\); expected a finite number above 0, or None"),
+        (ColorJitter(white=True), r"white=True"),
         (Mixup(alpha=0), r"alpha=0\); expected a finite number above 0. 0.2 mixes"),
         (Mixup(alpha="1"), r"alpha='1'"),
         (Compose([]), r"steps=\[\]\); expected a list of at least one Augmentation"),
@@ -461,6 +774,10 @@ def test_numpy_parameters_are_taken():
     for plain, other in [
         (ShiftCrop(2, 1), ShiftCrop(np.int64(2), np.float32(1))),
         (Cutout(3, 0, 0.5), Cutout(np.int32(3), np.uint8(0), np.float64(0.5))),
+        (
+            Affine(3, 0.5, fill=2),
+            Affine(np.int32(3), np.float64(0.5), fill=np.uint8(2)),
+        ),
     ]:
         assert torch.equal(other(x, seeds), plain(x, seeds))
 
@@ -499,7 +816,7 @@ def test_seeds_are_checked(augment, seeds):
         augment(images(), seeds)
 
 
-@pytest.mark.parametrize("cls", [ShiftCrop, Cutout])
+@pytest.mark.parametrize("cls", [ShiftCrop, Cutout, Affine])
 @pytest.mark.parametrize(
     ("fill", "dtype", "message"),
     [

@@ -11,7 +11,7 @@ import pytest
 
 import skkd
 from skkd import DistilledClassifier, ImageReader
-from skkd.augment import Cutout, Flip, Mixup, ShiftCrop
+from skkd.augment import Affine, ColorJitter, Cutout, Flip, Mixup, ShiftCrop
 from skkd.losses._registry import LOSSES
 from skkd.memory import LogitMemory
 from skkd.students import MLP, CifarResNet, SmallCNN, torchvision_model
@@ -63,7 +63,7 @@ def test_the_commands_of_the_readme_name_what_is_there():
     "cls",
     [
         *(DistilledClassifier, ImageReader, LogitMemory, MLP, SmallCNN, CifarResNet),
-        *(Flip, ShiftCrop, Cutout, Mixup, torchvision_model),
+        *(Affine, ColorJitter, Flip, ShiftCrop, Cutout, Mixup, torchvision_model),
     ],
 )
 def test_documented_defaults_are_the_defaults(cls):

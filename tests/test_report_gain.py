@@ -718,3 +718,24 @@ def test_shown_as_a_frame(noisy, monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(ImportError, match="pip install pandas"):
         result.to_frame()
+
+
+class Rows(torch.utils.data.Dataset):
+    def __len__(self):
+        return len(X)
+
+    def __getitem__(self, i):
+        return X[i], int(y[i])
+
+
+@pytest.mark.parametrize("kind", ["dataset", "frame", "tensor"])
+def test_rows_of_other_kinds(kind):
+    pd = pytest.importorskip("pandas")
+    kinds = {"dataset": Rows, "frame": lambda: pd.DataFrame(X)}
+    rows = kinds.get(kind, lambda: torch.from_numpy(X))()
+    teacher = LogisticRegression(max_iter=500).fit(X, y)
+    teacher = lambda rows, fitted=teacher: fitted.decision_function(rows)  # noqa: E731
+    net = student(teacher=teacher, teacher_cv="prefit")
+    labels = None if kind == "dataset" else pd.Series(y)
+    result = gain(net, rows, labels, seeds=1, cv=CV)
+    assert outcome(result) == outcome(gain(net, X, y, seeds=1, cv=CV))

@@ -1,5 +1,6 @@
 """torchvision_model: every family, weights from files, freezing, the estimator."""
 
+import copy
 import io
 import pickle
 import tarfile
@@ -321,6 +322,185 @@ def test_other_files_are_refused(tmp_path):
     refused(weights, r"'conv1.0.weight' has shape \(24, 3, 5, 5\), expected \(24, 3, 3")
 
 
+# --- the first layers ---------------------------------------------------------------
+
+# A layer of each family, in its middle, and the parameters that come up to it.
+FIRST = {
+    **{"densenet121": "features.transition1", "mnasnet0_5": "layers.9"},
+    **{"mobilenet_v2": "features.9", "mobilenet_v3_small": "features.4"},
+    **{"regnet_y_400mf": "trunk_output.block2", "resnet18": "layer2.0"},
+    **{"shufflenet_v2_x0_5": "stage3", "squeezenet1_1": "features.6"},
+}
+OTHERS = {
+    **{"alexnet": "features.5", "convnext_tiny": "features.3"},
+    **{"efficientnet_b0": "features.4", "efficientnet_v2_s": "features.3.0"},
+    **{"googlenet": "inception4a", "inception_v3": "Mixed_6a", "maxvit_t": "blocks.0"},
+    **{"resnext50_32x4d": "layer1", "wide_resnet50_2": "layer1.0"},
+}
+
+
+def maps_of(model, until, x):
+    """What a layer gives within the whole network."""
+    caught = []
+    handle = model.get_submodule(until).register_forward_hook(
+        lambda module, inputs, output: caught.append(output.detach().clone())
+    )
+    with torch.no_grad():
+        model(x)
+    handle.remove()
+    return caught[0]
+
+
+@pytest.mark.parametrize("name", FIRST)
+def test_the_first_layers_are_those_of_the_whole(name, tmp_path):
+    model, until = original(name), FIRST[name]
+    path = saved(model.state_dict(), tmp_path)
+    student = torchvision_model(name, 5, (3, 64, 64), weights=path, until=until)
+    assert student.training
+    x = images(3, (3, 64, 64))
+    student.eval().double(), model.double()
+    scaled = student.standardize(x)
+    features = maps_of(model, until, scaled).mean(dim=(2, 3))
+    torch.testing.assert_close(student.backbone(scaled), features)
+    assert features.std(dim=0).max() > 1e-3
+    torch.testing.assert_close(student(x), student.head(features))
+    # Of the whole network's parameters, under their own names, and none beside.
+    whole = dict(model.named_parameters())
+    for key, value in student.backbone.named_parameters():
+        assert torch.equal(value, whole.pop(key))
+    layers = [key for key, _ in student.backbone.named_modules()]
+    assert until in layers
+    assert layers[-3:] == [layers[-3], "pool", "flatten"]
+    assert layers[-3].startswith(until)
+    assert student.head.weight.shape == (5, features.shape[1])
+    student.train()(x).sum().backward()
+    assert all(p.grad is not None for p in student.parameters())
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_the_first_layers_of_every_family(name):
+    size = {"maxvit_t": 224, "inception_v3": 128}.get(name, 64)
+    model = torchvision_model(name, 5, (3, size, size), until=OTHERS[name])
+    assert model(images(2, (3, size, size))).shape == (2, 5)
+
+
+@pytest.mark.parametrize(
+    ("until", "count"), [("features.9", 185_738), ("features.10", 240_010)]
+)
+def test_parameters_of_the_first_layers(until, count):
+    student = torchvision_model("mobilenet_v2", 10, (3, 96, 96), until=until)
+    assert sum(p.numel() for p in student.parameters()) == count
+    number = int(until.partition(".")[2])
+    layers = models.mobilenet_v2().features[: number + 1]
+    assert sum(p.numel() for p in layers.parameters()) + 650 == count
+    names = [name for name, _ in student.named_parameters()]
+    assert "backbone.features.3.conv.0.0.weight" in names
+    assert names[-2:] == ["head.weight", "head.bias"]
+
+
+@pytest.mark.parametrize("n_classes", [4, 5])
+def test_own_weights_of_the_first_layers(n_classes, tmp_path):
+    x = images(8)
+    arguments = {"input_shape": (3, 32, 32), "until": "stage2"}
+    student = torchvision_model(SMALL, 4, **arguments)
+    student.standardize.adapt([(x, None)])
+    student(x)
+    path = saved(student.eval().state_dict(), tmp_path)
+    loaded = torchvision_model(SMALL, n_classes, weights=path, **arguments)
+    assert same_weights(loaded.backbone, student.backbone)
+    assert torch.equal(loaded.standardize.mean, student.standardize.mean)
+    assert loaded.training == (n_classes != 4)
+    if n_classes == 4:
+        assert torch.equal(loaded(x), student(x))
+    arguments["until"] = "stage3"
+    with pytest.raises(ValueError, match=r"not those of shufflenet.* no 'stage3.0"):
+        torchvision_model(SMALL, n_classes, weights=path, **arguments)
+    wrong = student.state_dict()
+    wrong["backbone.conv1.0.weight"] = torch.zeros(24, 3, 5, 5)
+    saved(wrong, tmp_path)
+    arguments["until"] = "stage2"
+    with pytest.raises(ValueError, match=r"'conv1.0.weight' has shape \(24, 3, 5, 5\)"):
+        torchvision_model(SMALL, n_classes, weights=path, **arguments)
+
+
+def test_the_first_layers_of_an_own_network(tmp_path):
+    teacher = torchvision_model(SMALL, 4, (3, 32, 32), mean=7, std=9)
+    path = saved(teacher.state_dict(), tmp_path)
+    student = torchvision_model(SMALL, 4, (3, 32, 32), weights=path, until="stage2")
+    parts = teacher.backbone.state_dict()
+    for key, value in student.backbone.state_dict().items():
+        assert torch.equal(value, parts[key])
+    assert (student.standardize.std == 9).all()
+
+
+def test_all_weights_have_to_fit_though_few_are_kept(tmp_path):
+    weights = original(SMALL).state_dict()
+    del weights["conv5.0.weight"]
+    path = saved(weights, tmp_path)
+    with pytest.raises(ValueError, match=r"there is no 'conv5.0.weight'"):
+        torchvision_model(SMALL, 4, weights=path, until="stage2")
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        (SMALL, {"until": "stage5"}, r"until='stage5'; expected .*'stage4'.* printed"),
+        (SMALL, {"until": 3}, r"until=3; expected the name of a layer"),
+        (SMALL, {"until": ""}, r"until=''; expected the name of a layer"),
+        (SMALL, {"until": "stage2", "n_classes": None}, r"no n_classes; .*n_classes="),
+        (
+            SMALL,
+            {"until": "fc"},
+            r"until='fc', which does not give maps .* a layer bef",
+        ),
+        (SMALL, {"until": "stage2.0.branch2"}, r"another order .*'stage2.0', of which"),
+        ("resnet50", {"until": "layer1.1.conv2"}, r"is run in another order"),
+        ("resnet50", {"until": "layer1.1.relu"}, r"is run in another order"),
+        (
+            "densenet121",
+            {"until": "features.denseblock1.denselayer2"},
+            r"another order",
+        ),
+        ("maxvit_t", {"until": "blocks"}, r"until='blocks', which is never run"),
+        ("vit_b_32", {"until": "conv_proj"}, r"vit_b_32, a transformer, whose layers"),
+        ("swin_t", {"until": "features.1"}, r"swin_t, a transformer"),
+        (
+            "alexnet",
+            {"until": "features.12", "size": 8},
+            r"images of 8 x 8 pixels, whi",
+        ),
+    ],
+)
+def test_other_layers_are_refused(name, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        torchvision_model(name, **{"n_classes": 4, **arguments})
+
+
+def test_the_first_layers_take_smaller_images_than_the_whole():
+    with pytest.raises(ValueError, match="alexnet does not take"):
+        torchvision_model("alexnet", 4, (3, 32, 32))
+    student = torchvision_model("alexnet", 4, (3, 32, 32), until="features.4")
+    assert student(images(2)).shape == (2, 4)
+
+
+@pytest.mark.parametrize("channels", [1, 5])
+def test_other_channels_of_the_first_layers(channels):
+    student = torchvision_model(SMALL, 4, (channels, 32, 32), until="stage2")
+    x = images(4, (channels, 32, 32))
+    student.standardize.adapt([(x, None)])
+    assert student(x).shape == (4, 4)
+
+
+def test_the_first_layers_do_not_touch_the_random_numbers_of_others():
+    """The image on which they are tried is no draw of the global generator."""
+    torch.manual_seed(3)
+    torchvision_model(SMALL, 4, (3, 32, 32), until="stage2")
+    first = torch.rand(2)
+    torch.manual_seed(3)
+    torchvision_model(SMALL, 4, (3, 64, 64), until="stage2")
+    assert torch.equal(torch.rand(2), first)
+
+
 # --- images -------------------------------------------------------------------------
 
 
@@ -408,16 +588,19 @@ def test_arguments_are_checked(arguments, message):
 # --- as a module --------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("until", [None, "stage3"])
 @pytest.mark.parametrize("frozen", [False, True])
-def test_copies_are_equal(frozen):
-    model = torchvision_model(SMALL, 4, (3, 32, 32), freeze=frozen, mean=1, std=2)
+def test_copies_are_equal(frozen, until):
+    settings = {"freeze": frozen, "until": until}
+    model = torchvision_model(SMALL, 4, (3, 32, 32), mean=1, std=2, **settings)
     x = images(3)
     model.eval()
     copied = pickle.loads(pickle.dumps(model))
     assert isinstance(copied, TorchvisionModel)
     assert torch.equal(copied(x), model(x))
     assert fingerprint(copied) == fingerprint(model)
-    other = torchvision_model(SMALL, 4, (3, 32, 32), freeze=frozen)
+    assert torch.equal(copy.deepcopy(model)(x), model(x))
+    other = torchvision_model(SMALL, 4, (3, 32, 32), **settings)
     assert fingerprint(other) != fingerprint(model)
     other.load_state_dict(model.state_dict())
     assert torch.equal(other.eval()(x), model(x))
@@ -427,8 +610,10 @@ def test_copies_are_equal(frozen):
     )
 
 
-def test_export():
-    model = torchvision_model(SMALL, 4, (3, 32, 32), freeze=True, size=48).eval()
+@pytest.mark.parametrize("until", [None, "stage2"])
+def test_export(until):
+    settings = {"freeze": True, "size": 48, "until": until}
+    model = torchvision_model(SMALL, 4, (3, 32, 32), **settings).eval()
     x, n = images(2), torch.export.Dim("n")
     program = torch.export.export(model, (x,), dynamic_shapes=({0: n},))
     more = images(4, seed=1)
@@ -604,3 +789,43 @@ def test_a_teacher_from_real_weights_and_a_few_images(real_data, tmp_path):
     )
     teacher.fit(X[~test], road.target[~test])
     assert teacher.score(X[test], road.target[test]) > 0.8
+
+
+@pytest.mark.parametrize("until", ["features.6", "features.9"])
+def test_a_student_of_the_first_layers_of_real_weights(real_data, until):
+    path = real_data / "weights" / "mobilenet_v2-imagenet-tfslim-ptq-fp16.pt"
+    scale = {"mean": 127.5, "std": 127.5, "weights": path}
+    whole = torchvision_model("mobilenet_v2", **scale)
+    student = torchvision_model("mobilenet_v2", 2, (3, 96, 96), until=until, **scale)
+    with tarfile.open(real_data / "sports_balls.tar") as archive:
+        kinds = ("golf_ball", "tennis_ball")
+        named = [
+            [m for m in archive if f"test/{kind}" in m.name and m.isfile()][:24]
+            for kind in kinds
+        ]
+        X = np.stack([read(archive, member, 96) for part in named for member in part])
+    x = torch.from_numpy(X)
+    features = maps_of(whole, f"backbone.{until}", x).mean(dim=(2, 3))
+    with torch.no_grad():
+        scaled = student.standardize(x)
+        torch.testing.assert_close(student.eval().backbone(scaled), features)
+    # Even the head alone learns from them; chance is a half.
+    y = np.repeat([0, 1], 24)
+    net = DistilledClassifier(
+        student_of(path, until), max_epochs=40, lr=0.01, random_state=0
+    )
+    score = net.fit(X[::2], y[::2]).score(X[1::2], y[1::2])
+    assert score > 0.65
+
+
+def student_of(path, until):
+    return torchvision_model(
+        "mobilenet_v2",
+        2,
+        (3, 96, 96),
+        weights=path,
+        until=until,
+        freeze=True,
+        mean=127.5,
+        std=127.5,
+    )

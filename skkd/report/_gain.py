@@ -51,7 +51,8 @@ def gain(
     ----------
     estimator : DistilledClassifier, recipe of skkd.recipes, or Pipeline
         With its teacher. A Pipeline ends in one of the others; the steps before are
-        fitted once for both students. Of a recipe, the plain student is its
+        fitted once for both students, for each seed and fold: let them remember, as
+        ``ImageReader(memory=...)`` does. Of a recipe, the plain student is its
         ``estimator`` without a teacher. It is not changed, nor is a fitted teacher.
     X : array-like of n rows
         As the estimator takes them: also paths of images, or a torch Dataset.

@@ -8,6 +8,8 @@ import os
 import pickle
 import re
 from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -143,7 +145,7 @@ def build(
         _widen(model, n_channels)
     if weights is None:
         return model, n_classes is None
-    return model, _load(name, model, n_classes, weights)
+    return model, load(name, model, n_classes, weights)
 
 
 def _image_size(state: OrderedDict[str, Tensor]) -> dict[str, int]:
@@ -165,7 +167,7 @@ def _widen(model: nn.Module, n_channels: int) -> None:
     first.reset_parameters()
 
 
-def _load(name: str, model: nn.Module, n_classes: int | None, weights: Weights) -> bool:
+def load(name: str, model: nn.Module, n_classes: int | None, weights: Weights) -> bool:
     """Load `weights`; tell whether their head was kept."""
     head, state = find_head(model), _named_as_torchvision(model, weights)
     expected = model.state_dict()
@@ -182,15 +184,20 @@ def _load(name: str, model: nn.Module, n_classes: int | None, weights: Weights) 
             f"{n_outputs}, as {name} is published. Pass n_classes={n_given} to keep "
             "that head, any other number for a new one."
         )
+    load_strictly(name, model, state, weights.source)
+    return kept
+
+
+def load_strictly(name: str, model: nn.Module, state: Any, source: str) -> None:
+    """Load `state`, all of whose names and shapes have to fit; `source` is its file."""
     try:
         model.load_state_dict(state)
     except (RuntimeError, AssertionError) as error:
         raise ValueError(
-            f"Got {weights.source}, whose weights are not those of {name}: "
-            f"{_difference(expected, state) or error}. Pass the name of the "
+            f"Got {source}, whose weights are not those of {name}: "
+            f"{_difference(model.state_dict(), state) or error}. Pass the name of the "
             "architecture that they belong to."
         ) from error
-    return kept
 
 
 def _named_as_torchvision(model: nn.Module, weights: Weights) -> OrderedDict[str, Any]:
@@ -279,18 +286,33 @@ def check_takes(name: str, model: nn.Module, shape: tuple[int, int, int]) -> Non
     parts = {**dict(model.named_parameters()), **dict(model.named_buffers())}
     nowhere = {key: value.to("meta") for key, value in parts.items()}
     images = torch.empty(1, *shape, device="meta")
+    with evaluating(model):
+        try:
+            torch.func.functional_call(model, nowhere, (images,))
+        except (RuntimeError, AssertionError, ValueError) as error:
+            raise wrong_size(name, model, images.shape, error) from error
+
+
+def wrong_size(
+    name: str, model: nn.Module, shape: Sequence[int], error: Exception
+) -> ValueError:
+    """Say that a network does not take images (n, C, H, W) of this shape."""
+    usual = models.get_model_weights(name).DEFAULT.transforms().crop_size[0]
+    size = getattr(model, "image_size", usual)  # the only one of a ViT
+    return ValueError(
+        f"Got images of {shape[2]} x {shape[3]} pixels, which {name} does not take "
+        f"({error}). Pass size={size} to resize them to what it was trained "
+        "on, or other images."
+    )
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Set `model` to eval mode meanwhile."""
     modes = [(part, part.training) for part in model.modules()]
     try:
         model.eval()
-        torch.func.functional_call(model, nowhere, (images,))
-    except (RuntimeError, AssertionError, ValueError) as error:
-        usual = models.get_model_weights(name).DEFAULT.transforms().crop_size[0]
-        size = getattr(model, "image_size", usual)  # the only one of a ViT
-        raise ValueError(
-            f"Got images of {shape[1]} x {shape[2]} pixels, which {name} does not take "
-            f"({error}). Pass size={size} to resize them to what it was trained "
-            "on, or other images."
-        ) from error
+        yield
     finally:
         for part, mode in modes:
             part.training = mode

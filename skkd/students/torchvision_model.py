@@ -19,6 +19,7 @@ def torchvision_model(
     input_shape: Sequence[int] | None = None,
     *,
     weights: str | os.PathLike[str] | Any | None = None,
+    until: str | None = None,
     freeze: bool = False,
     size: int | None = None,
     mean: float | Sequence[float] | None = None,
@@ -42,6 +43,11 @@ def torchvision_model(
         "DEFAULT" or another name of torchvision's published weights, such as
         "IMAGENET1K_V1", downloaded once; or the path of a file (see Notes). None is
         random.
+    until : str or None, default=None
+        Name of the last layer that is kept, as torchvision has it: "features.9" of
+        mobilenet_v2, "layer2" of resnet18. Its maps are averaged over all positions,
+        for a new head; the layers behind it are gone. So the first layers of a
+        pretrained network make a small student. It needs `n_classes`. None keeps all.
     freeze : bool, default=False
         Whether only the head learns. The backbone then stays in eval mode, whatever
         ``train()`` says: the statistics of batch normalisation do not move, nothing is
@@ -66,7 +72,8 @@ def torchvision_model(
     ------
     ValueError
         If an argument is out of its range, if the file of `weights` is absent or of
-        another network, or if the network does not take images of this shape.
+        another network, if the network does not take images of this shape, or if
+        `until` is no layer that gives maps and to which the others lead in turn.
     ConnectionError
         If published weights cannot be downloaded; it tells where they are.
 
@@ -78,6 +85,10 @@ def torchvision_model(
     float32. All names and shapes must fit, but for a head that is replaced. A file of
     torchvision's names is taken to expect the scaling of the published weights, unless
     `mean` and `std` say otherwise.
+
+    With `until`, `weights` are those of the whole network, all of which must fit, or of
+    a TorchvisionModel cut at the same layer. Transformers, whose layers give tokens,
+    are refused.
 
     Gray images (C = 1) are repeated to three channels. For other numbers of channels
     the first convolution is built anew, which only works without `weights`.
@@ -96,6 +107,12 @@ def torchvision_model(
     >>> student(torch.zeros(2, 3, 32, 32, dtype=torch.uint8)).shape
     torch.Size([2, 10])
 
+    The first layers alone, a twentieth of the network:
+
+    >>> student = torchvision_model("mobilenet_v2", 10, (3, 96, 96), until="features.9")
+    >>> sum(p.numel() for p in student.parameters())
+    185738
+
     Fine-tuned from a file of weights, the first layers slowly:
 
     >>> from skkd import DistilledClassifier
@@ -109,7 +126,7 @@ def torchvision_model(
     ... )
     """
     # Here, for it takes a second.
-    from skkd.students import _torchvision
+    from skkd.students import _first_layers, _torchvision
 
     _torchvision.check_name(name)
     shape = (3, 224, 224) if input_shape is None else check_image(input_shape)
@@ -122,16 +139,21 @@ def torchvision_model(
         )
     n_channels = 3 if shape[0] == 1 else shape[0]
     given = None if weights is None else _torchvision.read(name, weights)
-    model, kept = _torchvision.build(name, n_classes, n_channels, given)
-    if input_shape is not None:
-        sides = (size, size) if size else (shape[1], shape[2])
-        _torchvision.check_takes(name, model, (n_channels, *sides))
+    sides = (size, size) if size else (shape[1], shape[2])
+    if until is None:
+        model, kept = _torchvision.build(name, n_classes, n_channels, given)
+        if input_shape is not None:
+            _torchvision.check_takes(name, model, (n_channels, *sides))
+        own = given is not None and given.own
+        backbone, head = _torchvision.split(model, kept and not (own and n_classes))
+    else:
+        backbone, head, kept = _first_layers.build(
+            name, n_classes, given, until, (n_channels, *sides)
+        )
     if given is not None and mean is None and std is None:
         mean, std = given.mean, given.std
     if mean is not None:  # gray images are repeated first where it is known
         shape = (n_channels, *shape[1:])
-    own = given is not None and given.own
-    backbone, head = _torchvision.split(model, kept and not (own and n_classes))
     built = TorchvisionModel(
         Standardize(shape, mean=mean, std=std),
         backbone,

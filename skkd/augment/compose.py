@@ -1,0 +1,86 @@
+"""Several augmentations in a row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from skkd.augment._base import Augmentation, check_batch
+from skkd.augment._checks import error
+from skkd.augment._seeds import bits
+
+
+class Compose(Augmentation):
+    """Several augmentations, one after the other, each with its own random numbers.
+
+    Parameters
+    ----------
+    steps : sequence of Augmentation
+        At least one. One that mixes rows has to be the last.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skkd.augment import Compose, Flip, ShiftCrop
+    >>> augment = Compose([Flip(), ShiftCrop(max_shift=2)])
+    >>> augment(torch.zeros(5, 3, 32, 32, dtype=torch.uint8)).shape
+    torch.Size([5, 3, 32, 32])
+    """
+
+    def __init__(self, steps: Sequence[Augmentation]) -> None:
+        self.steps = steps
+
+    @property
+    def mixes_rows(self) -> bool:
+        """Whether the last step mixes rows."""
+        return any(step.mixes_rows for step in self.steps)
+
+    def check(self) -> None:
+        """Raise ValueError where a step, or the order of the steps, does not fit."""
+        steps = self.steps if isinstance(self.steps, Sequence) else ()
+        if not steps or not all(isinstance(step, Augmentation) for step in steps):
+            remedy = "Subclass Augmentation to make a step of your own."
+            raise error(self, "steps", "a list of at least one Augmentation", remedy)
+        for step in steps:
+            step.check()
+        if any(step.mixes_rows for step in steps[:-1]):
+            expected = "nothing after a step that mixes rows"
+            raise error(self, "steps", expected, "Move it to the end.")
+
+    def view(self, x: Tensor, seeds: np.ndarray) -> Tensor:
+        """Return a new tensor, see :class:`Augmentation`."""
+        return self._run(self.steps, x, seeds)
+
+    def mix(self, x: Tensor, seeds: Any = None) -> tuple[Tensor, Tensor, Tensor]:
+        """Return view, partner and share as :meth:`Mixup.mix` does, of the last step.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n, C, H, W)
+        seeds : ndarray or Tensor of shape (n,), int64, default=None
+
+        Returns
+        -------
+        view, partner, share : Tensor
+            Each view is of the image as the other steps left it.
+        """
+        self.check()
+        last: Any = self.steps[-1]
+        if not last.mixes_rows:
+            raise ValueError(
+                f"Got mix() of {self!r}, whose last step mixes no rows; expected one "
+                "that does. Call the object itself, or add Mixup() at the end."
+            )
+        seeds = check_batch(self, x, seeds)
+        x = self._run(self.steps[:-1], x, seeds)
+        return last.mix(x, bits(seeds, len(self.steps) - 1))
+
+    def _run(
+        self, steps: Sequence[Augmentation], x: Tensor, seeds: np.ndarray
+    ) -> Tensor:
+        for number, step in enumerate(steps):
+            x = step.view(x, bits(seeds, number))
+        return x

@@ -1,0 +1,39 @@
+"""Mirror images."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from skkd.augment._base import Augmentation
+from skkd.augment._checks import check_p
+from skkd.augment._seeds import chosen
+
+
+class Flip(Augmentation):
+    """Mirror an image, left to right.
+
+    Parameters
+    ----------
+    p : float, default=0.5
+        Share of the images mirrored.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skkd.augment import Flip
+    >>> Flip(p=1.0)(torch.arange(3).reshape(1, 1, 1, 3))
+    tensor([[[[2, 1, 0]]]])
+    """
+
+    def __init__(self, p: float = 0.5) -> None:
+        self.p = p
+
+    def check(self) -> None:
+        """Raise ValueError where a parameter is out of its range."""
+        check_p(self)
+
+    def view(self, x: Tensor, seeds: np.ndarray) -> Tensor:
+        """Return a new tensor, see :class:`Augmentation`."""
+        return torch.where(chosen(seeds, 0, self.p, x), x.flip(3), x)
