@@ -43,10 +43,10 @@ from common import (
     set_up,
     table,
     train_on_labels,
-    version,
 )
 from torch import nn
 
+from skkd.report._machine import version
 from skkd.students import MLP, Standardize
 
 PEERS = {

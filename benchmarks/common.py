@@ -2,11 +2,9 @@
 
 import argparse
 import gc
-import importlib.metadata
 import io
 import multiprocessing
 import os
-import platform
 import random
 import sys
 import tarfile
@@ -23,43 +21,18 @@ import torch
 from PIL import Image
 from sklearn.datasets import load_digits
 
-PACKAGES = ("skkd", "torch", "torchvision", "skorch", "scikit-learn", "numpy")
-
+from skkd import report
 
 # The machine ------------------------------------------------------------------
 
 
 def describe_machine(packages: Sequence[str] = ()) -> str:
-    """Return what a figure of time cannot be read without, in three lines."""
-    gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
-    names = dict.fromkeys((*PACKAGES, *packages))
-    versions = ", ".join(f"{name} {version(name)}" for name in names)
+    """Return what a figure of time cannot be read without, in four lines."""
     return (
-        f"CPU: {_cpu()}, {len(os.sched_getaffinity(0))} cores, "
-        f"{torch.get_num_threads()} threads; RAM {gib:.0f} GiB; GPU: {gpu} (not used)\n"
-        f"{platform.platform()}, Python {platform.python_version()}; load average "
-        f"before: {os.getloadavg()[0]:.1f} (above 0.3 others disturb)\n"
-        f"{versions}"
+        f"{report.describe_machine(packages)}\n"
+        f"The GPU is not used. Load average before: {os.getloadavg()[0]:.1f} (above "
+        "0.3 others disturb)"
     )
-
-
-def version(package: str) -> str | None:
-    """Return the version of an installed package, None where there is none."""
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
-def _cpu() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.is_file() else []
-    names = {line.split(":")[1].strip() for line in lines if "model name" in line}
-    flags = next((line for line in lines if line.startswith("flags")), "").split()
-    bf16 = [f for f in flags if f in ("avx512_bf16", "amx_bf16")]
-    name = ", ".join(sorted(names)) or platform.processor()
-    return f"{name} ({' '.join(bf16) or 'without bf16'})"
 
 
 # Timings ----------------------------------------------------------------------

@@ -1,0 +1,178 @@
+"""Scores of predictions, and what each row adds to the difference of two."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+# Parts of the rows that are left out in turn, where a metric is known by calling it.
+_N_PARTS = 100
+
+
+class Fit(NamedTuple):
+    """What one network said about the test rows of one fold.
+
+    Attributes
+    ----------
+    network : {"plain", "distilled", "teacher"}
+    seed : int
+    fold : int
+    rows : ndarray of shape (n_test,)
+        Numbers of the rows in X.
+    y_true, y_pred : ndarray of shape (n_test,)
+        Labels.
+    seconds : float or None
+        The student's `fit` took, without the steps before it. None for a teacher.
+    n_parameters : int or None
+        None where the network is none.
+    """
+
+    network: str
+    seed: int
+    fold: int
+    rows: np.ndarray
+    y_true: np.ndarray
+    y_pred: np.ndarray
+    seconds: float | None
+    n_parameters: int | None
+
+
+def check_metric(metric: Any) -> None:
+    """Raise where `metric` is none."""
+    if metric not in ("accuracy", "balanced_accuracy") and not callable(metric):
+        raise ValueError(
+            f"metric={metric!r}: expected 'accuracy', 'balanced_accuracy', or a "
+            "function of (y_true, y_pred), such as sklearn.metrics.matthews_corrcoef."
+        )
+
+
+def score_of(metric: Any, y_true: np.ndarray, y_pred: np.ndarray) -> float:
+    """Return the score of one fold.
+
+    Parameters
+    ----------
+    metric : {"accuracy", "balanced_accuracy"} or callable
+    y_true, y_pred : ndarray of shape (n,)
+
+    Returns
+    -------
+    float
+    """
+    if callable(metric):
+        return float(metric(y_true, y_pred))
+    if metric == "accuracy":
+        return float((y_true == y_pred).mean())
+    return float((_row_weights(metric, y_true) * (y_true == y_pred)).sum())
+
+
+def differences(
+    metric: Any, pairs: Sequence[Sequence[tuple[Fit, Fit]]], units: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return each seed's difference, and what each unit adds to it.
+
+    Parameters
+    ----------
+    metric : {"accuracy", "balanced_accuracy"} or callable
+    pairs : sequence of sequences of (plain, distilled)
+        Of each seed, of each fold.
+    units : ndarray of shape (n,)
+        Number of the unit, a row or a group of rows, of each row of X.
+
+    Returns
+    -------
+    of_seeds : ndarray of shape (n_seeds,)
+    influence : ndarray of shape (n_seeds, n_units)
+        Of the units that test.
+    """
+    of_seeds = np.array([_difference(metric, of_seed) for of_seed in pairs])
+    tested = np.unique(
+        np.concatenate([units[one.rows] for of_seed in pairs for one, _ in of_seed])
+    )
+    function = _by_jackknife if callable(metric) else _by_row
+    rows = [
+        function(metric, of_seed, np.searchsorted(tested, units), len(tested))
+        for of_seed in pairs
+    ]
+    return of_seeds, np.stack(rows)
+
+
+def _difference(metric: Any, pairs: Sequence[tuple[Fit, Fit]]) -> float:
+    """Return the mean over the folds of a seed."""
+    return float(
+        np.mean(
+            [
+                score_of(metric, two.y_true, two.y_pred)
+                - score_of(metric, one.y_true, one.y_pred)
+                for one, two in pairs
+            ]
+        )
+    )
+
+
+def _row_weights(metric: str, y_true: np.ndarray) -> np.ndarray:
+    """Return the weight of each row in the score, of sum one."""
+    if metric == "accuracy":
+        return np.full(len(y_true), 1 / len(y_true))
+    _, codes, counts = np.unique(y_true, return_inverse=True, return_counts=True)
+    return 1 / (len(counts) * counts[codes])
+
+
+def _by_row(
+    metric: str, pairs: Sequence[tuple[Fit, Fit]], units: np.ndarray, n_units: int
+) -> np.ndarray:
+    """Return the exact influence: the score is a weighted mean over rows."""
+    weights = [_row_weights(metric, one.y_true) / len(pairs) for one, _ in pairs]
+    labels = np.concatenate([one.y_true for one, _ in pairs])
+    gained = [
+        (two.y_pred == two.y_true) * 1.0 - (one.y_pred == one.y_true)
+        for one, two in pairs
+    ]
+    weight, gain = np.concatenate(weights), np.concatenate(gained)
+    classes = np.zeros(len(labels), dtype=int)
+    if metric == "balanced_accuracy":
+        classes = np.unique(labels, return_inverse=True)[1]
+    # Against the mean of its class: how many rows a class has is not what counts.
+    mean = np.bincount(classes, weight * gain) / np.bincount(classes, weight)
+    numbers = np.concatenate([units[one.rows] for one, _ in pairs])
+    return np.bincount(numbers, weight * (gain - mean[classes]), minlength=n_units)
+
+
+def _by_jackknife(
+    metric: Callable[[Any, Any], float],
+    pairs: Sequence[tuple[Fit, Fit]],
+    units: np.ndarray,
+    n_units: int,
+) -> np.ndarray:
+    """Return the influence of parts of the units, each found by leaving it out."""
+    n_parts = min(_N_PARTS, n_units)
+    part_of = np.random.default_rng(0).permutation(n_units) % n_parts
+    if n_parts == 1:
+        return np.zeros(1)
+    without = np.empty(n_parts)
+    with warnings.catch_warnings():
+        # Of a class that is left out: what matters of it was said of the whole fold.
+        warnings.simplefilter("ignore")
+        for part in range(n_parts):
+            kept = [_rows_outside(pair, part_of[units], part) for pair in pairs]
+            without[part] = _difference(metric, [pair for pair in kept if pair])
+    # Such that the sum of squares is the jackknife's variance, up to a factor of
+    # n / (n - 1) that all kinds of influence share.
+    return (without.mean() - without) * (n_parts - 1) / n_parts
+
+
+def _rows_outside(
+    pair: tuple[Fit, Fit], part_of: np.ndarray, part: int
+) -> tuple[Fit, Fit] | None:
+    kept = part_of[pair[0].rows] != part
+    if not kept.any():
+        return None
+    one, two = (
+        fit._replace(
+            rows=fit.rows[kept], y_true=fit.y_true[kept], y_pred=fit.y_pred[kept]
+        )
+        for fit in pair
+    )
+    return one, two
