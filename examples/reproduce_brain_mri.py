@@ -1,7 +1,6 @@
 """Brain MRI, tumour or not: several students, and one student that replaces them.
 
     python examples/reproduce_brain_mri.py --data FOLDER
-    python examples/reproduce_brain_mri.py --data FOLDER --trials 10    the Optuna study
 
 FOLDER holds yes/ and no/ of Kaggle's "Brain MRI Images for Brain Tumor Detection".
 
@@ -25,15 +24,13 @@ stay as they are, so that what they make of each view of an image is computed on
 from __future__ import annotations
 
 import argparse
-import json
 import warnings
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import optuna
 import torch
-from reproduction import parser, size, spread
+from reproduction import collect, parser, show_networks
 from scipy.sparse.csgraph import connected_components
 from sklearn.base import clone
 from sklearn.model_selection import StratifiedGroupKFold
@@ -41,14 +38,12 @@ from skorch.callbacks import LRScheduler
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 from torch.optim.lr_scheduler import CosineAnnealingLR
-from tqdm import tqdm
 
 from skkd import DistilledClassifier, ImageReader, load_image_folder
 from skkd.augment import Affine, Augmentation, ColorJitter, Compose, Flip
 from skkd.images import ImageFolderWarning
 from skkd.recipes import DistilledEnsemble
-from skkd.report import Fit, Gain, describe_machine
-from skkd.search import suggest_distillation
+from skkd.report import Fit
 from skkd.students import torchvision_model
 
 WARP = Affine(degrees=15, scale=(0.85, 1.2), translate=0.08)
@@ -74,34 +69,37 @@ def content(image: np.ndarray) -> np.ndarray:
 
 
 def load(args: argparse.Namespace) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return gray images, classes, and groups of images that are the same picture.
+    """Return what the first layers make of the images, classes, groups of copies.
 
     The contents of copies correlate by 0.97 and more, of any two others by less than
     0.9.
     """
+    torch.set_num_threads(1)
+    args.epochs, args.views, args.students = (1, 2, 2) if args.quick else (10, 10, 3)
     with warnings.catch_warnings():  # of identical files, which are in one group
         warnings.filterwarnings("ignore", ".*byte-identical", ImageFolderWarning)
         photos = load_image_folder(args.data)
-    X = ImageReader(96, mode="L").fit_transform(photos.data)
+    paths, y = (photos[key][:: 4 if args.quick else 1] for key in ("data", "target"))
+    X = ImageReader(96, mode="L").fit_transform(paths)
     alike = np.corrcoef([content(image) for (image,) in X]) > 0.95
-    return X, photos.target, connected_components(alike)[1]
+    groups = connected_components(alike)[1]
+    print(f"{len(y)} images of {len(set(groups))} different pictures")
+    return first_layers(args, X), y, groups
 
 
-def mobilenet(until: int, weights: Any, mean: Any, std: Any, n_classes: int = 2) -> Any:
-    return torchvision_model(
-        "mobilenet_v2",
-        n_classes,
-        until=f"features.{until}",
-        weights=weights,
-        mean=mean,
-        std=std,
-    )
+def mobilenet(until: int, n_classes: int = 2, **params: Any) -> Any:
+    until = f"features.{until}"
+    return torchvision_model("mobilenet_v2", n_classes, until=until, **params)
+
+
+def weights(args: argparse.Namespace) -> dict[str, Any]:
+    return {"weights": args.weights, "mean": args.mean, "std": args.std}
 
 
 @torch.no_grad()
 def first_layers(args: argparse.Namespace, X: np.ndarray) -> np.ndarray:
     """Return what they make of each image and of its views, one behind the other."""
-    net = mobilenet(FIRST - 1, args.weights, args.mean, args.std).eval()
+    net = mobilenet(FIRST - 1, **weights(args)).eval()
     front = nn.Sequential(net.standardize, net.backbone.features)
     maps = []
     for view in range(args.views + 1):
@@ -130,9 +128,9 @@ class LastLayers(nn.Module):
     normalisation stays in eval mode.
     """
 
-    def __init__(self, n_classes: int, until: int, fixed: int, **weights: Any) -> None:
+    def __init__(self, n_classes: int, until: int, fixed: int, **params: Any) -> None:
         super().__init__()
-        net = mobilenet(until, n_classes=n_classes, **weights)
+        net = mobilenet(until, n_classes, **params)
         self.body, self.head = net.backbone, nn.Sequential(nn.Dropout(0.2), net.head)
         self.body.features = self.body.features[FIRST:]
         self.body.features[:fixed].requires_grad_(False)
@@ -152,9 +150,7 @@ def network(args: argparse.Namespace, until: int, fixed: int, **params: Any):
         LastLayers,
         module__until=until,
         module__fixed=fixed,
-        module__weights=args.weights,
-        module__mean=args.mean,
-        module__std=args.std,
+        **{f"module__{name}": value for name, value in weights(args).items()},
         augment=OneView(),
         max_epochs=args.epochs,
         batch_size=32,
@@ -189,7 +185,7 @@ def fit_fold(args, X, y, train, test, seed: int, fold: int) -> Iterator[Fit]:
         "ensemble": (recipe.classes_[ensemble], recipe.students_),
         "back": (recipe.predict(X[test]), [recipe.student_]),
     }
-    front = mobilenet(FIRST - 1, args.weights, args.mean, args.std).backbone
+    front = mobilenet(FIRST - 1, **weights(args)).backbone
     for name, (said, nets) in networks.items():
         seconds = sum(sum(net.history[:, "dur"]) for net in nets)
         parts = [front, *(net.module_ for net in nets)]
@@ -203,87 +199,18 @@ def folds(X, y, groups, seed: int, n: int = 5) -> list[tuple[np.ndarray, np.ndar
     return list(splitter.split(X, y, groups))
 
 
-def fit_all(args: argparse.Namespace, X, y, groups) -> list[Fit]:
-    """Fit every fold of every seed, but for those that the file holds already."""
-    about = [args.epochs, args.views, args.students, TAUGHT, len(y)]
-    done: dict[tuple[int, int], list[Fit]] = {}
-    if args.resume and args.resume.exists():
-        for settings, fits in map(json.loads, args.resume.read_text().splitlines()):
-            if settings != about:
-                raise SystemExit(f"{args.resume} is of other settings: delete it.")
-            read = [Fit(*fit[:3], *map(np.array, fit[3:6]), *fit[6:]) for fit in fits]
-            done[read[0].seed, read[0].fold] = read
-    plan = [(seed, fold) for seed in range(args.seeds) for fold in range(5)]
-    for seed, fold in tqdm(plan, unit="fold"):
-        if (seed, fold) not in done:
-            rows = folds(X, y, groups, seed)[fold]
-            done[seed, fold] = [*fit_fold(args, X, y, *rows, seed, fold)]
-            if args.resume:
-                line = json.dumps([about, done[seed, fold]], default=np.ndarray.tolist)
-                with args.resume.open("a") as file:
-                    file.write(line + "\n")
-    return [fit for key in plan for fit in done[key]]
-
-
-def show(args: argparse.Namespace, fits: list[Fit], groups: np.ndarray) -> None:
-    """Print all networks in one table, and what was gained by what."""
-    print("\n| network | accuracy, % | parameters | seconds to fit | seeds x folds |")
-    print("| --- | ---: | ---: | ---: | ---: |")
-    for network, title in TITLES.items():
-        some = [fit for fit in fits if fit.network == network]
-        scores = np.array([100 * np.mean(fit.y_true == fit.y_pred) for fit in some])
-        seconds = np.median([fit.seconds for fit in some])
-        cells = (title, spread(scores), size(some[0].n_parameters), f"{seconds:.1f}")
-        print(f"| {' | '.join(cells)} | {args.seeds} x 5 |")
-    print()
-    for one, two in [("plain", "distilled"), ("plain", "back"), ("distilled", "back")]:
-        names = {one: "plain", two: "distilled"}
-        both = [fit for fit in fits if fit.network in names]
-        pairs = tuple(fit._replace(network=names[fit.network]) for fit in both)
-        result = Gain(pairs, groups, grouped=True)
-        print(f"{TITLES[two]} against {TITLES[one]}: {result.verdict}.")
-    print(f"{result.covers}\n\n{describe_machine()}")
-
-
-def study(args: argparse.Namespace, X, y, groups) -> None:
-    """Search on inner folds of the training rows of the first fold."""
-    train = folds(X, y, groups, 0)[0][0]
-    X, y = X[train], y[train]
-    inner = folds(X, y, groups[train], 0, 3)
-    masters = [teacher(args, 0).fit(X[a], y[a]) for a, _ in inner]
-
-    def objective(trial: optuna.Trial) -> float:
-        params = suggest_distillation(trial, temperature=(1, 8))
-        params["lr"] = trial.suggest_float("lr", 3e-4, 3e-3, log=True)
-        scores = []
-        for step, (master, (a, b)) in enumerate(zip(masters, inner, strict=True)):
-            net = student(args, 0, teacher=master, **params).fit(X[a], y[a])
-            scores.append(net.score(X[b], y[b]))
-            trial.report(np.mean(scores), step)
-            if trial.should_prune():
-                raise optuna.TrialPruned
-        return np.mean(scores)
-
-    sampler = optuna.samplers.TPESampler(seed=0)
-    found = optuna.create_study(direction="maximize", sampler=sampler)
-    found.enqueue_trial(TAUGHT)
-    found.optimize(objective, n_trials=args.trials)
-    print(found.trials_dataframe(("number", "value", "params", "state")).to_string())
-
-
 def main() -> None:
-    options = parser(__doc__, seeds=3, weights=True)
-    options.add_argument("--trials", type=int, help="search settings instead")
-    args = options.parse_args()
-    torch.set_num_threads(1)
-    args.epochs, args.views, args.students = (1, 2, 2) if args.quick else (10, 10, 3)
-    images, y, groups = load(args)
-    print(f"{len(y)} images of {groups.max() + 1} different pictures")
-    X = first_layers(args, images)
-    if args.trials:
-        study(args, X, y, groups)
-    else:
-        show(args, fit_all(args, X, y, groups), groups)
+    args = parser(__doc__, seeds=3, weights=True).parse_args()
+    X, y, groups = load(args)
+
+    def fit(seed: int, fold: int) -> Iterator[Fit]:
+        return fit_fold(args, X, y, *folds(X, y, groups, seed)[fold], seed, fold)
+
+    plan = [(seed, fold) for seed in range(args.seeds) for fold in range(5)]
+    about = [args.epochs, args.views, args.students, TAUGHT, len(y)]
+    fits = collect(fit, plan, args.resume, about)
+    pairs = [("plain", "distilled"), ("plain", "back"), ("distilled", "back")]
+    show_networks(fits, TITLES, pairs, groups)
 
 
 if __name__ == "__main__":
