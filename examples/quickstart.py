@@ -2,6 +2,7 @@
 
     python examples/quickstart.py            the digits that ship with scikit-learn
     python examples/quickstart.py FOLDER     your own: one subfolder of images a class
+    python examples/quickstart.py --html comparison.html     with plots and examples
 
 The way: folder -> load_image_folder -> Pipeline(ImageReader, network) -> a teacher -> a
 small student alone -> the same student taught by the teacher, temperature and alpha
@@ -11,16 +12,12 @@ chosen by cross-validation -> a table of the three, on images that none of them 
 from __future__ import annotations
 
 import argparse
-import io
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image
 from sklearn.datasets import load_digits
-from sklearn.metrics import accuracy_score, precision_score, recall_score
 from sklearn.model_selection import GridSearchCV, ParameterGrid, StratifiedGroupKFold
 from sklearn.pipeline import Pipeline, make_pipeline
 from skorch.callbacks import LRScheduler, ProgressBar
@@ -28,6 +25,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR
 from tqdm import tqdm
 
 from skkd import DistilledClassifier, ImageReader, load_image_folder
+from skkd.report import compare
 from skkd.students import SmallCNN
 
 GRID = [
@@ -84,47 +82,6 @@ def search(student: Pipeline, X: np.ndarray, y: np.ndarray) -> GridSearchCV:
     return found
 
 
-def measure(pipeline: Pipeline, X: np.ndarray, y: np.ndarray) -> list[str]:
-    """Return a line of the table: quality, size and speed of one network."""
-    net = pipeline[-1]
-    images = pipeline[:-1].transform(X)
-    predicted = net.predict(images)
-    file = io.BytesIO()
-    torch.save(net.module_.state_dict(), file)
-    seconds = []
-    for _ in range(7):
-        start = time.perf_counter()
-        net.predict(images)
-        seconds.append(time.perf_counter() - start)
-    average = {"average": "macro", "zero_division": 0}
-    return [
-        f"{accuracy_score(y, predicted):.3f}",
-        f"{precision_score(y, predicted, **average):.3f}",
-        f"{recall_score(y, predicted, **average):.3f}",
-        f"{sum(p.numel() for p in net.module_.parameters()):,}",
-        f"{file.getbuffer().nbytes / 1024:,.0f}",
-        f"{1000 * np.median(seconds) / len(X):.3f}",
-    ]
-
-
-def show(networks: dict[str, Pipeline], X: np.ndarray, y: np.ndarray) -> None:
-    """Print the table, and how much of it one run can tell."""
-    head = ["", "accuracy", "precision", "recall", "parameters", "KiB", "ms/image"]
-    print(f"{head[0]:18}" + "".join(f"{name:>12}" for name in head[1:]))
-    for name, pipeline in networks.items():
-        values = measure(pipeline, X, y)
-        print(f"{name:18}" + "".join(f"{value:>12}" for value in values))
-    accuracy = float(values[0])
-    error = (accuracy * (1 - accuracy) / len(y)) ** 0.5
-    threads = torch.get_num_threads()
-    print(
-        f"""
-One run: on {len(y)} images an accuracy has a standard error of about {error:.3f}.
-Precision and recall are means over classes. ms/image is the median of 7 passes over
-the test images in batches of 64 on {threads} threads, without reading the files."""
-    )
-
-
 def run(folder: Path, args: argparse.Namespace, memory: str) -> None:
     photos = load_image_folder(folder)
     train, test = split(photos)
@@ -138,13 +95,13 @@ def run(folder: Path, args: argparse.Namespace, memory: str) -> None:
     found = search(network(args, memory, teacher=teacher[-1], **small), X, y)
     best = {name.split("__")[1]: value for name, value in found.best_params_.items()}
 
-    networks = {
-        "teacher": teacher,
-        "student alone": alone,
-        "student distilled": found.best_estimator_,
-    }
+    networks = {"teacher": teacher, "distilled": found, "plain": alone}
     print(f"\nChosen by cross-validation: {best}\n")
-    show(networks, photos.data[test], photos.target[test])
+    X, y, groups = photos.data[test], photos.target[test], photos.groups[test]
+    result = compare(networks, X, y, groups=groups)
+    print(result)
+    if args.html:
+        result.to_html(args.html, title=f"{folder.name}: teacher and students")
 
 
 def main() -> None:
@@ -152,6 +109,7 @@ def main() -> None:
     parser.add_argument("folder", nargs="?", type=Path, help="subfolders are classes")
     parser.add_argument("--size", type=int, help="pixels a side (default 64, digits 8)")
     parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--html", type=Path, help="write the comparison as a page")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder = args.folder or write_digits(Path(scratch) / "digits")

@@ -1,12 +1,15 @@
 """What the scripts reproduce_*.py share: options, and how a result is printed."""
 
 import argparse
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
-from skkd.report import Gain, describe_machine
+from skkd.report import Fit, Gain, describe_machine
 
 TITLES = {
     "plain": "plain student",
@@ -90,3 +93,57 @@ def show(results: Mapping[str, Gain]) -> None:
     for name, result in results.items():
         print(f"{name}: {result.verdict}.\n{result.covers}")
     print(f"\n{describe_machine()}")
+
+
+# Of scripts that compare more than a student with and without its teacher ------------
+
+
+def collect(
+    fit_fold: Callable[[int, int], Iterable[Fit]],
+    plan: list[tuple[int, int]],
+    resume: Path | None,
+    about: list[Any],
+) -> list[Fit]:
+    """Return the fits of each (seed, fold); what `resume` holds is not fitted again."""
+    done: dict[tuple[int, int], list[Fit]] = {}
+    if resume is not None and resume.exists():
+        for settings, fits in map(json.loads, resume.read_text().splitlines()):
+            if settings != about:
+                raise SystemExit(f"{resume} is of other settings: delete it.")
+            read = [Fit(*fit[:3], *map(np.array, fit[3:6]), *fit[6:]) for fit in fits]
+            done[read[0].seed, read[0].fold] = read
+    for key in tqdm(plan, unit="fold"):
+        if key in done:
+            continue
+        done[key] = [*fit_fold(*key)]
+        if resume is not None:
+            line = json.dumps([about, done[key]], default=np.ndarray.tolist)
+            with resume.open("a") as file:
+                file.write(line + "\n")
+    return [fit for key in plan for fit in done[key]]
+
+
+def show_networks(
+    fits: list[Fit],
+    titles: Mapping[str, str],
+    pairs: Iterable[tuple[str, str]],
+    groups: np.ndarray,
+) -> None:
+    """Print all networks in one table, and what the second of each pair gains."""
+    seeds, folds = ({fit[column] for fit in fits} for column in (1, 2))
+    print("\n| network | accuracy, % | parameters | seconds to fit | seeds x folds |")
+    print("| --- | ---: | ---: | ---: | ---: |")
+    for network, title in titles.items():
+        some = [fit for fit in fits if fit.network == network]
+        scores = np.array([100 * np.mean(fit.y_true == fit.y_pred) for fit in some])
+        seconds = np.median([fit.seconds for fit in some])
+        cells = (title, spread(scores), size(some[0].n_parameters), f"{seconds:.1f}")
+        print(f"| {' | '.join(cells)} | {len(seeds)} x {len(folds)} |")
+    print()
+    for one, two in pairs:
+        names = {one: "plain", two: "distilled"}
+        both = [fit for fit in fits if fit.network in names]
+        pair = tuple(fit._replace(network=names[fit.network]) for fit in both)
+        result = Gain(pair, groups, grouped=True)
+        print(f"{titles[two]} against {titles[one]}: {result.verdict}.")
+    print(f"{result.covers}\n\n{describe_machine()}")

@@ -688,7 +688,6 @@ def test_a_student_is_trained_on_views(views):
     ids=repr,
 )
 def test_what_a_teacher_said_of_views_is_remembered_by_augmentation(augment, other):
-    """In blocks of other rows each time, so that views are the same in any batch."""
     assert fingerprint(clone(augment)) == fingerprint(augment) != fingerprint(other)
     x, y = images(24, (3, 8, 8)).numpy(), np.arange(24) % 2
     torch.manual_seed(0)

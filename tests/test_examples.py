@@ -33,21 +33,24 @@ def run(module, monkeypatch, *arguments):
     module.main()
 
 
-def test_quickstart_on_a_folder(examples, folder, monkeypatch, capsys):
+def test_quickstart_on_a_folder(examples, folder, tmp_path, monkeypatch, capsys):
     import quickstart
 
-    run(quickstart, monkeypatch, folder, "--size", 8, "--epochs", 6)
+    page = tmp_path / "page.html"
+    run(quickstart, monkeypatch, folder, "--size", 8, "--epochs", 6, "--html", page)
     out = capsys.readouterr().out
     assert "36 images to learn from, 12 to test, 2 classes" in out
+    assert re.search("^ +teacher +distilled +plain$", out, re.M)
     table = {}
-    for name in ("teacher", "student alone", "student distilled"):
-        (line,) = [line for line in out.splitlines() if line.startswith(f"{name:18}")]
-        table[name] = [float(value.replace(",", "")) for value in line[18:].split()]
-    accuracy, precision, recall, parameters, kib, ms = table["teacher"]
-    assert accuracy == precision == recall == 1.0
-    assert ms > 0 and kib > parameters * 4 / 1024
-    assert parameters > 10 * table["student distilled"][3]
-    assert table["student alone"][3] == table["student distilled"][3]
+    for name in ("accuracy", "precision", "recall", "parameters", "bytes"):
+        values = re.search(f"^{name} +(.+)$", out, re.M)[1].replace(",", "")
+        table[name] = [float(value) for value in values.split()]
+    assert table["accuracy"][0] == table["precision"][0] == table["recall"][0] == 1.0
+    assert table["parameters"][0] > 10 * table["parameters"][1]
+    assert table["parameters"][1] == table["parameters"][2]
+    assert table["bytes"][0] > 4 * table["parameters"][0]
+    assert "12 rows, 2 classes" in out
+    assert "<h1>photos: teacher and students</h1>" in page.read_text()
 
 
 def test_quickstart_writes_the_digits(examples, tmp_path):

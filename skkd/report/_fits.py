@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -10,6 +11,7 @@ import numpy as np
 import torch
 from sklearn.base import clone
 
+from skkd._batches import len_of
 from skkd._modules import count_parameters
 from skkd._recalling import _recall
 from skkd.recipes._base import Recipe
@@ -52,6 +54,7 @@ def fit_job(
     dict
         That JSON can hold.
     """
+    warm_up()
     train, test = job.rows
     head, student = split_steps(estimator)
     X_train, X_test = pick(X, train), pick(X, test)
@@ -79,6 +82,12 @@ def fit_job(
         if not alone:
             record["teacher"] = _ask_teacher(fitted, net, X_test)
         yield record
+
+
+@functools.cache  # once in each process
+def warm_up() -> None:
+    """Let torch import what an optimizer needs: seconds that belong to no fit."""
+    torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))])
 
 
 def fit_apart(
@@ -115,7 +124,7 @@ def _ask_teacher(fitted: Any, net: Any, X: Any) -> dict[str, Any] | None:
     classes = net.classes_
 
     def ask(rows: np.ndarray) -> np.ndarray:
-        part = X if len(rows) == len(X) else pick(X, rows)
+        part = X if len(rows) == len_of(X) else pick(X, rows)
         return np.asarray(adapter.logits(part, classes), dtype=np.float32)
 
     # What was said of these rows when they trained in another fold is remembered.

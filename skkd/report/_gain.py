@@ -51,7 +51,8 @@ def gain(
     ----------
     estimator : DistilledClassifier, recipe of skkd.recipes, or Pipeline
         With its teacher. A Pipeline ends in one of the others; the steps before are
-        fitted once for both students. Of a recipe, the plain student is its
+        fitted once for both students, for each seed and fold: let them remember, as
+        ``ImageReader(memory=...)`` does. Of a recipe, the plain student is its
         ``estimator`` without a teacher. It is not changed, nor is a fitted teacher.
     X : array-like of n rows
         As the estimator takes them: also paths of images, or a torch Dataset.
@@ -75,8 +76,8 @@ def gain(
         Of the interval.
     resume : str or path, default=None
         A file to which each finished fit is written. Fits that are in it already are
-        not repeated; more seeds may be added. One of another estimator, other data or
-        folds is refused.
+        not repeated; more seeds may be added. One of another estimator, other data,
+        folds or versions is refused. A file ``.lock`` beside it keeps others away.
     n_jobs : int, default=None
         Processes, as joblib counts them, each of one thread. Each remembers the
         teacher's logits for itself, unless the estimator's ``memory`` is a folder.

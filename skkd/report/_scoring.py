@@ -137,7 +137,13 @@ def _by_row(
     # Against the mean of its class: how many rows a class has is not what counts.
     mean = np.bincount(classes, weight * gain) / np.bincount(classes, weight)
     numbers = np.concatenate([units[one.rows] for one, _ in pairs])
-    return np.bincount(numbers, weight * (gain - mean[classes]), minlength=n_units)
+    # A class of few rows has a mean of its own few rows, around which these vary less.
+    pairs_of = np.unique(np.stack([classes, numbers]), axis=1)[0]
+    n_of_class = np.maximum(np.bincount(pairs_of), 2)
+    n = max(len(np.unique(numbers)), 2)
+    factor = np.sqrt(n_of_class / (n_of_class - 1) * (n - 1) / n)[classes]
+    summed = weight * factor * (gain - mean[classes])
+    return np.bincount(numbers, summed, minlength=n_units)
 
 
 def _by_jackknife(

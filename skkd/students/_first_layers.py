@@ -16,7 +16,7 @@ from skkd.students._torchvision import Weights
 
 def build(
     name: str,
-    n_classes: int,
+    n_classes: int | None,
     weights: Weights | None,
     until: Any,
     shape: tuple[int, int, int],
@@ -27,7 +27,8 @@ def build(
     ----------
     name : str
         Of the network.
-    n_classes : int
+    n_classes : int or None
+        None is refused.
     weights : Weights or None
         Of the whole network, or of what this function built earlier.
     until : str
@@ -48,9 +49,15 @@ def build(
     Raises
     ------
     ValueError
-        If there is no such layer, it gives no maps, or the layers up to there do not
-        simply follow each other; or if the weights are not of this network.
+        If there is no number of classes or no such layer, if it gives no maps, or if
+        the layers up to there do not simply follow each other; or if the weights are
+        not of this network.
     """
+    if n_classes is None:
+        raise ValueError(
+            f"Got until={until!r} and no n_classes; expected a number of classes, "
+            "since the head is new. Pass n_classes=."
+        )
     whole, _ = _torchvision.build(name, n_classes, shape[0], None)
     layers, n_features = _cut(name, whole, until, shape)
     head = nn.Linear(n_features, n_classes)

@@ -147,11 +147,6 @@ def torchvision_model(
         own = given is not None and given.own
         backbone, head = _torchvision.split(model, kept and not (own and n_classes))
     else:
-        if n_classes is None:
-            raise ValueError(
-                f"Got until={until!r} and no n_classes; expected a number of classes, "
-                "since the head is new. Pass n_classes=."
-            )
         backbone, head, kept = _first_layers.build(
             name, n_classes, given, until, (n_channels, *sides)
         )

@@ -1,0 +1,275 @@
+"""What the displays share: colours, marks, letters that fit, matplotlib when asked."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap
+
+# The palette of Okabe and Ito without its yellow, which is lost on white.
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<")
+LINES = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)))
+QUIET = "0.55"  # gray of what stands back
+
+SMALLEST = 5.0  # points; below that letters are left out
+_LINE = 1.3  # height of a line of text, in font sizes
+_LETTER = 0.6  # width of a letter, in font sizes, of an ordinary sans serif
+
+
+def pyplot(caller: str) -> Any:
+    """Return matplotlib.pyplot, or say how to install it."""
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError as error:
+        raise ImportError(
+            f'{caller} needs matplotlib: pip install "skkd[plot]".'
+        ) from error
+    return plt
+
+
+def axes_for(ax: Axes | None, caller: str) -> Axes:
+    """Return `ax`, or the axes of a new figure that keeps room for its labels."""
+    plt = pyplot(caller)
+    return plt.subplots(layout="constrained")[1] if ax is None else ax
+
+
+def root_of(ax: Axes) -> Any:
+    """Return the figure of `ax` that is drawn, not the part of it that holds `ax`."""
+    return ax.figure.figure
+
+
+def base_size(ax: Axes) -> float:
+    """Return the size of letters, in points, for a figure as large as that of `ax`."""
+    import matplotlib as mpl
+
+    width, height = root_of(ax).get_size_inches()
+    room = min(width / 6.4, height / 4.8)
+    return float(mpl.rcParams["font.size"] * np.clip(0.35 + 0.65 * room, 0.68, 1.0))
+
+
+def dress(ax: Axes, **labels: Any) -> None:
+    """Set labels of `ax`, all its letters in a size that suits the figure."""
+    size = base_size(ax)
+    ax.set(**labels)
+    for text in (ax.xaxis.label, ax.yaxis.label, ax.title):
+        text.set_fontsize(size)
+    ax.tick_params(which="both", labelsize=size * 0.9)
+    for offset in (ax.xaxis.offsetText, ax.yaxis.offsetText):
+        offset.set_fontsize(size * 0.9)
+
+
+def without_frame(ax: Axes) -> None:
+    """Leave only the axes that carry numbers."""
+    ax.spines[["top", "right"]].set_visible(False)
+
+
+def series_style(index: int) -> dict[str, Any]:
+    """Return colour, marker and line of series number `index`, none by colour alone."""
+    return {
+        "color": COLORS[index % len(COLORS)],
+        "marker": MARKERS[index % len(MARKERS)],
+        "linestyle": LINES[index % len(LINES)],
+    }
+
+
+def legend(ax: Axes, beside: Axes | None = None, **kwargs: Any) -> Any:
+    """Put a legend of what `ax` shows into it, or into the panel `beside` it."""
+    size = base_size(ax) * 0.9
+    options: dict[str, Any] = {"handlelength": 2.2, "fontsize": size}
+    if beside is None:
+        return ax.legend(**(options | {"loc": "best", "framealpha": 0.85} | kwargs))
+    handles, labels = ax.get_legend_handles_labels()
+    handles = kwargs.pop("handles", handles)
+    labels = kwargs.pop("labels", labels)
+    height = size_in_points(beside)[1]
+    n_lines = len(labels) + len(kwargs.get("title", "").split("\n"))
+    size = max(min(size, height / n_lines / 1.27), 3.5)
+    options |= {"loc": "upper left", "frameon": False, "borderaxespad": 0.0}
+    options |= {"labelspacing": 0.15, "fontsize": size, "markerscale": size / 10}
+    return beside.legend(handles, labels, **(options | kwargs))
+
+
+def beside_for(ax: Axes, n_entries: int, inside: int = 6) -> Axes | None:
+    """Return a panel for a legend of many entries, None where it fits into `ax`."""
+    if n_entries <= inside:
+        return None
+    # With a layout engine the legend makes room for itself.
+    share = 0.35 if ax.get_subplotspec() is None else 0.02
+    beside = split(ax, (1 - share, share))[1]
+    beside.set_axis_off()
+    return beside
+
+
+def split(
+    ax: Axes, shares: Sequence[float], keep: int = 0, down: bool = False
+) -> list[Axes]:
+    """Divide the room of `ax` into panels side by side, or one below the other.
+
+    `ax` becomes panel number `keep`.
+    """
+    figure, spec, n = ax.figure, ax.get_subplotspec(), len(shares)
+    if spec is not None:
+        if down:
+            grid = spec.subgridspec(n, 1, height_ratios=shares)
+        else:
+            grid = spec.subgridspec(1, n, width_ratios=shares)
+        ax.set_subplotspec(grid[keep])
+        return [ax if i == keep else figure.add_subplot(grid[i]) for i in range(n)]
+    box, panels = ax.get_position(original=True), []
+    edges = np.cumsum([0.0, *shares]) / sum(shares)
+    for i, (low, high) in enumerate(pairwise(edges)):
+        high -= 0.03 if i < n - 1 else 0  # a gap
+        if down:
+            bottom, height = box.y1 - high * box.height, (high - low) * box.height
+            part = (box.x0, bottom, box.width, height)
+        else:
+            left, width = box.x0 + low * box.width, (high - low) * box.width
+            part = (left, box.y0, width, box.height)
+        if i == keep:
+            ax.set_position(part)
+        panels.append(ax if i == keep else figure.add_axes(part))
+    return panels
+
+
+def shorten(name: Any, length: int) -> str:
+    """Return `name` in at most `length` letters, an ellipsis in its middle."""
+    name = str(name)
+    if len(name) <= length:
+        return name
+    tail = (length - 1) // 2
+    return name[: length - 1 - tail] + "…" + (name[-tail:] if tail else "")
+
+
+def shorten_all(names: Iterable[Any], length: int) -> list[str]:
+    """Shorten `names`; those that would become the same keep more of their end."""
+    names = [str(name) for name in names]
+    short = [shorten(name, length) for name in names]
+    for i, (name, brief) in enumerate(zip(names, short, strict=True)):
+        if brief != name and short.count(brief) > 1:
+            short[i] = "…" + name[1 - length :]
+    return short
+
+
+def text_width(text: str, size: float) -> float:
+    """Return the width of a line of text, in points, without drawing it."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import TextPath
+
+    path = TextPath((0, 0), text or " ", prop=FontProperties(size=size))
+    return float(path.vertices[:, 0].max(initial=0))
+
+
+def fit_label(text: Any, room: float) -> None:
+    """Make the letters of a label smaller where it is longer than `room` points."""
+    size = text.get_fontsize()
+    text.set_fontsize(size * min(1.0, room / text_width(text.get_text(), size)))
+
+
+def size_in_points(ax: Axes) -> tuple[float, float]:
+    """Return width and height of `ax` as it is laid out now, in points."""
+    figure = root_of(ax)
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+    box = ax.get_window_extent()
+    return 72 * box.width / figure.dpi, 72 * box.height / figure.dpi
+
+
+def name_ticks(ax: Axes, x: Sequence[Any] | None, y: Sequence[Any] | None) -> None:
+    """Name the cells of a heat map along each axis, so that no name meets another.
+
+    Names are shortened, turned, made smaller, and at last only some of them shown.
+    """
+    size = 0.9 * base_size(ax)
+    width, height = (72 * side for side in root_of(ax).get_size_inches())
+    names = {"x": x, "y": y}
+    # Names take room from the axes, which decides how large names may be: so twice.
+    for _ in range(2):
+        along = dict(zip("xy", size_in_points(ax), strict=True))
+        for which, given in names.items():
+            if given is None:
+                continue
+            step = along[which] / len(given)
+            letters = int(0.27 * min(width, 1.4 * height) / (size * _LETTER))
+            short = shorten_all(given, max(letters, 6))
+            widest = max(text_width(name, size) for name in short)
+            turned = which == "x" and widest > 0.95 * step
+            fitting = size if which == "x" and not turned else step / _LINE
+            letter = min(size, max(fitting, SMALLEST))
+            thin = which == "y" or turned
+            every = math.ceil(letter * _LINE / step) if thin else 1
+            shown = [n if i % every == 0 else "" for i, n in enumerate(short)]
+            _set_ticks(ax, which, shown, letter, 90 if turned else 0)
+
+
+def _set_ticks(
+    ax: Axes, which: str, shown: list[str], size: float, rotation: int
+) -> None:
+    axis = ax.xaxis if which == "x" else ax.yaxis
+    axis.set_ticks(range(len(shown)), shown)
+    ax.tick_params(axis=which, labelsize=size, labelrotation=rotation)  # type: ignore[arg-type]
+
+
+def cell_size(ax: Axes, texts: Iterable[str], columns: int, rows: int) -> float:
+    """Return the size of letters at which `texts` fit into cells; 0 for none."""
+    width, height = size_in_points(ax)
+    longest = max((len(text) for text in texts), default=1)
+    fitting = min(0.9 * width / columns / longest / _LETTER, height / rows / 1.6)
+    size = min(0.9 * base_size(ax), fitting)
+    return size if size >= SMALLEST else 0.0
+
+
+def ink_on(color: Any) -> str:
+    """Return black or white, whichever reads better on `color`."""
+    from matplotlib.colors import to_rgb
+
+    channels = np.array(to_rgb(color))
+    linear = np.where(
+        channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4
+    )
+    luminance = linear @ [0.2126, 0.7152, 0.0722]
+    return "black" if luminance > 0.179 else "white"
+
+
+def blue_orange() -> Colormap:
+    """Return a diverging colour map, orange below and blue above its white middle."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    stops = [
+        "#8A3A00",
+        "#D55E00",
+        "#F7C08A",
+        "#FFFFFF",
+        "#9CCBEA",
+        "#0072B2",
+        "#003A5D",
+    ]
+    return LinearSegmentedColormap.from_list("orange_blue", stops)
+
+
+def plain_log_ticks(ax: Axes) -> None:
+    """Label a short logarithmic x axis at round numbers, as 2 and not as 2e0."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    low, high = ax.get_xlim()
+    decades = np.log10(high / low)
+    subs = (1.0, 2.0, 5.0) if decades < 2.5 else (1.0,)
+    ax.xaxis.set_major_locator(LogLocator(subs=subs))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count(value)))
+    ax.xaxis.set_minor_formatter(NullFormatter())
+
+
+def count(value: float) -> str:
+    """Return a number as in 20, 20k, 2M, 2G."""
+    for power, unit in ((9, "G"), (6, "M"), (3, "k")):
+        if value >= 10**power:
+            return f"{value / 10**power:g}{unit}"
+    return f"{value:g}"

@@ -1,0 +1,286 @@
+"""Which mistakes one classifier makes more often, or less, than another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.metrics import confusion_matrix
+
+from skkd.displays import _style
+from skkd.displays._asking import check_lengths, check_mapping, predictions
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+class ConfusionDifferenceDisplay:
+    """Confusion matrix of one classifier minus that of another.
+
+    Blue, positive cells are what the first predicts more often. On the diagonal that is
+    good, everywhere else it is not. Make one with :meth:`from_estimators` or
+    :meth:`from_predictions`.
+
+    Parameters
+    ----------
+    difference : ndarray of shape (n_classes, n_classes)
+        True classes by row, predicted ones by column: rows of data, or shares of the
+        true class.
+    display_labels : sequence of n_classes names
+        In the order of the rows.
+    names : tuple of str
+        The two classifiers, the first minus the second.
+    normalize : {"true", None}, default=None
+        Whether `difference` holds shares of the true class.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+    im_ : matplotlib AxesImage
+    text_ : ndarray of shape (n_classes, n_classes) of matplotlib Text, or None
+        None where there is no room for them; then ``+`` and ``-`` mark the cells.
+    colorbar_ : matplotlib Colorbar
+
+    Notes
+    -----
+    Letters are fitted to the size that the figure has while plotting.
+
+    Examples
+    --------
+    >>> import matplotlib
+    >>> matplotlib.use("Agg")
+    >>> import matplotlib.pyplot as plt
+    >>> from skkd.displays import ConfusionDifferenceDisplay
+    >>> y = ["cat", "cat", "dog", "dog"]
+    >>> distilled, plain = y, ["cat", "dog", "dog", "dog"]
+    >>> shown = ConfusionDifferenceDisplay.from_predictions(
+    ...     y, {"distilled": distilled, "plain": plain}
+    ... )
+    >>> shown.difference
+    array([[ 1, -1],
+           [ 0,  0]])
+    >>> plt.close(shown.figure_)
+    """
+
+    def __init__(
+        self,
+        difference: np.ndarray,
+        *,
+        display_labels: Sequence[Any],
+        names: tuple[str, str] = ("first", "second"),
+        normalize: str | None = None,
+    ) -> None:
+        self.difference = difference
+        self.display_labels = display_labels
+        self.names = names
+        self.normalize = normalize
+
+    @classmethod
+    def from_estimators(
+        cls,
+        estimators: Mapping[str, Any],
+        X: Any,
+        y: ArrayLike,
+        *,
+        labels: ArrayLike | None = None,
+        display_labels: Sequence[Any] | None = None,
+        normalize: str | None = None,
+        ax: Axes | None = None,
+    ) -> ConfusionDifferenceDisplay:
+        """Let two classifiers predict, and plot where they differ.
+
+        Parameters
+        ----------
+        estimators : mapping of str to fitted classifier
+            Two: the first minus the second, such as
+            ``{"distilled": ..., "plain": ...}``.
+        X : array-like of n rows
+        y : array-like of shape (n,)
+            True labels.
+        labels : array-like of shape (n_classes,), default=None
+            Classes to show, in this order; None shows all that occur.
+        display_labels : sequence of n_classes names, default=None
+            Shown in place of the labels.
+        normalize : {"true", None}, default=None
+            "true" counts in shares of the true class.
+        ax : matplotlib Axes, default=None
+            Where to plot; None makes a figure.
+
+        Returns
+        -------
+        ConfusionDifferenceDisplay
+
+        Raises
+        ------
+        ValueError
+            If there are not two, or lengths or labels do not fit.
+        """
+        estimators = _check_two("estimators", estimators, "fitted classifiers")
+        check_lengths({"X": X, "y": y})
+        predicted = {
+            name: predictions(name, estimator, X)
+            for name, estimator in estimators.items()
+        }
+        return cls.from_predictions(
+            y,
+            predicted,
+            labels=labels,
+            display_labels=display_labels,
+            normalize=normalize,
+            ax=ax,
+        )
+
+    @classmethod
+    def from_predictions(
+        cls,
+        y_true: ArrayLike,
+        y_pred: Mapping[str, ArrayLike],
+        *,
+        labels: ArrayLike | None = None,
+        display_labels: Sequence[Any] | None = None,
+        normalize: str | None = None,
+        ax: Axes | None = None,
+    ) -> ConfusionDifferenceDisplay:
+        """Plot where two predictions differ.
+
+        Parameters
+        ----------
+        y_true : array-like of shape (n,)
+            True labels.
+        y_pred : mapping of str to array-like of shape (n,)
+            Two predictions, the first minus the second.
+        labels, display_labels, normalize, ax
+            As in :meth:`from_estimators`.
+
+        Returns
+        -------
+        ConfusionDifferenceDisplay
+
+        Raises
+        ------
+        ValueError
+            If there are not two, or lengths or labels do not fit.
+        """
+        y_pred = _check_two("y_pred", y_pred, "predictions")
+        check_lengths({"y_true": y_true} | y_pred)
+        if normalize not in ("true", None):
+            raise ValueError(f"normalize={normalize!r}: expected 'true' or None.")
+        if labels is None:
+            labels = np.unique(np.concatenate([y_true, *y_pred.values()]))
+        labels = np.asarray(labels)
+        shown = labels.tolist() if display_labels is None else list(display_labels)
+        if len(shown) != len(labels):
+            raise ValueError(
+                f"display_labels has {len(shown)} names, expected {len(labels)}, one "
+                f"for each of {labels.tolist()[:20]}."
+            )
+        first, second = (
+            confusion_matrix(y_true, one, labels=labels, normalize=normalize)
+            for one in y_pred.values()
+        )
+        one, other = y_pred
+        display = cls(
+            first - second,
+            display_labels=shown,
+            names=(one, other),
+            normalize=normalize,
+        )
+        return display.plot(ax)
+
+    def plot(
+        self, ax: Axes | None = None, *, include_values: bool | None = None
+    ) -> ConfusionDifferenceDisplay:
+        """Plot the matrix.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to plot; None makes a figure.
+        include_values : bool, default=None
+            Whether to write the values into the cells; None does where they fit.
+
+        Returns
+        -------
+        ConfusionDifferenceDisplay
+            The display itself.
+        """
+        self.ax_ = ax = _style.axes_for(ax, "ConfusionDifferenceDisplay.plot")
+        self.figure_ = ax.figure
+        n = len(self.difference)
+        scale = 100 if self.normalize else 1
+        values = scale * np.asarray(self.difference)
+        bound = max(np.abs(values).max(), 1)
+        # Cells that are not square leave no room unused, whatever the figure.
+        options: dict[str, Any] = {"aspect": "auto", "vmin": -bound, "vmax": bound}
+        self.im_ = ax.imshow(values, cmap=_style.blue_orange(), **options)
+        # Thin lines between cells, and the diagonal framed: what is right.
+        ax.set_xticks(np.arange(n + 1) - 0.5, minor=True)
+        ax.set_yticks(np.arange(n + 1) - 0.5, minor=True)
+        ax.grid(which="minor", color="0.88", lw=0.4)
+        ax.tick_params(which="minor", length=0)
+        self._frame_diagonal(ax, n)
+        size = _style.base_size(ax)
+        self.colorbar_ = self.figure_.colorbar(self.im_, ax=ax, pad=0.02)
+        self.colorbar_.ax.tick_params(labelsize=0.9 * size)
+        unit = ", % of true" if self.normalize else ", rows"
+        first, second = (_style.shorten(name, 14) for name in self.names)
+        self.colorbar_.set_label(f"{first} \N{MINUS SIGN} {second}{unit}", size=size)
+        _style.dress(ax, xlabel="predicted", ylabel="true")
+        _style.name_ticks(ax, self.display_labels, self.display_labels)
+        _style.fit_label(self.colorbar_.ax.yaxis.label, _style.size_in_points(ax)[1])
+        self._write(ax, values, include_values)
+        return self
+
+    def _frame_diagonal(self, ax: Axes, n: int) -> None:
+        from matplotlib.patches import Rectangle
+
+        for i in range(n):
+            corner = (i - 0.5, i - 0.5)
+            ax.add_patch(Rectangle(corner, 1, 1, fill=False, ec="0.3", lw=0.7))
+
+    def _write(self, ax: Axes, values: np.ndarray, wanted: bool | None) -> None:
+        """Write values into the cells, or signs where values do not fit."""
+        digits = 1 if self.normalize and np.abs(values).max() < 10 else 0
+        texts = np.array([[_signed(v, digits) for v in row] for row in values], object)
+        size = _style.cell_size(ax, texts.ravel(), len(values), len(values))
+        self.text_ = None
+        if wanted is False:
+            return
+        if size or wanted:
+            self.text_ = np.empty_like(texts)
+            for (i, j), text in np.ndenumerate(texts):
+                ink = _style.ink_on(self.im_.cmap(self.im_.norm(values[i, j])))
+                ink = "0.6" if text == "0" else ink  # what differs is to be seen
+                options: dict[str, Any] = {"ha": "center", "va": "center", "color": ink}
+                letters = size or _style.SMALLEST
+                written = ax.text(j, i, text, fontsize=letters, **options)
+                written.set_in_layout(False)  # inside, and many
+                self.text_[i, j] = written
+            return
+        # In gray the two ends of the colours look alike: signs tell them apart.
+        side = min(_style.size_in_points(ax)) / len(values)
+        strong = np.abs(values) > 0.15 * np.abs(values).max()
+        for marker, where in (("+", values > 0), ("_", values < 0)):
+            rows, columns = np.nonzero(where & strong)
+            cells = self.im_.norm(values[rows, columns])
+            inks = [_style.ink_on(color) for color in self.im_.cmap(cells)]
+            area, line = (0.5 * side) ** 2, max(0.09 * side, 0.4)
+            ax.scatter(columns, rows, marker=marker, color=inks, s=area, lw=line)
+
+
+def _signed(value: float, digits: int) -> str:
+    text = f"{value:+.{digits}f}"
+    return text.replace("-", "\N{MINUS SIGN}") if float(text) else "0"
+
+
+def _check_two(name: str, value: Any, of: str) -> dict[str, Any]:
+    value = check_mapping(name, value, of)
+    if len(value) != 2:
+        raise ValueError(
+            f"{name} has {len(value)} entries ({', '.join(value)}), expected two {of}: "
+            "the first minus the second."
+        )
+    return value

@@ -1,0 +1,230 @@
+"""Training curves of several fits in one picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from skkd.displays import _style
+from skkd.displays._asking import check_mapping, last_step
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# What the training loss is made of, and so what makes two of them incomparable.
+_LOSS = ("alpha", "temperature", "distillation", "criterion", "class_weight")
+
+
+class TrainingCurvesDisplay:
+    """What was recorded of each epoch, for several fits.
+
+    Make one with :meth:`from_estimators`.
+
+    Parameters
+    ----------
+    curves : mapping of str to mapping of str to ndarray of shape (n_epochs,)
+        For each fit, the values under each key.
+    comparable : bool, default=True
+        Whether the train losses of the fits are the same function. Where they are not
+        the picture says so.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+    lines_ : list of matplotlib Line2D
+        For each fit, a line for each key.
+
+    Notes
+    -----
+    The train loss of a student mixes labels and teacher by its ``alpha``, so that those
+    of two students with another ``alpha``, ``temperature`` or loss are on two scales.
+    The loss in validation is the plain criterion, and compares. It is recorded with
+    ``train_split=`` of skorch, such as ``ValidSplit(5, stratified=True)``.
+
+    Examples
+    --------
+    >>> import matplotlib
+    >>> matplotlib.use("Agg")
+    >>> import matplotlib.pyplot as plt
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skkd import DistilledClassifier
+    >>> from skkd.displays import TrainingCurvesDisplay
+    >>> from skorch.dataset import ValidSplit
+    >>> X, y = load_iris(return_X_y=True)
+    >>> teacher = LogisticRegression(max_iter=500).fit(X, y)
+    >>> settings = {"max_epochs": 3, "train_split": ValidSplit(5, stratified=True)}
+    >>> plain = DistilledClassifier(random_state=0, **settings).fit(X, y)
+    >>> distilled = DistilledClassifier(teacher=teacher, random_state=0, **settings)
+    >>> shown = TrainingCurvesDisplay.from_estimators(
+    ...     {"plain": plain, "distilled": distilled.fit(X, y)}
+    ... )
+    >>> {name: list(curve) for name, curve in shown.curves.items()}
+    {'plain': ['valid_loss'], 'distilled': ['valid_loss']}
+    >>> plt.close(shown.figure_)
+    """
+
+    def __init__(
+        self,
+        curves: Mapping[str, Mapping[str, ArrayLike]],
+        *,
+        comparable: bool = True,
+    ) -> None:
+        self.curves = curves
+        self.comparable = comparable
+
+    @classmethod
+    def from_estimators(
+        cls,
+        estimators: Mapping[str, Any],
+        *,
+        key: str | Sequence[str] | None = None,
+        ax: Axes | None = None,
+    ) -> TrainingCurvesDisplay:
+        """Plot what the fits of several networks recorded.
+
+        Parameters
+        ----------
+        estimators : mapping of str to fitted DistilledClassifier
+            Or Pipelines that end in one, other skorch nets, or recipes, of which the
+            last student is shown.
+        key : str or sequence of str, default=None
+            What to show: keys of their history. None shows ``"valid_loss"`` where all
+            recorded it, and otherwise ``"train_loss"``.
+        ax : matplotlib Axes, default=None
+            Where to plot; None makes a figure.
+
+        Returns
+        -------
+        TrainingCurvesDisplay
+
+        Raises
+        ------
+        TypeError
+            If one keeps no history.
+        ValueError
+            If one is not fitted or did not record the key.
+        """
+        estimators = check_mapping("estimators", estimators, "fitted networks")
+        nets = {name: _net(name, one) for name, one in estimators.items()}
+        recorded = {name: _keys(net) for name, net in nets.items()}
+        if key is None:
+            all_valid = all("valid_loss" in keys for keys in recorded.values())
+            key = "valid_loss" if all_valid else "train_loss"
+        keys = [key] if isinstance(key, str) else list(key)
+        for name, known in recorded.items():
+            missing = [one for one in keys if one not in known]
+            if missing or not keys:
+                raise ValueError(
+                    f"key={key!r}: {name} recorded {sorted(known)}. Keys that start "
+                    "with valid_ are recorded where train_split holds rows out."
+                )
+        curves = {
+            name: {one: np.array(net.history[:, one], float) for one in keys}
+            for name, net in nets.items()
+        }
+        return cls(curves, comparable=_same_loss(list(nets.values()))).plot(ax)
+
+    def plot(self, ax: Axes | None = None) -> TrainingCurvesDisplay:
+        """Plot the curves.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to plot; None makes a figure.
+
+        Returns
+        -------
+        TrainingCurvesDisplay
+            The display itself.
+        """
+        self.ax_ = ax = _style.axes_for(ax, "TrainingCurvesDisplay.plot")
+        self.figure_ = ax.figure
+        keys = list(dict.fromkeys(key for one in self.curves.values() for key in one))
+        n_entries = len(self.curves) + (len(keys) if len(keys) > 1 else 0)
+        beside = _style.beside_for(ax, n_entries)
+        self.lines_: list[Any] = []
+        for i, (name, curve) in enumerate(self.curves.items()):
+            for j, (key, values) in enumerate(curve.items()):
+                label = _style.shorten(name, 22) if j == 0 else None
+                style = _style.series_style(i)
+                if len(keys) > 1:  # the line tells keys apart, the marker fits
+                    style["linestyle"] = _line(keys.index(key))
+                self._draw(ax, np.asarray(values, float), i, style | {"label": label})
+        if len(keys) > 1:
+            for j, key in enumerate(keys):
+                line: dict[str, Any] = {"color": _style.QUIET, "linestyle": _line(j)}
+                ax.plot([], [], **line, label=key.replace("_", " "))
+        shared = keys[0].replace("_", " ") if len(keys) == 1 else "value"
+        _style.dress(ax, xlabel="epoch", ylabel=shared)
+        _style.without_frame(ax)
+        ax.xaxis.get_major_locator().set_params(integer=True)  # type: ignore[call-arg]
+        options = {}
+        if "train_loss" in keys and not self.comparable:
+            options = {"title": "train losses of other\nsettings: not comparable"}
+        legend = _style.legend(ax, beside, **options)
+        size = legend.get_texts()[0].get_fontsize()
+        legend.get_title().set(fontsize=size, style="italic")
+        return self
+
+    def _draw(
+        self, ax: Axes, values: np.ndarray, i: int, style: dict[str, Any]
+    ) -> None:
+        # A few markers a line, those of two fits not on top of each other.
+        stride = max(len(values) // 6, 1)
+        first = (i * max(stride // 3, 1)) % stride
+        epochs = np.arange(1, len(values) + 1)
+        options: dict[str, Any] = {"ms": 4, "lw": 1.4, "markevery": (first, stride)}
+        self.lines_ += ax.plot(epochs, values, **options, **style)
+
+
+def _line(index: int) -> Any:
+    return _style.LINES[index % len(_style.LINES)]
+
+
+def _net(name: str, estimator: Any) -> Any:
+    """Return what keeps the history of `estimator`."""
+    net = last_step(estimator)
+    net = getattr(net, "student_", net)
+    if not hasattr(net, "history"):
+        if hasattr(net, "student") or hasattr(net, "estimator"):
+            raise ValueError(f"{name} ({type(net).__name__}) is not fitted: call fit.")
+        raise TypeError(
+            f"{name} is a {type(net).__name__}, which keeps no history: expected a "
+            "fitted DistilledClassifier, a skorch net or a Pipeline that ends in one."
+        )
+    if not len(net.history or ()):
+        raise ValueError(
+            f"{name} ({type(net).__name__}) has no history: it is not fitted (call "
+            "fit), or trained for no epoch."
+        )
+    return net
+
+
+def _keys(net: Any) -> set[str]:
+    """Return the keys that hold a number for every epoch."""
+    return {
+        key
+        for key in net.history[0]
+        if all(_is_number(row.get(key)) for row in net.history)
+    } - {"epoch"}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+
+
+def _same_loss(nets: list[Any]) -> bool:
+    """Tell whether all train on the same loss."""
+    settings = []
+    for net in nets:
+        alone = getattr(net, "teacher_", None) is None or getattr(net, "alpha", 0) == 0
+        names = _LOSS[3:] if alone else _LOSS
+        settings.append(
+            repr([alone, *((name, getattr(net, name, None)) for name in names)])
+        )
+    return len(set(settings)) == 1

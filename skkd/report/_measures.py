@@ -1,0 +1,163 @@
+"""The lines of the table, what they mean, and how their numbers are written."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from skkd.report._tables import BLANK
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A line of the table.
+
+    Attributes
+    ----------
+    key : str
+        Name in ``Comparison.measures``.
+    title : str
+        Name that is shown.
+    form : str
+        How a number is written.
+    meaning : str
+        What it says, in a line.
+    below : {"", "quartiles", "standard error"}, default=""
+        What stands in a second line.
+    scale : int, default=1
+        By which numbers are multiplied where they are shown.
+    """
+
+    key: str
+    title: str
+    form: str
+    meaning: str
+    below: str = ""
+    scale: int = 1
+
+    def rows(self, models: Iterable[Mapping[str, Any]]) -> list[list[str]]:
+        """Return the lines of the table, given all measures of each model.
+
+        One, a second one for quartiles, or none where no model has this measure.
+        """
+        models = list(models)
+        if all(values.get(self.key) is None for values in models):
+            return []
+        rows = [[self.title, *(self._cell(values.get(self.key)) for values in models)]]
+        if self.below == "quartiles":
+            ends = [
+                [self._cell(values.get(f"{self.key}_{end}")) for values in models]
+                for end in ("low", "high")
+            ]
+            spread = [" to ".join(pair) for pair in zip(*ends, strict=True)]
+            rows.append([f"  {self.below}", *spread])
+        elif self.below:
+            errors = [self._cell(values.get(f"{self.key}_error")) for values in models]
+            rows.append([f"  {self.below}", *errors])
+        return rows
+
+    def _cell(self, value: Any) -> str:
+        return BLANK if value is None else _number(self.scale * value, self.form)
+
+
+def _number(value: float, form: str) -> str:
+    if form != "3 digits":
+        return format(value, form)
+    if not value:
+        return "0"
+    # Three of them, without an exponent: 0.0123, 1.23, 1,234.
+    return f"{value:,.{max(0, 2 - math.floor(math.log10(abs(value))))}f}"
+
+
+MEASURES = (
+    Measure(
+        "accuracy",
+        "accuracy",
+        ".3f",
+        "The share of rows that are right, and how far that of other such rows would "
+        "be from it.",
+        below="standard error",
+    ),
+    Measure(
+        "balanced_accuracy",
+        "balanced accuracy",
+        ".3f",
+        "The share that is right of each class, averaged over the classes.",
+    ),
+    Measure(
+        "precision",
+        "precision",
+        ".3f",
+        "Of the rows given a label, the share that have it; mean over classes.",
+    ),
+    Measure(
+        "recall",
+        "recall",
+        ".3f",
+        "Of the rows that have a label, the share given it; mean over classes, which "
+        "is balanced accuracy by another name.",
+    ),
+    Measure(
+        "f1",
+        "F1",
+        ".3f",
+        "The harmonic mean of precision and recall of a class; mean over classes.",
+    ),
+    Measure(
+        "log_loss",
+        "log loss",
+        ".3f",
+        "The mean of -log p of the true class: lower is better, 0 the best.",
+    ),
+    Measure(
+        "calibration_error",
+        "calibration error",
+        ".3f",
+        "How far confidence is from accuracy, on average (expected calibration error: "
+        "top label, 15 bins of equal width). Lower is better.",
+    ),
+    Measure(
+        "agreement",
+        "agreement",
+        ".3f",
+        "The share of rows that get the label which the teacher gives.",
+    ),
+    Measure(
+        "parameters",
+        "parameters",
+        ",d",
+        "The numbers inside the networks, trained or not.",
+    ),
+    Measure(
+        "multiply_adds",
+        "multiply-adds",
+        ",d",
+        "Those of convolutions and matrix products, for one row.",
+    ),
+    Measure(
+        "bytes",
+        "bytes",
+        ",d",
+        "On disk: the weights of a network as torch saves them, the pickle of "
+        "anything else.",
+    ),
+    Measure(
+        "latency",
+        "ms for one row",
+        "3 digits",
+        "Median time of a prediction, in milliseconds, and between which times half of "
+        "them lay.",
+        below="quartiles",
+        scale=1000,
+    ),
+    Measure(
+        "throughput",
+        "rows a second",
+        "3 digits",
+        "Median for rows in batches, and between which rates half of them lay.",
+        below="quartiles",
+    ),
+)
+COUNTS = ("parameters", "multiply_adds", "bytes")

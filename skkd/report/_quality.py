@@ -1,0 +1,85 @@
+"""What can be said of predictions alone."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.metrics import precision_recall_fscore_support
+
+_N_BINS = 15
+# scikit-learn's bound for float32, here for every model: nobody is punished for having
+# more digits.
+_LEAST = float(np.finfo(np.float32).eps)
+
+
+def quality(
+    y: np.ndarray, labels: np.ndarray, proba: np.ndarray | None
+) -> dict[str, float | None]:
+    """Return the measures of one model.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,), int
+        Numbers of the true classes.
+    labels : ndarray of shape (n,), int
+        Numbers of the predicted classes.
+    proba : ndarray of shape (n, n_classes) or None
+
+    Returns
+    -------
+    dict of str to float or None
+    """
+    # Every model over the same classes: those that there are. A class that a model
+    # makes up costs it the recall of another.
+    precision, recall, f1, _ = precision_recall_fscore_support(
+        y, labels, labels=np.unique(y), average="macro", zero_division=0
+    )
+    return {
+        "accuracy": float(np.mean(y == labels)),
+        "balanced_accuracy": float(recall),
+        "precision": float(precision),
+        "recall": float(recall),
+        "f1": float(f1),
+        "log_loss": log_loss(y, proba),
+        "calibration_error": calibration_error(y, proba),
+    }
+
+
+def log_loss(y: np.ndarray, proba: np.ndarray | None) -> float | None:
+    """Return the mean of -log p of the true class, None without probabilities."""
+    if proba is None:
+        return None
+    p = proba[np.arange(len(y)), y].astype(np.float64)
+    return float(-np.log(np.clip(p, _LEAST, 1)).mean())
+
+
+def calibration_error(
+    y: np.ndarray, proba: np.ndarray | None, n_bins: int = _N_BINS
+) -> float | None:
+    """Return the expected calibration error, None without probabilities.
+
+    The largest probability of each row is its confidence. Rows are binned by it, in
+    bins of equal width that include their upper bound, and the distance between mean
+    confidence and accuracy is averaged over the bins, weighted by their rows.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,), int
+    proba : ndarray of shape (n, n_classes) or None
+    n_bins : int, default=15
+
+    Returns
+    -------
+    float or None
+
+    References
+    ----------
+    C. Guo, G. Pleiss, Y. Sun, K. Q. Weinberger, "On Calibration of Modern Neural
+    Networks", ICML 2017, equation (3). https://arxiv.org/abs/1706.04599
+    """
+    if proba is None:
+        return None
+    confidence = proba.max(axis=1).astype(np.float64)
+    right = proba.argmax(axis=1) == y
+    bins = np.clip(np.ceil(confidence * n_bins).astype(int) - 1, 0, n_bins - 1)
+    gaps = np.bincount(bins, right - confidence, minlength=n_bins)
+    return float(np.abs(gaps).sum() / len(y))
