@@ -23,18 +23,17 @@ and folds.
 
 from __future__ import annotations
 
-import argparse
 import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from reproduction import parser, show
+from reproduction import parser, resume_for, show
 from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import StratifiedGroupKFold
 from skorch.callbacks import LRScheduler
-from torch import nn
+from torch import Tensor, nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from skkd import DistilledClassifier, ImageReader, load_image_folder
@@ -43,7 +42,7 @@ from skkd.batch_norm import SettleBatchNorm
 from skkd.images import ImageFolderWarning
 from skkd.losses import KD, FitNet, WeightedSum
 from skkd.report import gain
-from skkd.students import SmallCNN, torchvision_model
+from skkd.students import SmallCNN, Standardize, torchvision_model
 
 AUGMENT = Compose(
     [
@@ -87,18 +86,35 @@ def student(n_classes: int, input_shape: tuple[int, ...], **weights: Any) -> nn.
     return net
 
 
-def network(module: Any, args: argparse.Namespace, epochs: int, **params: Any):
-    """Build a network of pretrained layers whose learning rate falls to nothing."""
+class FromNothing(nn.Module):
+    """Squares of 2x2 pixels as channels, two convolutions, and a SmallCNN."""
+
+    def __init__(self, n_classes: int, input_shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.standardize = Standardize(input_shape)
+        channels, height, width = input_shape
+        self.stem = nn.Sequential(nn.PixelUnshuffle(2))
+        for n_in in (4 * channels, 16):
+            conv = nn.Conv2d(n_in, 16, 3, padding=1, bias=False)
+            self.stem.extend([conv, nn.BatchNorm2d(16), nn.ReLU()])
+        self.stem.append(nn.MaxPool2d(2))
+        self.head = SmallCNN(n_classes, (16, height // 4, width // 4), width=24)
+        self.head.standardize = nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the logits."""
+        return self.head(self.stem(self.standardize(x)))
+
+
+def network(module: Any, epochs: int, **params: Any) -> DistilledClassifier:
+    """Build a network whose learning rate falls to nothing."""
     schedule = LRScheduler(CosineAnnealingLR, T_max=epochs)
     return DistilledClassifier(
         module,
-        module__weights=args.weights,
-        module__mean=args.mean,
-        module__std=args.std,
         max_epochs=epochs,
         batch_size=16,
         precision="bf16",
-        callbacks=[schedule, *params.pop("callbacks", [])],
+        callbacks=[schedule],
         **params,
     )
 
@@ -116,40 +132,43 @@ def main() -> None:
         paths, y, groups = paths[::8], y[::8], groups[::8]
     print(f"{len(y)} photographs, {len(set(groups))} different ones")
     X = ImageReader(size=128).fit_transform(paths)
+    quick = args.quick
+    weights = {f"module__{key}": vars(args)[key] for key in ("weights", "mean", "std")}
     teacher = network(
         torchvision_model,
-        args,
-        epochs=1 if args.quick else 8,
+        epochs=1 if quick else 8,
         module__name="mobilenet_v2",
         module__freeze=True,
         random_state=0,
+        **weights,
     )
-    distilled = network(
-        student,
-        args,
-        epochs=1 if args.quick else 30,
-        lr=3e-3,
-        augment=AUGMENT,
-        callbacks=[SettleBatchNorm()],
-        teacher=teacher,
-        teacher_cv=None,  # fitted anew to the training rows of each fold
-        views=1 if args.quick else 8,
-        temperature=2,
-        alpha=0.9,
-        distillation=WeightedSum([("logits", KD()), ("maps", HINT)]),
-    )
-    result = gain(
-        distilled,
-        X,
-        y,
-        seeds=args.seeds,
-        cv=folds,
-        groups=groups,
-        resume=args.resume,
-        n_jobs=args.jobs,
-        verbose=1,
-    )
-    show({"road": result})
+    taught = {
+        "teacher": teacher,
+        "teacher_cv": None,  # fitted anew to the training rows of each fold
+        "temperature": 2,
+        "alpha": 0.9,
+        "distillation": WeightedSum([("logits", KD()), ("maps", HINT)]),
+    }
+    learns = {"augment": AUGMENT, "views": 1 if quick else 8, "lr": 3e-3}
+    results = {}
+    for name, module, epochs, own in [
+        ("pretrained first layers", student, 30, weights),
+        ("from nothing", FromNothing, 40, {}),
+    ]:
+        net = network(module, 1 if quick else epochs, **taught, **learns, **own)
+        net.set_params(callbacks=[*net.callbacks, SettleBatchNorm()])
+        results[name] = gain(
+            net,
+            X,
+            y,
+            cv=folds,
+            groups=groups,
+            seeds=args.seeds,
+            n_jobs=args.jobs,
+            resume=resume_for(args, name.split()[-1]),
+            verbose=1,
+        )
+    show(results)
 
 
 if __name__ == "__main__":
