@@ -223,10 +223,11 @@ def _same_loss(nets: list[Any]) -> bool:
     settings = []
     for net in nets:
         # Not so where the loss asks no teacher, as label smoothing.
-        untaught = getattr(net, "teacher_", None) is None and getattr(net, "needs_", 1)
+        lacks = getattr(net, "teacher_", None) is None
+        untaught = lacks and bool(getattr(net, "needs_", True))
         alone = untaught or getattr(net, "alpha", 0) == 0
         names = _LOSS[3:] if alone else _LOSS
         parts = [(name, getattr(net, name, None)) for name in names]
         parts += [(name, net.get_params_for(name)) for name in names]
-        settings.append(repr([bool(alone), *parts]))
+        settings.append(repr([alone, *parts]))
     return len(set(settings)) == 1

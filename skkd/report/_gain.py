@@ -46,7 +46,8 @@ def gain(
 
     Both students are clones of `estimator`, with the same seed, folds, augmentation
     and epochs; one has no teacher. So they begin with the same weights and see the same
-    batches. Each is tested on rows that neither of them has seen.
+    batches; not so the students of a recipe, which draws seeds of their own. Each is
+    tested on rows that neither of them has seen.
 
     Parameters
     ----------

@@ -154,7 +154,8 @@ class Gain:
             units += f" in {_count(n_units, 'group')}"
         of = f"{_count(seeds, 'seed')} x {_count(folds, 'fold')}, {units}."
         rows_drawn = "other groups of test rows" if self.grouped else "other test rows"
-        covered, left = [], []
+        covered: list[str] = []
+        left: list[str] = []
         (covered if seeds > 1 else left).append("other seeds")
         (covered if n_units > 1 else left).append(rows_drawn)
         inside = " and ".join(covered) or "nothing"

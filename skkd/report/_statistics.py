@@ -15,7 +15,7 @@ _N_RESAMPLES = 9999
 def check_confidence(confidence: Any) -> None:
     """Raise where `confidence` is none of an interval."""
     number = isinstance(confidence, Real) and not isinstance(confidence, bool)
-    if not number or not 0 < confidence < 1:  # type: ignore[operator]
+    if not number or not 0 < confidence < 1:
         raise ValueError(
             f"confidence={confidence!r}: expected a number in (0, 1), such as 0.95."
         )
