@@ -335,6 +335,16 @@ def test_pareto_of_estimators(iris, fitted):
     assert sizes[1] > 4 * counts[0]  # of float32
 
 
+def test_pareto_shows_latency_in_milliseconds(iris, fitted):
+    X, y = iris
+    result = compare({"plain": fitted["plain"]}, X, y, batch_size=1)
+    display = ParetoDisplay.from_results(result, cost="latency")
+    seconds = result.measures["plain"]["latency"]
+    assert display.cost.tolist() == [seconds]
+    assert display.ax_.get_xlabel() == "latency of one row, ms"
+    assert display.line_.get_xdata()[0] == pytest.approx(1000 * seconds)
+
+
 def test_pareto_of_a_comparison(iris, fitted):
     X, y = iris
     result = compare(fitted, X, y, timing=False)
@@ -538,6 +548,14 @@ def test_curves_say_that_train_losses_do_not_compare(iris, fitted):
     assert "not comparable" in display.ax_.get_legend().get_title().get_text()
     alike = TrainingCurvesDisplay.from_estimators({"plain": plain, "other": other})
     assert alike.comparable and not alike.ax_.get_legend().get_title().get_text()
+    smooth = DistilledClassifier(max_epochs=2, distillation="label_smoothing")
+    taught = {"teacher": fitted["plain"], "max_epochs": 2, "distillation": "dkd"}
+    one, two = (
+        DistilledClassifier(**taught, distillation__beta=beta).fit(X, y)
+        for beta in (1.0, 8.0)
+    )
+    for students in ({"a": plain, "b": smooth.fit(X, y)}, {"a": one, "b": two}):
+        assert not TrainingCurvesDisplay.from_estimators(students).comparable
 
 
 def test_curves_of_several_keys(fitted):
@@ -712,6 +730,10 @@ def test_reliability_refuses(iris, fitted):
     with pytest.raises(TypeError, match=r"svm .LinearSVC. gives no probabilities"):
         svm = LinearSVC().fit(X, y)
         ReliabilityDisplay.from_estimators({"svm": svm}, X, y)
+    with pytest.raises(TypeError, match=r"svms .list. gives no probabilities"):
+        ReliabilityDisplay.from_estimators(
+            {"svms": [svm, svm]}, X, y, classes=[0, 1, 2]
+        )
     with pytest.raises(ValueError, match=r"X: 150, y: 149"):
         ReliabilityDisplay.from_estimators(fitted, X, y[1:])
     with pytest.raises(ValueError, match=r"call fit first"):
@@ -723,6 +745,7 @@ def test_reliability_refuses(iris, fitted):
         ({"n_bins": 0}, "n_bins=0"),
         ({"pos_label": "z"}, "pos_label='z' is none"),
         ({"classes": [0, 1]}, r"shape \(150, 3\), expected \(150, 2\)"),
+        ({"classes": ["0", "1", "2"]}, "a knows none of the labels of y"),
     ):
         with pytest.raises(ValueError, match=message):
             ReliabilityDisplay.from_predictions(y, {"a": even}, **options)

@@ -248,6 +248,9 @@ def test_scores_teach_but_are_no_probabilities(models):
     assert measured["log_loss"] is None
     assert measured["accuracy"] > 0.9
     assert measured["bytes"] == len(pickle.dumps(models["teacher"]))
+    several = quick({"both": [models["teacher"], models["plain"]]}).measures["both"]
+    assert several["log_loss"] is None and several["calibration_error"] is None
+    assert several["accuracy"] > 0.9
 
 
 def test_rows_of_its_own_for_a_model(models):
@@ -484,6 +487,16 @@ def test_wrong_parameters_are_named(models, given, message):
     given = {"models": models, "X": X_test, "y": y_test, **given}
     with pytest.raises((TypeError, ValueError), match=message):
         compare(**given)
+
+
+def test_rows_without_a_label_are_refused(models):
+    some = np.where(np.arange(400) % 10 == 0, "?", y_test)
+    marking = net(teacher=models["teacher"], unlabeled="?").fit(X, y)
+    recipe = BornAgain(net(unlabeled="?"), n_generations=1).fit(X, y)
+    for model in (marking, recipe, make_pipeline(StandardScaler(), marking)):
+        model = model if hasattr(model, "estimator") else model.fit(X, y)
+        with pytest.raises(ValueError, match=r"40 rows of y are '\?', by which models"):
+            quick({"a": model}, y=some)
 
 
 def test_models_that_cannot_be_asked_are_named(models):

@@ -29,6 +29,7 @@ from skkd.recipes import AssistantChain, BornAgain, DistilledEnsemble, MutualLea
 from skkd.report import Fit, Gain, _fits, gain
 from skkd.report._interval import crossed_interval
 from skkd.report._scoring import differences
+from skkd.schedules import Anneal, WarmUp
 from skkd.students import SmallCNN
 
 X, y = load_iris(return_X_y=True)
@@ -107,6 +108,24 @@ def test_both_students_see_the_same(views):
     )
     assert np.array_equal(plain, taught)
     assert len({fit.tobytes() for fit in plain[::2]}) == 2  # the seeds differ
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        Anneal("alpha", 0.9, 0.1),
+        WarmUp("alpha", 2),
+        Anneal("temperature", 4, 1),
+        Anneal("distillation__beta", 8, 1),
+    ],
+)
+def test_schedules_leave_the_plain_student_alone(schedule):
+    net = student(alpha=0.9, distillation="dkd")
+    split = [next(CV.split(X, y))]
+    alone = gain(net, X, y, seeds=1, cv=split)
+    net.set_params(callbacks=[("schedule", schedule)])
+    result = gain(net, X, y, seeds=1, cv=split)
+    assert np.array_equal(result.predictions[0].y_pred, alone.predictions[0].y_pred)
 
 
 def test_a_fitted_teacher_stays_as_it_is(fits):
@@ -268,6 +287,17 @@ def test_a_loss_on_features():
     assert gain(net, X, y, seeds=1, cv=2).plain.shape == (1, 2)
 
 
+@pytest.mark.filterwarnings("ignore:.permuted-classes")
+def test_a_declared_class_may_have_a_longer_name_than_those_of_y():
+    three = np.array(["cat", "catfish", "dog"])
+    two = np.where(y == 2, "dog", "cat")
+    teacher = clone(TEACHER).fit(X, three[y])
+    net = student(teacher=teacher, teacher_cv="prefit", classes=[*three])
+    result = gain(net, X, two, seeds=1, cv=CV)
+    assert result.teacher.max() < 0.75  # a third is called catfish, and is a cat
+    assert {*result.predictions[-1].y_pred} == {*three}
+
+
 def test_folds_of_each_seed():
     def cv(seed):
         return StratifiedKFold(3, shuffle=True, random_state=seed)
@@ -344,6 +374,7 @@ def test_other_estimators_are_refused(fits, estimator, error, message):
         ({"seeds": [-1]}, r"seeds=\[-1\]"),
         ({"metric": "f1"}, "metric='f1'"),
         ({"confidence": 95}, "confidence=95"),
+        ({"confidence": "95 %"}, "confidence='95 %'"),
         ({"cv": []}, "gives no fold"),
         ({"cv": (np.arange(100), np.arange(100, 150))}, r"\[\(train, test\)\]"),
         ({"cv": [(np.arange(100), np.arange(90, 150))]}, "tests 10 rows that train"),
@@ -576,7 +607,7 @@ def test_one_seed_is_the_paired_t_interval(noisy):
 
     expected = ttest_1samp(d, 0).confidence_interval(0.95)
     assert result.interval == pytest.approx(tuple(expected))
-    assert "not another seed" in result.covers
+    assert "covers other test rows, not other seeds or" in result.covers
 
 
 def test_the_interval_by_its_formula(noisy):
@@ -664,6 +695,11 @@ def test_one_row_of_one_seed_proves_nothing():
     assert result.verdict.startswith("no evidence of a gain: +100.0 points")
     several = made([[0], [1]], [[1], [1]], truth)
     assert several.interval[0] < 0 < several.interval[1]
+    assert "1 test row. The interval covers nothing, not" in result.covers
+    assert "covers other seeds, not other test rows or" in several.covers
+    group = np.zeros(2, dtype=int)
+    one = made([[0, 1]], [[1, 1]], np.ones(2), units=group, grouped=True)
+    assert "2 test rows in 1 group. The interval covers nothing" in one.covers
 
 
 # Words --------------------------------------------------------------------------

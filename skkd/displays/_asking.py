@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from sklearn.pipeline import Pipeline
 
 from skkd._batches import len_of
+from skkd.report._subjects import gives_scores
 from skkd.teachers import Teacher, as_teacher
 
 
@@ -64,13 +65,14 @@ def probabilities(
     if hasattr(estimator, "predict_proba"):  # whose columns are known
         labels = classes_of(name, estimator, None)
         return np.asarray(estimator.predict_proba(X)), labels
-    if hasattr(estimator, "decision_function"):
+    teacher = as_teacher(estimator)
+    if gives_scores(teacher):
         raise TypeError(
             f"{name} ({type(last_step(estimator)).__name__}) gives no probabilities: "
             "expected predict_proba. CalibratedClassifierCV adds it."
         )
     labels = classes_of(name, estimator, classes)
-    logits = torch.as_tensor(as_teacher(estimator).logits(X, labels))
+    logits = torch.as_tensor(teacher.logits(X, labels))
     return torch.softmax(logits.double(), dim=1).numpy(), labels
 
 

@@ -31,7 +31,8 @@ class ParetoDisplay:
     error : array-like of shape (n_models,), default=None
         Half the length of the bar at each accuracy; NaN for none.
     cost_name : str, default="parameters"
-        "bytes" and "latency" (in milliseconds) are shown with their unit.
+        "bytes" and "latency" are shown with their unit. Latency is given in seconds, as
+        :func:`skkd.report.compare` measures it, and shown in milliseconds.
     score_name : str, default="accuracy"
 
     Attributes
@@ -147,7 +148,7 @@ class ParetoDisplay:
             under ``accuracy_error`` and the like. Or what
             :func:`skkd.report.compare` returns.
         cost : str, default="parameters"
-            What the cost is; of mappings, the key to it.
+            What the cost is; of mappings, the key to it. "latency" is in seconds.
         score : str, default="accuracy"
             What the score is, greater is better; of mappings, the key to it.
         ax : matplotlib Axes, default=None
@@ -204,6 +205,8 @@ class ParetoDisplay:
             If lengths differ or a cost is not above 0.
         """
         cost, score = self._checked()
+        if self.cost_name == "latency":
+            cost = 1000 * cost
         self.ax_ = ax = _style.axes_for(ax, "ParetoDisplay.plot")
         self.figure_ = ax.figure
         front = self.on_front

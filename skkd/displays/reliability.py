@@ -288,6 +288,12 @@ def _check(
             f"{(len(y), len(classes))}: a row for each of y, a column for each class "
             f"of {classes.tolist()[:20]}. Name other columns by classes=[...]."
         )
+    if len(y) and not set(y.tolist()) & set(classes.tolist()):
+        raise ValueError(
+            f"{name} knows none of the labels of y: its columns stand for "
+            f"{classes.tolist()[:5]}, y holds {np.unique(y).tolist()[:5]}. Give y the "
+            "labels that it was trained on."
+        )
     if not len(y):
         raise ValueError("y is empty: expected at least one row.")
     sums = proba.sum(axis=1)

@@ -222,9 +222,12 @@ def _same_loss(nets: list[Any]) -> bool:
     """Tell whether all train on the same loss."""
     settings = []
     for net in nets:
-        alone = getattr(net, "teacher_", None) is None or getattr(net, "alpha", 0) == 0
+        # Not so where the loss asks no teacher, as label smoothing.
+        lacks = getattr(net, "teacher_", None) is None
+        untaught = lacks and bool(getattr(net, "needs_", True))
+        alone = untaught or getattr(net, "alpha", 0) == 0
         names = _LOSS[3:] if alone else _LOSS
-        settings.append(
-            repr([alone, *((name, getattr(net, name, None)) for name in names)])
-        )
+        parts = [(name, getattr(net, name, None)) for name in names]
+        parts += [(name, net.get_params_for(name)) for name in names]
+        settings.append(repr([alone, *parts]))
     return len(set(settings)) == 1

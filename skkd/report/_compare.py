@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import combinations
-from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from sklearn.pipeline import Pipeline
 from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
 
 from skkd._labels import check_labels, labels_of
@@ -17,8 +17,16 @@ from skkd.report._comparison import Answers, Comparison, Pair
 from skkd.report._costs import costs_of
 from skkd.report._instructive import choose_examples
 from skkd.report._machine import describe_machine
+from skkd.report._parts import unwrapped
 from skkd.report._quality import quality
-from skkd.report._statistics import bootstrap_mean, holm, mcnemar, standard_error
+from skkd.report._statistics import (
+    bootstrap_mean,
+    check_confidence,
+    holm,
+    mcnemar,
+    standard_error,
+)
+from skkd.report._subjects import Subject
 from skkd.students._checks import check_count
 
 
@@ -87,8 +95,8 @@ def compare(
     TypeError
         If `models` is no dict, or holds what does not classify.
     ValueError
-        If a model does not take X, knows none of the labels of y, or a parameter has a
-        wrong value.
+        If a model does not take X or knows none of the labels of y, y has rows without
+        a label, or a parameter has a wrong value.
 
     Notes
     -----
@@ -141,6 +149,7 @@ def compare(
     groups = _check_groups(groups, y)
     seed = check_random_state(random_state).randint(2**31 - 1)
     subjects = make_subjects(models)
+    _check_labelled(subjects, y)
     with guarded(subjects):
         rows = read_all(subjects, X, X_of or {})
         asked = ask_all(subjects, rows, y)
@@ -192,9 +201,20 @@ def _check(models: Any, X_of: Any, teacher: Any, plain: Any, confidence: Any) ->
     unknown = [name for name in X_of or {} if name not in models]
     if unknown:
         raise ValueError(f"X_of names {unknown}: expected names of {[*models]}.")
-    number = isinstance(confidence, Real) and not isinstance(confidence, bool)
-    if not number or not 0 < confidence < 1:
-        raise ValueError(f"confidence={confidence!r}: expected a number in (0, 1).")
+    check_confidence(confidence)
+
+
+def _check_labelled(subjects: Mapping[str, Subject], y: np.ndarray) -> None:
+    """Raise where rows have no label, which would count as errors of all models."""
+    for name, subject in subjects.items():
+        body = subject.body
+        last = unwrapped(body[-1]) if isinstance(body, Pipeline) else body
+        mark = getattr(getattr(last, "estimator", last), "unlabeled", None)
+        if mark is not None and (n := y.tolist().count(mark)):
+            raise ValueError(
+                f"{n} rows of y are {mark!r}, by which models[{name!r}] marks rows "
+                "without a label: leave these out, of X and of y."
+            )
 
 
 def _check_groups(groups: Any, y: np.ndarray) -> np.ndarray | None:

@@ -22,6 +22,7 @@ from skkd.report._sides import (
     net_of,
     split_steps,
 )
+from skkd.report._statistics import check_confidence
 
 _NETWORKS = ("plain", "distilled")
 Record = dict[str, Any]
@@ -45,7 +46,8 @@ def gain(
 
     Both students are clones of `estimator`, with the same seed, folds, augmentation
     and epochs; one has no teacher. So they begin with the same weights and see the same
-    batches. Each is tested on rows that neither of them has seen.
+    batches; not so the students of a recipe, which draws seeds of their own. Each is
+    tested on rows that neither of them has seen.
 
     Parameters
     ----------
@@ -143,8 +145,7 @@ def gain(
     """
     check_estimator(estimator)
     check_metric(metric)
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence={confidence!r}: expected a number in (0, 1).")
+    check_confidence(confidence)
     numbers = check_seeds(seeds)
     net = net_of(split_steps(estimator)[1])
     y, labelled = _labels(X, y, net.unlabeled)
@@ -281,7 +282,9 @@ def _as_fits(
                 if record is None:
                     continue
                 truth = y[test]
-                said = np.asarray(record["predicted"], dtype=truth.dtype)
+                said = np.asarray(record["predicted"])
+                if truth.dtype.kind != "U":  # may be longer than any of y
+                    said = said.astype(truth.dtype)
                 seconds, size = record["seconds"], record["n_parameters"]
                 fits.append(
                     Fit(network, seed, number, test, truth, said, seconds, size)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 
 from skkd.report._interval import Interval, crossed_interval
 from skkd.report._scoring import Fit, check_metric, differences, score_of
+from skkd.report._tables import Table
 
 _NAMES = {
     "plain": "plain student",
@@ -148,28 +148,22 @@ class Gain:
         """What the interval covers, and what not."""
         seeds, folds = self.plain.shape
         rows = np.unique(np.concatenate([fit.rows for fit in self._of("plain")]))
-        units = f"{len(rows):,} test rows"
+        n_units = len(np.unique(self.units[rows]))
+        units = _count(len(rows), "test row")
         if self.grouped:
-            units += f" in {len(np.unique(self.units[rows])):,} groups"
+            units += f" in {_count(n_units, 'group')}"
         of = f"{_count(seeds, 'seed')} x {_count(folds, 'fold')}, {units}."
-        drawn = "other seeds and other" if seeds > 1 else "other"
-        kind = "groups of test rows" if self.grouped else "test rows"
-        seed = "" if seeds > 1 else "another seed or "
-        return (
-            f"{of} The interval covers {drawn} {kind}, not {seed}other training rows."
-        )
+        rows_drawn = "other groups of test rows" if self.grouped else "other test rows"
+        covered: list[str] = []
+        left: list[str] = []
+        (covered if seeds > 1 else left).append("other seeds")
+        (covered if n_units > 1 else left).append(rows_drawn)
+        inside = " and ".join(covered) or "nothing"
+        outside = " or ".join([*left, "other training rows"])
+        return f"{of} The interval covers {inside}, not {outside}."
 
     def __str__(self) -> str:
-        head, *rows = self._cells()
-        widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
-        lines = [
-            "  ".join(
-                cell.ljust(width) if i == 0 else cell.rjust(width)
-                for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-            ).rstrip()
-            for row in (head, *rows)
-        ]
-        return "\n".join([*lines, "", self.verdict, self.covers])
+        return "\n".join([self._shown().text(), "", self.verdict, self.covers])
 
     __repr__ = __str__
 
@@ -180,16 +174,11 @@ class Gain:
         -------
         str
         """
-        head, *rows = self._cells()
-        lines = [head, ["---", *(["---:"] * (len(head) - 1))], *rows]
-        table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-        return f"{table}\n\n{self.verdict}\n{self.covers}"
+        return f"{self._shown().markdown()}\n\n{self.verdict}\n{self.covers}"
 
     def _repr_html_(self) -> str:
-        head, *rows = self._cells()
-        cells = "".join(_html_row(row, "td") for row in rows)
-        table = f"<table>{_html_row(head, 'th')}{cells}</table>"
         verdict, covers = html.escape(self.verdict), html.escape(self.covers)
+        table = self._shown().html()
         return f"<div>{table}<p><b>{verdict}</b><br>{covers}</p></div>"
 
     def to_frame(self) -> Any:
@@ -250,11 +239,11 @@ class Gain:
     def _show(self, value: float) -> str:
         return f"{100 * value:+.1f}" if self._percent else f"{value:+.3f}"
 
-    def _cells(self) -> list[list[str]]:
+    def _shown(self) -> Table:
         name = getattr(self.metric, "__name__", self.metric)
         known = isinstance(name, str) and name.isidentifier()  # not so "<lambda>"
         name = name.replace("_", " ") if known else "score"
-        rows = [["", name, "parameters", "seconds to fit"]]
+        rows = []
         for network, title in _NAMES.items():
             scores = getattr(self, network)
             if scores is None:
@@ -267,7 +256,8 @@ class Gain:
                 scores, figures = 100 * scores, "{:.1f}"
             shown = _spread(scores, figures) + " %" * self._percent
             rows.append([title, shown, "" if size is None else f"{size:,}", time])
-        return rows
+        head = ["", name, "parameters", "seconds to fit"]
+        return Table(head, rows, caption="With and without teacher")
 
 
 def _spread(values: np.ndarray, figures: str) -> str:
@@ -279,8 +269,4 @@ def _spread(values: np.ndarray, figures: str) -> str:
 
 
 def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'s' * (number > 1)}"
-
-
-def _html_row(cells: Sequence[str], tag: str) -> str:
-    return f"<tr>{''.join(f'<{tag}>{html.escape(c)}</{tag}>' for c in cells)}</tr>"
+    return f"{number:,} {what}{'s' * (number > 1)}"

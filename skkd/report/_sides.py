@@ -11,7 +11,7 @@ from sklearn.pipeline import Pipeline
 from skkd._estimator import DistilledClassifier
 from skkd._validation import check_hyperparameters
 from skkd.losses import as_loss
-from skkd.losses.weighted_sum import needs_of
+from skkd.losses.weighted_sum import flatten, needs_of
 from skkd.recipes._base import Recipe
 from skkd.teachers import as_teacher
 from skkd.teachers._fitting import check_fittable
@@ -135,10 +135,15 @@ def plain(student: Any, seed: int) -> DistilledClassifier:
     DistilledClassifier
     """
     # Its clone has everything else: the same weights, batches and views.
-    return clone(net_of(student)).set_params(
+    net = clone(net_of(student)).set_params(
         teacher=None,
         teacher_cv="prefit",
         teacher_transform=None,
-        alpha=0.0,
         random_state=seed,
     )
+    # Where nobody teaches alpha weighs nothing, and a schedule of it needs one. A loss
+    # that asks no teacher would still be heard.
+    loss = as_loss(net.distillation, **net.get_params_for("distillation"))
+    if all(needs_of(part) for _, part in flatten(loss)):
+        return net
+    return net.set_params(alpha=0.0)

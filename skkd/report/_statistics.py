@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
 from scipy.stats import binomtest
 
 _N_RESAMPLES = 9999
+
+
+def check_confidence(confidence: Any) -> None:
+    """Raise where `confidence` is none of an interval."""
+    number = isinstance(confidence, Real) and not isinstance(confidence, bool)
+    if not number or not 0 < confidence < 1:
+        raise ValueError(
+            f"confidence={confidence!r}: expected a number in (0, 1), such as 0.95."
+        )
 
 
 def totals_of(values: np.ndarray, groups: np.ndarray | None) -> np.ndarray:

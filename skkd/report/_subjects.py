@@ -113,7 +113,7 @@ class Subject:
             columns = classes if own is None else own
             logits = self.teacher.logits(rows, columns).astype(np.float64)
             # Differences of two scores are no probabilities, even if they may teach.
-            proba = None if _gives_scores(self.teacher) else softmax(logits, axis=1)
+            proba = None if gives_scores(self.teacher) else softmax(logits, axis=1)
             return Said(columns[logits.argmax(axis=1)], proba, columns)
         if isinstance(self.body, (DistilledClassifier, Recipe)):
             proba = self.body.predict_proba(rows)
@@ -141,9 +141,12 @@ def _classes_of(teacher: Teacher) -> np.ndarray | None:
     return teacher.classes_
 
 
-def _gives_scores(teacher: Teacher) -> bool:
+def gives_scores(teacher: Teacher) -> bool:
+    """Tell whether the logits of a teacher, or of one of several, are mere scores."""
     if isinstance(teacher, TransformedTeacher):
-        return _gives_scores(teacher.teacher)
+        return gives_scores(teacher.teacher)
+    if isinstance(teacher, EnsembleTeacher):
+        return any(gives_scores(teacher.model[i]) for i in teacher.weights.nonzero()[0])
     is_auto = isinstance(teacher, SklearnTeacher) and teacher.output == "auto"
     return is_auto and teacher._method() == "decision_function"  # type: ignore[attr-defined]
 
