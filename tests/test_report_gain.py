@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.datasets import load_iris
+from sklearn.decomposition import PCA
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
@@ -461,6 +462,19 @@ def test_a_file_of_something_else_is_refused(tmp_path, fits, change, differs):
     with pytest.raises(ValueError, match=differs):
         gain(**{**given, **change}, resume=path)
     assert not fits and path.read_bytes() == before
+
+
+def test_the_seed_of_a_step_is_a_parameter_and_that_of_a_student_is_not(tmp_path):
+    path, run = tmp_path / "fits.jsonl", {"seeds": 1, "cv": 2}
+
+    def pipeline(step, net):
+        reduce = PCA(1, svd_solver="randomized", random_state=step)
+        return make_pipeline(reduce, student(random_state=net))
+
+    gain(pipeline(0, 0), X, y, **run, resume=path)
+    gain(pipeline(0, 1), X, y, **run, resume=path)
+    with pytest.raises(ValueError, match="something else: pca__random_state"):
+        gain(pipeline(1, 0), X, y, **run, resume=path)
 
 
 def test_another_fitted_teacher_is_another(tmp_path):

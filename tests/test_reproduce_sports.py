@@ -112,7 +112,8 @@ def test_the_tables(script, folder, weights, monkeypatch, capsys):
         ["discarded", "12"],
         ["weighted", "19"],
     ]
-    assert all(0 <= float(cell.split()[0]) <= 100 for line in ways for cell in line[2:5])
+    shares = [float(cell.split()[0]) for line in ways for cell in line[2:5]]
+    assert all(0 <= share <= 100 for share in shares)
 
 
 def test_on_the_data_itself(script, real_data, tmp_path, monkeypatch, capsys):

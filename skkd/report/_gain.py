@@ -108,7 +108,8 @@ def gain(
     A fitted teacher must not have seen the rows that test here: it would pass on their
     labels. With ``teacher_cv=None`` a clone is fitted to the training rows of each
     fold, which is always clean. Where ``teacher_cv`` fits several, the score of the
-    teacher is that of the mean of their probabilities.
+    teacher is that of the mean of their probabilities. With ``unlabeled`` the plain
+    student has fewer rows, so that it also takes fewer steps in as many epochs.
 
     The gain is the mean of the differences over seeds and folds. Its interval takes
     seeds and test rows for two crossed random samples: its variance is that between

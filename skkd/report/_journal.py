@@ -25,8 +25,8 @@ from skkd.report._machine import version
 from skkd.teachers import as_teacher
 
 _FORMAT = 1
-# Parameters that do not decide what is learnt. `random_state` is the seed of each fit.
-_ASIDE = {"random_state", "verbose", "memory", "device", "n_jobs", "strict"}
+# Parameters that do not decide what is learnt.
+_ASIDE = {"verbose", "memory", "device", "n_jobs", "strict"}
 
 
 class Journal:
@@ -169,8 +169,10 @@ def _described(estimator: Any, prefix: str = "") -> dict[str, str]:
         params: Mapping[str, Any] = dict(estimator.steps)
     else:
         params = estimator.get_params(deep=False)
+    # The seed of each fit stands in for that of a student, not for that of a step.
+    aside = _ASIDE | ({"random_state"} if _is_seeded(estimator) else set())
     for name, value in params.items():
-        if name in _ASIDE:
+        if name in aside:
             continue
         inside = isinstance(estimator, (Pipeline, Recipe))
         if inside and isinstance(value, BaseEstimator):
@@ -179,6 +181,10 @@ def _described(estimator: Any, prefix: str = "") -> dict[str, str]:
             fitted = name == "teacher" and params.get("teacher_cv") == "prefit"
             out[prefix + name] = _fingerprint(prefix + name, value, fitted=fitted)
     return out
+
+
+def _is_seeded(estimator: Any) -> bool:
+    return isinstance(estimator, (NeuralNet, Recipe))
 
 
 def _fingerprint(name: str, value: Any, *, fitted: bool = False) -> str:
