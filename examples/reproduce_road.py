@@ -29,11 +29,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from reproduction import parser, resume_for, show
+from reproduction import FromNothing, parser, resume_for, show
 from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import StratifiedGroupKFold
 from skorch.callbacks import LRScheduler
-from torch import Tensor, nn
+from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from skkd import DistilledClassifier, ImageReader, load_image_folder
@@ -42,7 +42,7 @@ from skkd.batch_norm import SettleBatchNorm
 from skkd.images import ImageFolderWarning
 from skkd.losses import KD, FitNet, WeightedSum
 from skkd.report import gain
-from skkd.students import SmallCNN, Standardize, torchvision_model
+from skkd.students import SmallCNN, torchvision_model
 
 AUGMENT = Compose(
     [
@@ -84,26 +84,6 @@ def student(n_classes: int, input_shape: tuple[int, ...], **weights: Any) -> nn.
     net.head = SmallCNN(n_classes, (24, 32, 32), width=24)
     net.head.standardize = nn.Identity()
     return net
-
-
-class FromNothing(nn.Module):
-    """Squares of 2x2 pixels as channels, two convolutions, and a SmallCNN."""
-
-    def __init__(self, n_classes: int, input_shape: tuple[int, ...]) -> None:
-        super().__init__()
-        self.standardize = Standardize(input_shape)
-        channels, height, width = input_shape
-        self.stem = nn.Sequential(nn.PixelUnshuffle(2))
-        for n_in in (4 * channels, 16):
-            conv = nn.Conv2d(n_in, 16, 3, padding=1, bias=False)
-            self.stem.extend([conv, nn.BatchNorm2d(16), nn.ReLU()])
-        self.stem.append(nn.MaxPool2d(2))
-        self.head = SmallCNN(n_classes, (16, height // 4, width // 4), width=24)
-        self.head.standardize = nn.Identity()
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the logits."""
-        return self.head(self.stem(self.standardize(x)))
 
 
 def network(module: Any, epochs: int, **params: Any) -> DistilledClassifier:

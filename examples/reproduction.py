@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from skkd.report import Fit, Gain, describe_machine
+from skkd.students import SmallCNN, Standardize
 
 TITLES = {
     "plain": "plain student",
@@ -93,6 +95,26 @@ def show(results: Mapping[str, Gain]) -> None:
     for name, result in results.items():
         print(f"{name}: {result.verdict}.\n{result.covers}")
     print(f"\n{describe_machine()}")
+
+
+class FromNothing(nn.Module):
+    """Squares of 2x2 pixels as channels, two convolutions, and a SmallCNN."""
+
+    def __init__(self, n_classes: int, input_shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.standardize = Standardize(input_shape)
+        channels, height, width = input_shape
+        self.stem = nn.Sequential(nn.PixelUnshuffle(2))
+        for n_in in (4 * channels, 16):
+            conv = nn.Conv2d(n_in, 16, 3, padding=1, bias=False)
+            self.stem.extend([conv, nn.BatchNorm2d(16), nn.ReLU()])
+        self.stem.append(nn.MaxPool2d(2))
+        self.head = SmallCNN(n_classes, (16, height // 4, width // 4), width=24)
+        self.head.standardize = nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the logits."""
+        return self.head(self.stem(self.standardize(x)))
 
 
 # Of scripts that compare more than a student with and without its teacher ------------
