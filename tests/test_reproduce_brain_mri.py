@@ -86,7 +86,7 @@ def test_all_networks_in_a_table(script, folder, weights, monkeypatch, capsys):
     assert found["ensemble distilled back"][1] == n_parameters
     assert "20 images of 20 different pictures" in out
     assert "distilled student against plain student: " in out
-    assert "1 seed x 5 folds, 20 test rows in 20 groups" in out
+    assert "1 seed x 2 folds, 8 test rows in 8 groups" in out
     # What is in the file is not trained again, and gives the same table.
     monkeypatch.setattr(script, "fit_fold", None)
     again = run(script, monkeypatch, capsys, *common, "--quick", "--seeds", 1)
