@@ -15,10 +15,10 @@ Corrected:
 - The network called distilled was in truth the teacher's: arguments were swapped. Here
   it is the student; the plain one has its seed, epochs and views.
 - Both students give the mean of what they say of an image and of its mirror image.
-- No dropout: .2, .3 and .4 are too much for so small a student and so few epochs.
+- Dropout of .2, .3 and .4 is left out, for both: they learn for few epochs.
 - A second student starts from public weights, with and without a teacher. These, as the
   teacher's, know the originals of the training images, and no test image.
-- Five seeds, not one; settings were chosen on 5,000 of the training images.
+- Seeds, not one run; settings were chosen on 5,000 of the training images.
 """
 
 import math
