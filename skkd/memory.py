@@ -112,7 +112,8 @@ class LogitMemory(BaseEstimator):
     >>> from sklearn.datasets import load_iris
     >>> from sklearn.linear_model import LogisticRegression
     >>> from skkd import DistilledClassifier
-    >>> from skkd.memory import LogitMemory
+    >>> from skkd.memory import LogitMemory, forget
+    >>> forget()  # what other fits of this process asked
     >>> X, y = load_iris(return_X_y=True)
     >>> teacher = LogisticRegression(max_iter=500).fit(X, y)
     >>> student = DistilledClassifier(

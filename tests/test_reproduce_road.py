@@ -56,10 +56,13 @@ def test_a_slice_goes_through(script, folder, weights, monkeypatch, capsys):
     out = capsys.readouterr().out
     assert "10 photographs, 10 different ones" in out
     rows = [[cell.strip() for cell in line.split("|")] for line in out.splitlines()]
-    size = {row[2]: row[4] for row in rows if len(row) == 8}
+    size = {(row[1], row[2]): row[4] for row in rows if len(row) == 8}
     # A MobileNetV2 has 3,504,872 parameters, 1,281,000 of them in its 1000 logits.
-    assert size["plain student"] == size["distilled student"] == "182,546"
-    assert size["teacher"] == "2,226,434"
+    layers, nothing = "pretrained first layers", "from nothing"
+    assert size[layers, "plain student"] == "182,546"
+    assert size[layers, "distilled student"] == "182,546"
+    assert size[nothing, "distilled student"] == "169,122"
+    assert size[nothing, "teacher"] == "2,226,434"
     assert re.search(r"1 seed x 5 folds, 10 test rows in 10 groups", out)
 
 
