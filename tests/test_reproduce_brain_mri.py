@@ -143,7 +143,7 @@ def test_the_study_runs(script, folder, weights, monkeypatch, capsys):
     assert out.count("COMPLETE") == 2
 
 
-# One epoch on 51 images: at times the two students of the slice are sure of all of them.
+# After one epoch on 51 images the students of the slice may be sure of all of them.
 @pytest.mark.filterwarnings("ignore:.saturated:UserWarning")
 def test_on_the_data_itself(script, real_data, tmp_path, monkeypatch, capsys):
     with tarfile.open(real_data / "brain_mri_yes_no.tar") as tar:
