@@ -8,8 +8,7 @@ import os
 import pickle
 import re
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 from torchvision import models
 from torchvision.models import WeightsEnum
 
+from skkd._modules import evaluating
 from skkd.students._weights import as_state_dict, read_weights
 
 # Their weights come from TensorFlow. What torchvision does inside of them, after
@@ -304,15 +304,3 @@ def wrong_size(
         f"({error}). Pass size={size} to resize them to what it was trained "
         "on, or other images."
     )
-
-
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Set `model` to eval mode meanwhile."""
-    modes = [(part, part.training) for part in model.modules()]
-    try:
-        model.eval()
-        yield
-    finally:
-        for part, mode in modes:
-            part.training = mode
