@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from skkd.displays import _style
 from skkd.displays._asking import check_lengths, check_mapping, probabilities
+from skkd.report._quality import bins_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -265,9 +266,7 @@ def _curve(
             )
         column = classes.tolist().index(pos_label)
         confidence, hit = proba[:, column], y == pos_label
-    # Bins are (low, high], as in Guo et al. and in calibration_curve.
-    edges = np.linspace(0, 1, n_bins + 1)
-    bins = np.searchsorted(edges[1:-1], confidence)
+    bins = bins_of(confidence, n_bins)
     counts = np.bincount(bins, minlength=n_bins)
     used = counts > 0
     sure, right = (

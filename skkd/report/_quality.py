@@ -80,6 +80,14 @@ def calibration_error(
         return None
     confidence = proba.max(axis=1).astype(np.float64)
     right = proba.argmax(axis=1) == y
-    bins = np.clip(np.ceil(confidence * n_bins).astype(int) - 1, 0, n_bins - 1)
+    bins = bins_of(confidence, n_bins)
     gaps = np.bincount(bins, right - confidence, minlength=n_bins)
     return float(np.abs(gaps).sum() / len(y))
+
+
+def bins_of(confidence: np.ndarray, n_bins: int) -> np.ndarray:
+    """Return the number of the bin of each row: bins are (low, high], equally wide.
+
+    As in Guo et al. and in scikit-learn's ``calibration_curve``.
+    """
+    return np.searchsorted(np.linspace(0, 1, n_bins + 1)[1:-1], confidence)
