@@ -80,8 +80,7 @@ def check_estimator(estimator: Any) -> None:
             "alpha=0: this student does not listen to its teacher, and there is no "
             "gain to be had. Pass an alpha above 0, such as 0.3."
         )
-    loss = as_loss(net.distillation, **net.get_params_for("distillation"))
-    lacks = net.teacher is None and needs_of(loss)
+    lacks = net.teacher is None and needs_of(_loss_of(net))
     if lacks and not isinstance(student, Recipe):
         raise ValueError(
             "teacher=None: there is nothing to gain from. Pass "
@@ -143,7 +142,10 @@ def plain(student: Any, seed: int) -> DistilledClassifier:
     )
     # Where nobody teaches alpha weighs nothing, and a schedule of it needs one. A loss
     # that asks no teacher would still be heard.
-    loss = as_loss(net.distillation, **net.get_params_for("distillation"))
-    if all(needs_of(part) for _, part in flatten(loss)):
+    if all(needs_of(part) for _, part in flatten(_loss_of(net))):
         return net
     return net.set_params(alpha=0.0)
+
+
+def _loss_of(net: DistilledClassifier) -> Any:
+    return as_loss(net.distillation, **net.get_params_for("distillation"))
