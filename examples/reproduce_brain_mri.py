@@ -26,14 +26,18 @@ from __future__ import annotations
 
 import argparse
 import time
-import warnings
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import torch
-from reproduction import collect, parser, show_networks
-from scipy.sparse.csgraph import connected_components
+from reproduction import (
+    collect,
+    group_alike,
+    load_with_copies,
+    parser,
+    show_networks,
+)
 from sklearn.base import clone
 from sklearn.model_selection import StratifiedGroupKFold
 from skorch.callbacks import LRScheduler
@@ -41,9 +45,8 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
-from skkd import DistilledClassifier, ImageReader, load_image_folder
+from skkd import DistilledClassifier, ImageReader
 from skkd.augment import Affine, Augmentation, ColorJitter, Compose, Flip
-from skkd.images import ImageFolderWarning
 from skkd.recipes import DistilledEnsemble
 from skkd.report import Fit
 from skkd.students import torchvision_model
@@ -78,13 +81,10 @@ def load(args: argparse.Namespace) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """
     torch.set_num_threads(1)
     args.epochs, args.views, args.students = (1, 2, 2) if args.quick else (10, 10, 3)
-    with warnings.catch_warnings():  # of identical files, which are in one group
-        warnings.filterwarnings("ignore", ".*byte-identical", ImageFolderWarning)
-        photos = load_image_folder(args.data)
+    photos = load_with_copies(args.data)
     paths, y = (photos[key][:: 4 if args.quick else 1] for key in ("data", "target"))
     X = ImageReader(96, mode="L").fit_transform(paths)
-    alike = np.corrcoef([content(image) for (image,) in X]) > 0.95
-    groups = connected_components(alike)[1]
+    groups = group_alike([content(image) for (image,) in X], least=0.95)
     start = time.perf_counter()
     X = first_layers(args, X)
     seconds = time.perf_counter() - start

@@ -26,7 +26,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from reproduction import parser, resume_for, show
+from reproduction import parser, resume_for, show, without_copies
 from skorch.callbacks import LRScheduler
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import OneCycleLR
@@ -114,12 +114,7 @@ def main() -> None:
     most = 500 if args.quick else 60_000
     X_train, y_train = load_cifar(args.data, "train", most)
     X_test, y_test = load_cifar(args.data, "test", most)
-    known = {image.tobytes() for image in X_test}
-    clean = np.array([image.tobytes() not in known for image in X_train])
-    print(f"{(~clean).sum()} training images that are in the test set: dropped")
-    X = np.concatenate([X_train[clean], X_test])
-    y = np.concatenate([y_train[clean], y_test])
-    train, test = np.split(np.arange(len(X)), [clean.sum()])
+    X, y, train, test = without_copies(X_train, y_train, X_test, y_test)
 
     teacher = load_cifar_resnet(args.weights)
     if args.fine_tune:

@@ -29,7 +29,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from reproduction import parser, resume_for, show
+from reproduction import parser, resume_for, show, without_copies
 from skorch.callbacks import LRScheduler, ProgressBar
 from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
@@ -48,12 +48,6 @@ def load_mnist(folder: Path, part: str) -> tuple[np.ndarray, np.ndarray]:
         names = {name.lower(): name for name in file.files}
         X, y = file[names[f"x_{part}"]], file[names[f"y_{part}"]]
     return X[:, None], y
-
-
-def not_among(X: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Return a mask of the images of which no copy is among the others."""
-    known = {image.tobytes() for image in others}
-    return np.array([image.tobytes() not in known for image in X])
 
 
 class Teacher(nn.Sequential):
@@ -108,11 +102,7 @@ def main() -> None:
     n_train, n_test, epochs = (2000, 1000, 3) if args.quick else (60_000, 10_000, 20)
     X_train, y_train = (array[:n_train] for array in load_mnist(args.data, "train"))
     X_test, y_test = (array[:n_test] for array in load_mnist(args.data, "test"))
-    clean = not_among(X_train, X_test)
-    print(f"{(~clean).sum()} training images that are in the test set: dropped")
-    X = np.concatenate([X_train[clean], X_test])
-    y = np.concatenate([y_train[clean], y_test])
-    train, test = np.split(np.arange(len(X)), [clean.sum()])
+    X, y, train, test = without_copies(X_train, y_train, X_test, y_test)
 
     start = time.perf_counter()
     bar, params = ProgressBar(), {"precision": "bf16", "random_state": 0}

@@ -23,23 +23,27 @@ and folds.
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from reproduction import FromNothing, parser, resume_for, show
-from scipy.sparse.csgraph import connected_components
+from reproduction import (
+    FromNothing,
+    group_alike,
+    load_with_copies,
+    parser,
+    resume_for,
+    show,
+)
 from sklearn.model_selection import StratifiedGroupKFold
 from skorch.callbacks import LRScheduler
 from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
-from skkd import DistilledClassifier, ImageReader, load_image_folder
+from skkd import DistilledClassifier, ImageReader
 from skkd.augment import Affine, ColorJitter, Compose, Flip
 from skkd.batch_norm import SettleBatchNorm
-from skkd.images import ImageFolderWarning
 from skkd.losses import KD, FitNet, WeightedSum
 from skkd.report import gain
 from skkd.students import SmallCNN, torchvision_model
@@ -57,10 +61,7 @@ HINT = FitNet("head.body.4", "backbone.features.13", weight=1, remember=True)
 
 def load(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return paths, classes, and groups of photographs that are the same picture."""
-    with warnings.catch_warnings():
-        # Of identical files, which the groups below keep together.
-        warnings.filterwarnings("ignore", ".*byte-identical", ImageFolderWarning)
-        photos = load_image_folder(folder)
+    photos = load_with_copies(folder)
     return photos.data, photos.target, same_picture(photos.data)
 
 
@@ -71,7 +72,7 @@ def same_picture(paths: np.ndarray, least: float = 0.99) -> np.ndarray:
     0.9976 and more here, any two other photographs 0.92 at most.
     """
     thumbs = ImageReader(32, mode="L").fit_transform(paths).reshape(len(paths), -1)
-    return connected_components(np.corrcoef(thumbs) > least)[1]
+    return group_alike(thumbs, least)
 
 
 def student(n_classes: int, input_shape: tuple[int, ...], **weights: Any) -> nn.Module:

@@ -2,14 +2,19 @@
 
 import argparse
 import json
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.sparse.csgraph import connected_components
+from sklearn.utils import Bunch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from skkd import load_image_folder
+from skkd.images import ImageFolderWarning
 from skkd.report import Fit, Gain, describe_machine
 from skkd.students import SmallCNN, Standardize
 
@@ -50,6 +55,31 @@ def resume_for(args: argparse.Namespace, name: str) -> Path | None:
     return args.resume.with_name(f"{args.resume.stem}-{name}{args.resume.suffix}")
 
 
+def without_copies(X_train, y_train, X_test, y_test) -> tuple[np.ndarray, ...]:
+    """Return all images and labels, and the rows that train and that test.
+
+    Training images of which there is a copy among those that test are dropped.
+    """
+    known = {image.tobytes() for image in X_test}
+    clean = np.array([image.tobytes() not in known for image in X_train])
+    print(f"{(~clean).sum()} training images that are in the test set: dropped")
+    X = np.concatenate([X_train[clean], X_test])
+    y = np.concatenate([y_train[clean], y_test])
+    return X, y, *np.split(np.arange(len(X)), [clean.sum()])
+
+
+def load_with_copies(folder: Path) -> Bunch:
+    """Load an image folder; that files are identical is known, and dealt with."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*byte-identical", ImageFolderWarning)
+        return load_image_folder(folder)
+
+
+def group_alike(thumbs: np.ndarray, least: float) -> np.ndarray:
+    """Return the group of each thumbnail, (n, n_pixels); those that correlate share."""
+    return connected_components(np.corrcoef(thumbs) > least)[1]
+
+
 def table(results: Mapping[str, Gain]) -> str:
     """Return a Markdown table: three networks for each result, and its gain.
 
@@ -64,17 +94,23 @@ def table(results: Mapping[str, Gain]) -> str:
             scores = getattr(result, network)
             if scores is None:
                 continue
-            seconds = result.seconds.get(network)
-            cells = (
-                name,
-                title,
-                spread(100 * scores),
-                size(result.n_parameters[network]),
-                "" if seconds is None else f"{np.median(seconds):.1f}",
-                f"{scores.shape[0]} x {scores.shape[1]}",
-            )
-            lines.append(f"| {' | '.join(cells)} |")
+            figures = result.n_parameters[network], result.seconds.get(network)
+            lines.append(_row(name, title, *_cells(scores, *figures, scores.shape)))
     return "\n".join(lines)
+
+
+def _cells(scores, n_parameters, seconds, shape) -> tuple[str, ...]:
+    """Return what a table says of one network."""
+    return (
+        spread(100 * scores),
+        size(n_parameters),
+        "" if seconds is None else f"{np.median(seconds):.1f}",
+        f"{shape[0]} x {shape[1]}",
+    )
+
+
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def spread(values) -> str:
@@ -157,10 +193,10 @@ def show_networks(
     print("| --- | ---: | ---: | ---: | ---: |")
     for network, title in titles.items():
         some = [fit for fit in fits if fit.network == network]
-        scores = np.array([100 * np.mean(fit.y_true == fit.y_pred) for fit in some])
-        seconds = np.median([fit.seconds for fit in some])
-        cells = (title, spread(scores), size(some[0].n_parameters), f"{seconds:.1f}")
-        print(f"| {' | '.join(cells)} | {len(seeds)} x {len(folds)} |")
+        scores = np.array([np.mean(fit.y_true == fit.y_pred) for fit in some])
+        figures = some[0].n_parameters, [fit.seconds for fit in some]
+        shape = len(seeds), len(folds)
+        print(_row(title, *_cells(scores, *figures, shape)))
     print()
     for one, two in pairs:
         names = {one: "plain", two: "distilled"}
