@@ -1,5 +1,7 @@
 """Settings that every test shares."""
 
+import importlib
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,25 @@ torch.set_num_threads(1)
 def _nothing_remembered():
     """Ask every teacher anew in every test."""
     forget()
+
+
+@pytest.fixture
+def example(monkeypatch):
+    """Import a script of examples/ by its name."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "examples"))
+    return importlib.import_module
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Run a script with these arguments; return what it prints."""
+
+    def run(script, *arguments):
+        monkeypatch.setattr(sys, "argv", ["script.py", *map(str, arguments)])
+        script.main()
+        return capsys.readouterr().out
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -1,19 +1,10 @@
 """The examples do what they say, on few small images."""
 
 import re
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-
-EXAMPLES = Path(__file__).parents[1] / "examples"
-
-
-@pytest.fixture
-def examples(monkeypatch):
-    monkeypatch.syspath_prepend(str(EXAMPLES))
 
 
 @pytest.fixture
@@ -28,17 +19,10 @@ def folder(tmp_path):
     return tmp_path / "photos"
 
 
-def run(module, monkeypatch, *arguments):
-    monkeypatch.setattr(sys, "argv", ["example.py", *map(str, arguments)])
-    module.main()
-
-
-def test_quickstart_on_a_folder(examples, folder, tmp_path, monkeypatch, capsys):
-    import quickstart
-
+def test_quickstart_on_a_folder(example, run, folder, tmp_path):
     page = tmp_path / "page.html"
-    run(quickstart, monkeypatch, folder, "--size", 8, "--epochs", 6, "--html", page)
-    out = capsys.readouterr().out
+    options = ["--size", 8, "--epochs", 6, "--html", page]
+    out = run(example("quickstart"), folder, *options)
     assert "36 images to learn from, 12 to test, 2 classes" in out
     assert re.search("^ +teacher +distilled +plain$", out, re.M)
     table = {}
@@ -53,33 +37,28 @@ def test_quickstart_on_a_folder(examples, folder, tmp_path, monkeypatch, capsys)
     assert "<h1>photos: teacher and students</h1>" in page.read_text()
 
 
-def test_quickstart_writes_the_digits(examples, tmp_path):
-    import quickstart
-
-    root = quickstart.write_digits(tmp_path)
+def test_quickstart_writes_the_digits(example, tmp_path):
+    root = example("quickstart").write_digits(tmp_path)
     assert len(list(root.glob("digit_*/*.png"))) == 1797
 
 
-def test_the_split_keeps_copies_together(examples):
-    import quickstart
+def test_the_split_keeps_copies_together(example):
     from sklearn.utils import Bunch
 
     groups = np.repeat(np.arange(30), 2)
     photos = Bunch(data=np.arange(60), target=np.tile([0, 0, 1, 1], 15), groups=groups)
-    train, test = quickstart.split(photos)
+    train, test = example("quickstart").split(photos)
     assert not set(groups[train]) & set(groups[test])
     assert len(train) + len(test) == 60
 
 
-def test_optuna_study_resumes(examples, folder, tmp_path, monkeypatch, capsys):
+def test_optuna_study_resumes(example, run, folder, tmp_path):
     import optuna
-    import optuna_study
 
+    optuna_study = example("optuna_study")
     common = [folder, "--size", 8, "--epochs", 2, "--study", tmp_path / "s.db"]
-    run(optuna_study, monkeypatch, *common, "--trials", 1)
-    assert "0 trials done, 1 to go" in capsys.readouterr().out
-    run(optuna_study, monkeypatch, *common, "--trials", 2)
-    out = capsys.readouterr().out
+    assert "0 trials done, 1 to go" in run(optuna_study, *common, "--trials", 1)
+    out = run(optuna_study, *common, "--trials", 2)
     assert "1 trials done, 1 to go" in out
     assert re.search(r"best student: [01]\.\d+ on 12 images", out)
     (name,) = optuna.get_all_study_names(f"sqlite:///{tmp_path / 's.db'}")

@@ -1,9 +1,7 @@
 """The script of the brain MRI reproduction does what it says, on a slice."""
 
 import argparse
-import sys
 import tarfile
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +11,6 @@ from PIL import Image
 
 from skkd.students import torchvision_model
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
 TITLES = [
     "plain student",
     "distilled student",
@@ -26,11 +23,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*(constant|chance|guess)")
 
 
 @pytest.fixture
-def script(monkeypatch):
-    monkeypatch.syspath_prepend(str(EXAMPLES))
-    import reproduce_brain_mri
-
-    return reproduce_brain_mri
+def script(example):
+    return example("reproduce_brain_mri")
 
 
 @pytest.fixture(scope="module")
@@ -57,12 +51,6 @@ def folder(tmp_path):
     return tmp_path
 
 
-def run(script, monkeypatch, capsys, *arguments):
-    monkeypatch.setattr(sys, "argv", ["script.py", *map(str, arguments)])
-    script.main()
-    return capsys.readouterr().out
-
-
 def table(out):
     """Return title, accuracy and parameters of each line of the table."""
     lines = [line.strip("| ").split(" | ") for line in out.splitlines()]
@@ -73,10 +61,10 @@ def table(out):
     }
 
 
-def test_all_networks_in_a_table(script, folder, weights, monkeypatch, capsys):
+def test_all_networks_in_a_table(script, folder, weights, monkeypatch, run):
     resume = folder / "fits.jsonl"
     common = ["--data", folder, "--weights", weights, "--resume", resume]
-    out = run(script, monkeypatch, capsys, *common, "--quick", "--seeds", 1)
+    out = run(script, *common, "--quick", "--seeds", 1)
     found = table(out)
     assert list(found) == TITLES
     # A student has what torchvision_model(until="features.9") has, the teacher more.
@@ -89,11 +77,11 @@ def test_all_networks_in_a_table(script, folder, weights, monkeypatch, capsys):
     assert "1 seed x 2 folds, 8 test rows in 8 groups" in out
     # What is in the file is not trained again, and gives the same table.
     monkeypatch.setattr(script, "fit_fold", None)
-    again = run(script, monkeypatch, capsys, *common, "--quick", "--seeds", 1)
+    again = run(script, *common, "--quick", "--seeds", 1)
     assert table(again) == found
     monkeypatch.setitem(script.TAUGHT, "alpha", 0.5)
     with pytest.raises(SystemExit, match="other settings"):
-        run(script, monkeypatch, capsys, *common, "--quick", "--seeds", 1)
+        run(script, *common, "--quick", "--seeds", 1)
 
 
 def test_copies_are_known_whatever_their_size_and_margin(script):
@@ -134,24 +122,22 @@ def test_what_is_fixed_does_not_learn(script, weights):
     assert net.head.training
 
 
-def test_the_study_runs(script, folder, weights, monkeypatch, capsys):
-    import study_brain_mri
-
+def test_the_study_runs(example, folder, weights, run):
     common = ["--data", folder, "--weights", weights, "--quick", "--trials", 2]
-    out = run(study_brain_mri, monkeypatch, capsys, *common)
+    out = run(example("study_brain_mri"), *common)
     assert "16 rows" in out
     assert out.count("COMPLETE") == 2
 
 
 # After one epoch on 51 images the students of the slice may be sure of all of them.
 @pytest.mark.filterwarnings("ignore:.saturated:UserWarning")
-def test_on_the_data_itself(script, real_data, tmp_path, monkeypatch, capsys):
+def test_on_the_data_itself(script, real_data, tmp_path, run):
     with tarfile.open(real_data / "brain_mri_yes_no.tar") as tar:
         tar.extractall(tmp_path, filter="data")
     (data,) = {path.parent.parent for path in tmp_path.rglob("yes/*")}
     (weights,) = (real_data / "weights").glob("mobilenet_v2*.pt")
     common = ["--data", data, "--quick", "--seeds", 1, "--weights", weights]
     scale = ["--mean", 127.5, "--std", 127.5]
-    out = run(script, monkeypatch, capsys, *common, *scale)
+    out = run(script, *common, *scale)
     assert "64 images" in out
     assert list(table(out)) == TITLES

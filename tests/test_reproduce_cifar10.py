@@ -1,6 +1,5 @@
 """The script of the CIFAR-10 reproduction does what it says, on a slice."""
 
-import sys
 import tarfile
 from pathlib import Path
 
@@ -13,16 +12,12 @@ from skkd import DistilledClassifier
 from skkd.batch_norm import SettleBatchNorm
 from skkd.students import CifarResNet
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
 LARGER = "ignore:The student .* is larger than its teacher"
 
 
 @pytest.fixture
-def script(monkeypatch):
-    monkeypatch.syspath_prepend(str(EXAMPLES))
-    import reproduce_cifar10
-
-    return reproduce_cifar10
+def script(example):
+    return example("reproduce_cifar10")
 
 
 @pytest.fixture
@@ -56,12 +51,6 @@ def weights(tmp_path):
     return tmp_path / "resnet.pt"
 
 
-def run(script, monkeypatch, capsys, *arguments):
-    monkeypatch.setattr(sys, "argv", ["script.py", *map(str, arguments)])
-    script.main()
-    return capsys.readouterr().out
-
-
 def table(out):
     """Return title, accuracy and parameters of each line of the table."""
     lines = [line.strip("| ").split(" | ") for line in out.splitlines()]
@@ -79,11 +68,11 @@ def test_the_published_student_has_the_published_size(script):
 
 @pytest.mark.filterwarnings(LARGER)
 def test_both_students_and_their_teacher_in_a_table(
-    script, photos, weights, monkeypatch, capsys, tmp_path
+    script, photos, weights, monkeypatch, run, tmp_path
 ):
     files = ["--data", photos, "--weights", weights, "--start", weights]
     common = [*files, "--quick", "--seeds", 1, "--resume", tmp_path / "fits.jsonl"]
-    out = run(script, monkeypatch, capsys, *common)
+    out = run(script, *common)
     assert "2 training images that are in the test set: dropped" in out
     assert [(title, size) for title, _, size in table(out)] == [
         ("plain student", "335,954"),  # of two classes, not ten
@@ -96,20 +85,20 @@ def test_both_students_and_their_teacher_in_a_table(
     assert "1 seed x 1 fold, 40 test rows" in out
     # What is in the files is not trained again; one of both may be asked for.
     monkeypatch.setattr("skkd.report._gain.fit_job", None)
-    assert table(run(script, monkeypatch, capsys, *common)) == table(out)
-    one = run(script, monkeypatch, capsys, *common, "--only", "resnet")
+    assert table(run(script, *common)) == table(out)
+    one = run(script, *common, "--only", "resnet")
     assert table(one) == table(out)[3:]
 
 
 @pytest.mark.filterwarnings(LARGER)
-def test_a_teacher_is_fine_tuned(script, photos, weights, monkeypatch, capsys):
+def test_a_teacher_is_fine_tuned(script, photos, weights, run):
     files = ["--data", photos, "--weights", weights, "--only", "published"]
     options = [*files, "--seeds", 1, "--quick", "--fine-tune", 6, "--start", weights]
-    out = run(script, monkeypatch, capsys, *options)
+    out = run(script, *options)
     assert table(out)[-1][1] > 90
 
 
-def test_on_the_data_itself(script, real_data, monkeypatch, capsys, tmp_path):
+def test_on_the_data_itself(script, real_data, run, tmp_path):
     with tarfile.open(real_data / "cifar10_jpeg.tar.xz") as archive:
         for member in archive:
             # train/<class>/0000.jpg and the 19 that follow
@@ -118,7 +107,7 @@ def test_on_the_data_itself(script, real_data, monkeypatch, capsys, tmp_path):
     weights = real_data / "weights"
     files = ["--data", tmp_path, "--start", weights / "resnet20-12fca82f.th"]
     teacher = ["--weights", weights / "resnet56-cifar10jpeg-8977.pt"]
-    out = run(script, monkeypatch, capsys, *files, *teacher, "--quick", "--seeds", 1)
+    out = run(script, *files, *teacher, "--quick", "--seeds", 1)
     found = table(out)
     assert found[2] == found[5] and found[2][1] > 85  # the teacher, twice
     assert found[3][2] == "269,722" and found[3][1] > 50  # was trained before

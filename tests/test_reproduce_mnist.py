@@ -1,22 +1,15 @@
 """The script of the MNIST reproduction does what it says, on a slice."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
 LARGER = "ignore:The student MLP.* is larger than its teacher"
 
 
 @pytest.fixture
-def script(monkeypatch):
-    monkeypatch.syspath_prepend(str(EXAMPLES))
-    import reproduce_mnist
-
-    return reproduce_mnist
+def script(example):
+    return example("reproduce_mnist")
 
 
 @pytest.fixture
@@ -37,12 +30,6 @@ def digits(tmp_path):
     return tmp_path
 
 
-def run(script, monkeypatch, capsys, *arguments):
-    monkeypatch.setattr(sys, "argv", ["script.py", *map(str, arguments)])
-    script.main()
-    return capsys.readouterr().out
-
-
 def table(out):
     """Return title, accuracy and parameters of each line of the table."""
     lines = [line.strip("| ").split(" | ") for line in out.splitlines()]
@@ -52,10 +39,10 @@ def table(out):
 
 @pytest.mark.filterwarnings(LARGER)
 def test_both_students_and_their_teacher_in_a_table(
-    script, digits, monkeypatch, capsys, tmp_path
+    script, digits, monkeypatch, run, tmp_path
 ):
     common = ["--data", digits, "--quick", "--resume", tmp_path / "fits.jsonl"]
-    out = run(script, monkeypatch, capsys, *common, "--seeds", 1)
+    out = run(script, *common, "--seeds", 1)
     assert "2 training images that are in the test set: dropped" in out
     assert [(title, size) for title, _, size in table(out)] == [
         ("plain student", "101,770"),
@@ -69,13 +56,13 @@ def test_both_students_and_their_teacher_in_a_table(
     assert "1 seed x 1 fold, 599 test rows" in out
     # What is in the files is not trained again, and gives the same table.
     monkeypatch.setattr("skkd.report._gain.fit_job", None)
-    again = run(script, monkeypatch, capsys, *common, "--seeds", 1)
+    again = run(script, *common, "--seeds", 1)
     assert table(again) == table(out)
 
 
 @pytest.mark.filterwarnings(LARGER)
-def test_on_the_data_itself(script, real_data, monkeypatch, capsys):
-    out = run(script, monkeypatch, capsys, "--data", real_data, "--quick", "--seeds", 1)
+def test_on_the_data_itself(script, real_data, run):
+    out = run(script, "--data", real_data, "--quick", "--seeds", 1)
     assert "0 training images that are in the test set: dropped" in out
     assert all(accuracy > 50 for _, accuracy, _ in table(out))
 

@@ -1,9 +1,7 @@
 """The script of the road photographs does what it says, on a slice."""
 
 import re
-import sys
 import tarfile
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,15 +11,10 @@ from PIL import Image
 
 from skkd.images import ImageFolderWarning
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
-
 
 @pytest.fixture
-def script(monkeypatch):
-    monkeypatch.syspath_prepend(str(EXAMPLES))
-    import reproduce_road
-
-    return reproduce_road
+def script(example):
+    return example("reproduce_road")
 
 
 @pytest.fixture(scope="module")
@@ -48,12 +41,9 @@ def folder(tmp_path):
 
 # Weights at random, in eval mode: hardly a row differs from another.
 @pytest.mark.filterwarnings("ignore:.constant-output:UserWarning")
-def test_a_slice_goes_through(script, folder, weights, monkeypatch, capsys):
+def test_a_slice_goes_through(script, folder, weights, run):
     options = ["--weights", weights, "--mean", 127.5, "--std", 127.5, "--seeds", 1]
-    command = ["reproduce_road.py", "--data", folder, "--quick", *options]
-    monkeypatch.setattr(sys, "argv", [str(part) for part in command])
-    script.main()
-    out = capsys.readouterr().out
+    out = run(script, "--data", folder, "--quick", *options)
     assert "10 photographs, 10 different ones" in out
     rows = [[cell.strip() for cell in line.split("|")] for line in out.splitlines()]
     size = {(row[1], row[2]): row[4] for row in rows if len(row) == 8}

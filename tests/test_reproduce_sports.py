@@ -1,7 +1,6 @@
 """The script of the sports balls does what it says, on a slice."""
 
 import shutil
-import sys
 import tarfile
 from argparse import Namespace
 from pathlib import Path
@@ -14,16 +13,12 @@ from torchvision.models import mobilenet_v2
 
 from skkd.images import ImageFolderWarning
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
 PIXELS = ["--mean", 127.5, "--std", 127.5]
 
 
 @pytest.fixture
-def script(monkeypatch):
-    monkeypatch.syspath_prepend(str(EXAMPLES))
-    import reproduce_sports
-
-    return reproduce_sports
+def script(example):
+    return example("reproduce_sports")
 
 
 @pytest.fixture
@@ -47,12 +42,6 @@ def folder(tmp_path):
                 path = tmp_path / "balls" / part / name / f"{i:02}.png"
                 Image.fromarray(pixels.astype(np.uint8)).save(path)
     return tmp_path / "balls"
-
-
-def run(script, monkeypatch, capsys, *arguments):
-    monkeypatch.setattr(sys, "argv", ["script.py", *map(str, arguments)])
-    script.main()
-    return capsys.readouterr().out
 
 
 def cells(out, begins):
@@ -95,9 +84,9 @@ def test_the_first_layers_stay_as_they_are(script, weights):
             assert same == (int(name.split(".")[1]) < 4), name
 
 
-def test_the_tables(script, folder, weights, monkeypatch, capsys):
+def test_the_tables(script, folder, weights, run):
     common = ["--data", folder, "--weights", weights, *PIXELS, "--quick", "--seeds", 1]
-    out = run(script, monkeypatch, capsys, *common)
+    out = run(script, *common)
     assert "13 images to train on and 6 more; 5 to test" in out
     found = cells(out, ["first layers"])
     assert [(line[1], line[3]) for line in found] == [
@@ -117,14 +106,14 @@ def test_the_tables(script, folder, weights, monkeypatch, capsys):
     )
 
 
-def test_on_the_data_itself(script, real_data, tmp_path, monkeypatch, capsys):
+def test_on_the_data_itself(script, real_data, tmp_path, run):
     with tarfile.open(real_data / "sports_balls.tar") as archive:
         images = [m for m in archive.getmembers() if m.isfile()][::2]
         archive.extractall(tmp_path, members=images, filter="data")
     (folder,) = {path.parents[1] for path in tmp_path.rglob("test/*")}
     (weights,) = (real_data / "weights").glob("mobilenet_v2-*.pt")
     common = ["--data", folder, "--weights", weights, *PIXELS, "--quick", "--seeds", 1]
-    out = run(script, monkeypatch, capsys, *common)
+    out = run(script, *common)
     assert [line[3] for line in cells(out, ["first layers"])] == [
         "186,063",
         "186,063",

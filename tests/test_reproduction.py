@@ -7,15 +7,10 @@ import pytest
 
 from skkd.report import Fit, Gain
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
-
 
 @pytest.fixture
-def reproduction(monkeypatch):
-    monkeypatch.syspath_prepend(str(EXAMPLES))
-    import reproduction
-
-    return reproduction
+def reproduction(example):
+    return example("reproduction")
 
 
 def result(teacher=True):
