@@ -20,7 +20,8 @@ Corrected:
   trained on. What is set here was chosen on folds of the other three quarters.
 - What balancing is worth is measured: discarding images, and weights of classes.
 
-The student is the first half of the teacher's network, as ImageNet left it.
+One student is the first half of the teacher's network, as ImageNet left it; another
+starts from nothing.
 """
 
 from __future__ import annotations
@@ -33,23 +34,26 @@ from typing import Any
 
 import numpy as np
 import torch
-from reproduction import FromNothing, parser, resume_for, show, spread
+from networks import LOGITS_AND_MAPS, FromNothing, learner
+from reproduction import (
+    parser,
+    resume_for,
+    show,
+    spread,
+    weights_of,
+)
 from sklearn.metrics import recall_score
 from sklearn.model_selection import StratifiedGroupKFold
-from skorch.callbacks import Freezer, LRScheduler, ProgressBar
-from torch.optim.lr_scheduler import CosineAnnealingLR
+from skorch.callbacks import Freezer, ProgressBar
 
-from skkd import DistilledClassifier, ImageReader, load_image_folder
+from skkd import ImageReader, load_image_folder
 from skkd.augment import Affine, Compose, Flip
 from skkd.batch_norm import SettleBatchNorm
-from skkd.losses import KD, FitNet, WeightedSum
 from skkd.report import gain
 from skkd.students import torchvision_model
 
-# Maps of MobileNetV2 have a variance far above 1: hence the small weight.
-HINT = FitNet("head.body.4", "backbone.features.13", weight=1, remember=True)
-DISTILLATION = WeightedSum([("logits", KD()), ("maps", HINT)])
 AFFINE = Affine(degrees=20, scale=(0.8, 1.3), translate=0.1, fill="reflection")
+LEARNS = {"augment": Compose([AFFINE, Flip()]), "lr": 3e-3, "batch_size": 32}
 
 
 def load(folder: Path, step: int) -> tuple[np.ndarray, ...]:
@@ -69,30 +73,15 @@ def load(folder: Path, step: int) -> tuple[np.ndarray, ...]:
     return paths, y, groups, train, rest[~np.isin(groups[rest], groups[test])], test
 
 
-def learner(module: Any, epochs: int, *callbacks: Any, **params: Any):
-    """Build a network and how it learns: at a rate that falls to nothing."""
-    schedule = LRScheduler(CosineAnnealingLR, T_max=epochs)
-    return DistilledClassifier(
-        module,
-        augment=Compose([AFFINE, Flip()]),
-        lr=3e-3,
-        max_epochs=epochs,
-        batch_size=32,
-        precision="bf16",
-        callbacks=[schedule, SettleBatchNorm(), *callbacks],
-        **params,
-    )
-
-
 def network(args: argparse.Namespace, frozen: int, *show: Any, max_epochs, **params):
     """Build MobileNetV2, or its first layers, to be fine-tuned.
 
     The very first of them take most of the time, and stay as they are.
     """
-    params |= {f"module__{key}": vars(args)[key] for key in ("weights", "mean", "std")}
+    params |= {**weights_of(args), **LEARNS, "module__name": "mobilenet_v2"}
     stay = Freezer([f"backbone.features.{i}.*" for i in range(frozen)])
-    params["module__name"] = "mobilenet_v2"
-    return learner(torchvision_model, max_epochs, stay, *show, **params)
+    callbacks = stay, SettleBatchNorm(), *show
+    return learner(torchvision_model, max_epochs, *callbacks, **params)
 
 
 def balance(student: Any, X, y, rows, test, n_seen: int, n_seeds: int) -> None:
@@ -126,30 +115,22 @@ def main() -> None:
     print(f"{len(train)} images to train on and {len(more)} more; {len(test)} to test")
     X = ImageReader(size).fit_transform(paths)
     start = time.perf_counter()
-    teacher = network(
-        args,
-        11,
-        ProgressBar(),
-        optimizer__param_groups=[("backbone.*", {"lr": 3e-4})],
-        max_epochs=min(epochs, 6),
-        random_state=0,
-    ).fit(X[train], y[train])
+    slowly = {"optimizer__param_groups": [("backbone.*", {"lr": 3e-4})]}
+    teacher = network(args, 11, ProgressBar(), max_epochs=min(epochs, 6), **slowly)
+    teacher.set_params(random_state=0).fit(X[train], y[train])
     print(f"The teacher took {time.perf_counter() - start:.0f} s")
-    taught = {"teacher": teacher, "temperature": 4, "alpha": 0.9}
+    taught = {"teacher": teacher, "temperature": 4, "alpha": 0.9, "views": views}
     layers = {"module__until": "features.9", "module__size": small}
     student = partial(network, args, 4, **layers, **taught)
+    hints = {"distillation": LOGITS_AND_MAPS, **taught, **LEARNS}
     students = {
-        "first layers": student(max_epochs=epochs, views=views),
-        "from nothing": learner(
-            FromNothing, long, views=views, distillation=DISTILLATION, **taught
-        ),
+        "first layers": student(max_epochs=epochs),
+        "from nothing": learner(FromNothing, long, SettleBatchNorm(), **hints),
     }
     results = {}
     for name, net in students.items():
         results[name] = gain(
-            net,
-            X,
-            y,
+            *(net, X, y),
             seeds=args.seeds,
             cv=[(train, test)],
             groups=groups,

@@ -1,4 +1,4 @@
-"""What the scripts reproduce_*.py share: options, and how a result is printed."""
+"""What the scripts reproduce_*.py share: options, copies of files, tables."""
 
 import argparse
 import json
@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from scipy.sparse.csgraph import connected_components
+from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.utils import Bunch
-from torch import Tensor, nn
+from torch.nn.functional import interpolate
 from tqdm import tqdm
 
-from skkd import load_image_folder
+from skkd import ImageReader, load_image_folder
 from skkd.images import ImageFolderWarning
 from skkd.report import Fit, Gain, describe_machine
-from skkd.students import SmallCNN, Standardize
 
 TITLES = {
     "plain": "plain student",
@@ -48,6 +49,11 @@ def parser(doc: str, *, seeds: int = 5, weights: bool = False):
     return out
 
 
+def weights_of(args: argparse.Namespace) -> dict[str, Any]:
+    """Return parameters of an estimator with the pretrained weights of `args`."""
+    return {f"module__{key}": vars(args)[key] for key in ("weights", "mean", "std")}
+
+
 def resume_for(args: argparse.Namespace, name: str) -> Path | None:
     """Return the file of one of several comparisons: fits.jsonl -> fits-name.jsonl."""
     if args.resume is None:
@@ -75,9 +81,31 @@ def load_with_copies(folder: Path) -> Bunch:
         return load_image_folder(folder)
 
 
-def group_alike(thumbs: np.ndarray, least: float) -> np.ndarray:
-    """Return the group of each thumbnail, (n, n_pixels); those that correlate share."""
+def group_alike(paths: np.ndarray, least: float, *, trim: bool = False) -> np.ndarray:
+    """Group files by the picture they show, whatever its size and encoding.
+
+    Those whose thumbnails of 32x32 gray pixels correlate by more than `least` share a
+    group. `trim` cuts even margins off first.
+    """
+    read = ImageReader(96 if trim else 32, mode="L").fit_transform(paths)
+    thumbs = [trimmed(image) if trim else image.ravel() for (image,) in read]
     return connected_components(np.corrcoef(thumbs) > least)[1]
+
+
+def trimmed(image: np.ndarray) -> np.ndarray:
+    """Return 32x32 pixels of a gray image (H, W), as a row, without even margins."""
+    for axis in (1, 0, 1, 0):
+        kept = np.flatnonzero(image.std(axis=1 - axis) > 12)
+        image = image.take(range(kept[0], kept[-1] + 1), axis)
+    pixels = torch.tensor(image)[None, None].float()
+    return (
+        interpolate(pixels, (32, 32), mode="bilinear", antialias=True).numpy().ravel()
+    )
+
+
+def grouped_folds(seed: int) -> StratifiedGroupKFold:
+    """Return other folds for each seed; copies of a picture stay on one side."""
+    return StratifiedGroupKFold(5, shuffle=True, random_state=seed)
 
 
 def table(results: Mapping[str, Gain]) -> str:
@@ -131,26 +159,6 @@ def show(results: Mapping[str, Gain]) -> None:
     for name, result in results.items():
         print(f"{name}: {result.verdict}.\n{result.covers}")
     print(f"\n{describe_machine()}")
-
-
-class FromNothing(nn.Module):
-    """Squares of 2x2 pixels as channels, two convolutions, and a SmallCNN."""
-
-    def __init__(self, n_classes: int, input_shape: tuple[int, ...]) -> None:
-        super().__init__()
-        self.standardize = Standardize(input_shape)
-        channels, height, width = input_shape
-        self.stem = nn.Sequential(nn.PixelUnshuffle(2))
-        for n_in in (4 * channels, 16):
-            conv = nn.Conv2d(n_in, 16, 3, padding=1, bias=False)
-            self.stem.extend([conv, nn.BatchNorm2d(16), nn.ReLU()])
-        self.stem.append(nn.MaxPool2d(2))
-        self.head = SmallCNN(n_classes, (16, height // 4, width // 4), width=24)
-        self.head.standardize = nn.Identity()
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the logits."""
-        return self.head(self.stem(self.standardize(x)))
 
 
 # Of scripts that compare more than a student with and without its teacher ------------

@@ -3,27 +3,26 @@
     python examples/study_brain_mri.py --data FOLDER --trials 10
 
 It sees the training rows of the first fold of the first seed, and no other image: each
-trial is scored by three inner folds of these, each with a teacher of its own.
+trial is scored by five inner folds of these, each with a teacher of its own.
 """
 
 from __future__ import annotations
 
 import numpy as np
 import optuna
-from reproduce_brain_mri import TAUGHT, folds, load, student, teacher
-from reproduction import parser
+from reproduce_brain_mri import TAUGHT, folds, load, options, student, teacher
 
 from skkd.search import suggest_distillation
 
 
 def main() -> None:
-    options = parser(__doc__, weights=True)
-    options.add_argument("--trials", type=int, default=10, help="the first is as set")
-    args = options.parse_args()
+    known = options(__doc__)
+    known.add_argument("--trials", type=int, default=10, help="the first is as set")
+    args = known.parse_args()
     X, y, groups = load(args)
     train = folds(X, y, groups, 0)[0][0]
     X, y = X[train], y[train]
-    inner = folds(X, y, groups[train], 0, 3)
+    inner = folds(X, y, groups[train], 0)
     masters = [teacher(args, 0).fit(X[a], y[a]) for a, _ in inner]
 
     def objective(trial: optuna.Trial) -> float:

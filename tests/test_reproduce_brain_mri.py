@@ -1,6 +1,5 @@
 """The script of the brain MRI reproduction does what it says, on a slice."""
 
-import argparse
 import tarfile
 
 import numpy as np
@@ -72,7 +71,7 @@ def test_all_networks_in_a_table(script, folder, weights, monkeypatch, run):
     n_parameters = f"{sum(p.numel() for p in student.parameters()):,}"
     assert [found[title][1] for title in TITLES[:2]] == [n_parameters] * 2
     assert found["ensemble distilled back"][1] == n_parameters
-    assert "20 images of 20 different pictures" in out
+    assert "20 images in 20 groups" in out
     assert "distilled student against plain student: " in out
     assert "1 seed x 2 folds, 8 test rows in 8 groups" in out
     # What is in the file is not trained again, and gives the same table.
@@ -84,42 +83,47 @@ def test_all_networks_in_a_table(script, folder, weights, monkeypatch, run):
         run(script, *common, "--quick", "--seeds", 1)
 
 
-def test_copies_are_known_whatever_their_size_and_margin(script):
+def test_copies_are_known_whatever_their_size_and_margin(script, tmp_path):
     rng = np.random.default_rng(0)
     images = [picture(rng, bright) for bright in (0, 0, 1)]
-    copy = images[0].crop((4, 6, 76, 76)).resize((150, 130))
-    found = [script.content(np.asarray(image)) for image in (*images, copy)]
-    alike = np.corrcoef(found) > 0.95
-    assert alike[0].tolist() == [True, False, False, True]
+    images.append(images[0].crop((4, 6, 76, 76)).resize((150, 130)))
+    paths = np.array([str(tmp_path / f"{number}.png") for number in range(4)])
+    for image, path in zip(images, paths, strict=True):
+        image.save(path)
+    groups = script.group_alike(paths, 0.95, trim=True)
+    assert groups.tolist() == [0, 1, 2, 0]
 
 
-def test_a_network_is_the_cut_one_behind_its_first_layers(script, weights):
-    """Run in two parts, with the views of an image behind it, it says the same."""
-    args = argparse.Namespace(weights=weights, mean=127.5, std=127.5, views=2)
-    X = np.random.default_rng(0).integers(0, 256, (4, 1, 64, 64), dtype=np.uint8)
-    maps = torch.from_numpy(script.first_layers(args, X))
-    net = script.LastLayers(2, until=9, fixed=0, **script.weights(args)).eval()
-    whole = torchvision_model(
-        "mobilenet_v2", 2, until="features.9", **script.weights(args)
-    ).eval()
+def test_on_request_only_identical_files_are_copies(script, folder):
+    (folder / "no" / "copy.png").write_bytes((folder / "no" / "0.png").read_bytes())
+    smaller = Image.open(folder / "yes" / "1.png").resize((90, 90))
+    smaller.save(folder / "yes" / "copy.png")
+    options = ["--data", str(folder), "--identical"]
+    for known, n_groups in ((options[:2], 80), (options, 81)):
+        _, y, groups = script.load(script.options("").parse_args(known))
+        assert len(y) == 82
+        assert len(set(groups)) == n_groups
+
+
+def test_a_network_is_the_cut_one_seen_from_both_sides(script, weights):
+    params = {"weights": weights, "mean": 127.5, "std": 127.5}
+    net = script.FirstLayers(2, until=9, fixed=7, **params).eval()
+    whole = torchvision_model("mobilenet_v2", 2, until="features.9", **params).eval()
     whole.head = net.head
+    x = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (4, 1, 64, 64)))
     with torch.no_grad():
-        x = torch.from_numpy(X).expand(-1, 3, -1, -1)
-        assert torch.allclose(net(maps), whole(x), atol=1e-5)
-        seeds = torch.tensor([0, 1, 2, 3])
-        views = script.AUGMENT(torch.from_numpy(X), 4 * (1 + seeds % 2) + seeds)
-        shown = script.OneView()(maps, seeds)
-        assert torch.allclose(net(shown), whole(views.expand(-1, 3, -1, -1)), atol=1e-5)
+        mean = (whole(x) + whole(x.flip(3))) / 2
+        assert torch.allclose(net(x), mean, atol=1e-6)
 
 
 def test_what_is_fixed_does_not_learn(script, weights):
     params = {"weights": weights, "mean": 127.5, "std": 127.5}
-    net = script.LastLayers(2, until=11, fixed=2, **params).train()
-    parts = [*net.body.features]
+    net = script.FirstLayers(2, until=11, fixed=10, **params).train()
+    parts = net.body.backbone.features
     learning = [any(p.requires_grad for p in part.parameters()) for part in parts]
-    assert learning == [False, False, True, True, True]
-    assert not any(part.training for part in parts)
-    assert net.head.training
+    assert learning == [False] * 10 + [True] * 2
+    assert not any(part.training for part in parts.modules())
+    assert net.dropout.training
 
 
 def test_the_study_runs(example, folder, weights, run):

@@ -62,7 +62,9 @@ def test_copies_in_another_encoding_are_one_picture(script, tmp_path):
     picture(1).save(tmp_path / "smaller.jpg", quality=60)
     picture(1).resize((200, 150)).save(tmp_path / "larger.webp")
     names = ["0.png", "1.png", "2.png", "smaller.jpg", "larger.webp"]
-    groups = script.same_picture(np.array([str(tmp_path / name) for name in names]))
+    groups = script.group_alike(
+        np.array([str(tmp_path / name) for name in names]), 0.99
+    )
     assert groups.tolist() == [0, 1, 2, 1, 1]
 
 
@@ -84,5 +86,5 @@ def test_the_photographs_as_published(script, real_data, tmp_path):
     paths, y, groups = script.load(root)
     assert len(paths) == 234 and len(set(groups)) == 223
     for seed in range(5):
-        for train, test in script.folds(seed).split(paths, y, groups):
+        for train, test in script.grouped_folds(seed).split(paths, y, groups):
             assert not set(groups[train]) & set(groups[test])

@@ -1,0 +1,94 @@
+"""Networks that several of the scripts reproduce_*.py train, and how they learn."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from skorch.callbacks import LRScheduler
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import CosineAnnealingLR
+
+from skkd import DistilledClassifier
+from skkd.losses import KD, FitNet, WeightedSum
+from skkd.students import SmallCNN, Standardize, torchvision_model
+
+
+def learner(
+    module: Any, epochs: int, *callbacks: Any, **params: Any
+) -> DistilledClassifier:
+    """Build a network whose learning rate falls to nothing."""
+    schedule = LRScheduler(CosineAnnealingLR, T_max=epochs)
+    return DistilledClassifier(
+        module,
+        max_epochs=epochs,
+        precision="bf16",
+        callbacks=[schedule, *callbacks],
+        **params,
+    )
+
+
+class Mirrored(nn.Sequential):
+    """Layers that, once they are trained, see an image and its mirror image."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the logits; the mean of both images' where it is not training."""
+        logits = super().forward(x)
+        return logits if self.training else (logits + super().forward(x.flip(3))) / 2
+
+
+class Half(nn.Sequential):
+    """A network that computes in bfloat16, to be asked in a third of the time."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the logits."""
+        with torch.autocast(x.device.type, torch.bfloat16):
+            return super().forward(x)
+
+
+class FirstLayers(Mirrored):
+    """The layers of MobileNetV2 up to `until`; the first `fixed` do not learn.
+
+    With 200 images the statistics of ImageNet are better than those of a batch: batch
+    normalisation stays in eval mode.
+    """
+
+    def __init__(self, n_classes: int, until: int, fixed: int, **weights: Any) -> None:
+        layer = f"features.{until}"
+        body = torchvision_model("mobilenet_v2", n_classes, until=layer, **weights)
+        body.backbone.features[:fixed].requires_grad_(False)
+        head, body.head = body.head, nn.Identity()
+        super().__init__()
+        self.body, self.dropout, self.head = body, nn.Dropout(0.2), head
+
+    def train(self, mode: bool = True) -> FirstLayers:
+        """Set the mode of the head alone."""
+        super().train(mode)
+        self.body.eval()
+        return self
+
+
+class FromNothing(nn.Module):
+    """Squares of 2x2 pixels as channels, two convolutions, and a SmallCNN."""
+
+    def __init__(self, n_classes: int, input_shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.standardize = Standardize(input_shape)
+        channels, height, width = input_shape
+        self.stem = nn.Sequential(nn.PixelUnshuffle(2))
+        for n_in in (4 * channels, 16):
+            conv = nn.Conv2d(n_in, 16, 3, padding=1, bias=False)
+            self.stem.extend([conv, nn.BatchNorm2d(16), nn.ReLU()])
+        self.stem.append(nn.MaxPool2d(2))
+        self.head = SmallCNN(n_classes, (16, height // 4, width // 4), width=24)
+        self.head.standardize = nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the logits."""
+        return self.head(self.stem(self.standardize(x)))
+
+
+# For FromNothing, taught by a MobileNetV2. Its maps have a variance of 19: at FitNet's
+# own weight, 100, they drown the labels.
+HINT = FitNet("head.body.4", "backbone.features.13", weight=1, remember=True)
+LOGITS_AND_MAPS = WeightedSum([("logits", KD()), ("maps", HINT)])
