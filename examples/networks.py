@@ -28,13 +28,22 @@ def learner(
     )
 
 
-class Mirrored(nn.Sequential):
-    """Layers that, once they are trained, see an image and its mirror image."""
+class Mirrored(nn.Module):
+    """A network that, once it is trained, sees an image and its mirror image.
+
+    Hints are compared at `maps`, which sees the image alone.
+    """
+
+    def __init__(self, body: nn.Module, head: nn.Module) -> None:
+        super().__init__()
+        self.body, self.maps, self.head = body, nn.Identity(), head
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits; the mean of both images' where it is not training."""
-        logits = super().forward(x)
-        return logits if self.training else (logits + super().forward(x.flip(3))) / 2
+        logits = self.head(self.maps(self.body(x)))
+        if self.training:
+            return logits
+        return (logits + self.head(self.body(x.flip(3)))) / 2
 
 
 class Half(nn.Sequential):
@@ -57,9 +66,9 @@ class FirstLayers(Mirrored):
         layer = f"features.{until}"
         body = torchvision_model("mobilenet_v2", n_classes, until=layer, **weights)
         body.backbone.features[:fixed].requires_grad_(False)
-        head, body.head = body.head, nn.Identity()
-        super().__init__()
-        self.body, self.dropout, self.head = body, nn.Dropout(0.2), head
+        mean, head, body.head = body.backbone[-2:], body.head, nn.Identity()
+        body.backbone = body.backbone[:-2]
+        super().__init__(body, nn.Sequential(*mean, nn.Dropout(0.2), head))
 
     def train(self, mode: bool = True) -> FirstLayers:
         """Set the mode of the head alone."""

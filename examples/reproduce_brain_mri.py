@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -39,16 +40,17 @@ from reproduction import (
     show_networks,
     weights_of,
 )
-from sklearn.base import clone
 
 from skkd import DistilledClassifier, ImageReader
 from skkd.augment import Affine, ColorJitter, Compose, Flip
-from skkd.recipes import DistilledEnsemble
+from skkd.losses import KD, FitNet, WeightedSum
 from skkd.report import Fit
 
 WARP = Affine(degrees=15, scale=(0.85, 1.2), translate=0.08)
 AUGMENT = Compose([Flip(), WARP, ColorJitter(brightness=0.25, contrast=0.25)])
 TAUGHT = {"temperature": 2.0, "alpha": 0.9, "lr": 3e-3}
+HINT = FitNet("maps", "maps", weight=0.3, remember=True)
+LOGITS_AND_MAPS = WeightedSum([("logits", KD()), ("maps", HINT)])
 TITLES = {
     "plain": "plain student",
     "distilled": "distilled student",
@@ -69,7 +71,7 @@ def options(doc: str) -> argparse.ArgumentParser:
 def load(args: argparse.Namespace) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return images, classes, and groups of files that show one picture."""
     torch.set_num_threads(1)
-    args.epochs, args.views, args.students = (1, 2, 2) if args.quick else (25, 10, 3)
+    args.epochs, args.views, args.students = (1, 2, 2) if args.quick else (60, 10, 3)
     photos = load_with_copies(args.data)
     few = slice(None, None, 4 if args.quick else 1)
     paths, y = photos.data[few], photos.target[few]
@@ -107,18 +109,20 @@ def student(args: argparse.Namespace, seed: int, **params: Any) -> DistilledClas
 
 def fit_fold(args, X, y, train, test, seed: int, fold: int) -> Iterator[Fit]:
     """Fit all networks to the training rows of a fold; ask them about the others."""
-    master = teacher(args, seed).fit(X[train], y[train])
-    first = student(args, seed, teacher=master)
-    recipe = DistilledEnsemble(first, args.students).fit(X[train], y[train])
-    first = recipe.students_[0]
-    alone = clone(first).set_params(teacher=None, alpha=0).fit(X[train], y[train])
-    ensemble = recipe.ensemble_predict_proba(X[test]).argmax(axis=1)
+    rows = X[train], y[train]
+    master = teacher(args, seed).fit(*rows)
+    taught = partial(student, args, teacher=master, distillation=LOGITS_AND_MAPS)
+    seeds = range(100 * seed, 100 * seed + args.students)
+    members = [taught(seed).fit(*rows) for seed in seeds]
+    alone = student(args, seeds[0], alpha=0).fit(*rows)
+    back = student(args, seeds[0], teacher=members).fit(*rows)
+    ensemble = sum(member.predict_proba(X[test]) for member in members).argmax(axis=1)
     networks = {
         "plain": (alone.predict(X[test]), [alone]),
-        "distilled": (first.predict(X[test]), [first]),
+        "distilled": (members[0].predict(X[test]), members[:1]),
         "teacher": (master.predict(X[test]), [master]),
-        "ensemble": (recipe.classes_[ensemble], recipe.students_),
-        "back": (recipe.predict(X[test]), [recipe.student_]),
+        "ensemble": (back.classes_[ensemble], members),
+        "back": (back.predict(X[test]), [back]),
     }
     for name, (said, nets) in networks.items():
         seconds = sum(sum(net.history[:, "dur"]) for net in nets)

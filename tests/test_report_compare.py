@@ -5,6 +5,7 @@ import inspect
 import pickle
 import re
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -437,6 +438,19 @@ def test_shown_as_text_markdown_and_html(result):
     assert html.count("<table>") == html.count("</table>") == 2
     alone = quick({"plain": net().fit(X, y)})
     assert "McNemar" not in str(alone)
+
+
+def test_one_of_a_thing_is_singular(models):
+    one = quick(models, X_test[:1], y_test[:1], groups=[0])
+    assert one.notes[0] == "1 row, 1 class."
+    many = quick(models, X_test[:9], y_test[:9], groups=np.arange(9) // 3)
+    assert "9 rows in 3 groups" in many.notes[0]
+
+
+def test_a_difference_of_nothing_has_no_minus(result):
+    pair = replace(result.pairs[0], difference=-1e-5, low=-1e-4, high=2e-4)
+    shown = str(replace(result, pairs=(pair,)))
+    assert "+0.000  +0.000 to +0.000" in shown
 
 
 def test_names_are_escaped(models):

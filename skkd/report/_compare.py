@@ -27,6 +27,7 @@ from skkd.report._statistics import (
     standard_error,
 )
 from skkd.report._subjects import Subject
+from skkd.report._tables import count
 from skkd.students._checks import check_count
 
 
@@ -266,10 +267,10 @@ def _pairs(
 
 
 def _about_rows(y: np.ndarray, groups: np.ndarray | None) -> str:
-    text = f"{len(y):,} rows"
+    text = count(len(y), "row")
     if groups is not None:
-        text += f" in {len(np.unique(groups)):,} groups"
-    return f"{text}, {len(np.unique(y))} classes."
+        text += f" in {count(len(np.unique(groups)), 'group')}"
+    return f"{text}, {count(len(np.unique(y)), 'class', 'classes')}."
 
 
 def _about_pairs(pairs: list[Pair], groups: np.ndarray | None) -> list[str]:

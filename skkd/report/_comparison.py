@@ -148,8 +148,8 @@ class Comparison:
         rows = [
             [
                 *(pair.first, pair.second),
-                f"{pair.difference:+.3f}",
-                f"{pair.low:+.3f} to {pair.high:+.3f}",
+                f"{pair.difference:+z.3f}",
+                f"{pair.low:+z.3f} to {pair.high:+z.3f}",
                 f"{pair.only_first} : {pair.only_second}",
                 _p(pair.p_value),
                 *([_p(pair.p_holm)] if several else []),

@@ -11,7 +11,7 @@ import numpy as np
 
 from skkd.report._interval import Interval, crossed_interval
 from skkd.report._scoring import Fit, check_metric, differences, score_of
-from skkd.report._tables import Table
+from skkd.report._tables import Table, count
 
 _NAMES = {
     "plain": "plain student",
@@ -149,10 +149,10 @@ class Gain:
         seeds, folds = self.plain.shape
         rows = np.unique(np.concatenate([fit.rows for fit in self._of("plain")]))
         n_units = len(np.unique(self.units[rows]))
-        units = _count(len(rows), "test row")
+        units = count(len(rows), "test row")
         if self.grouped:
-            units += f" in {_count(n_units, 'group')}"
-        of = f"{_count(seeds, 'seed')} x {_count(folds, 'fold')}, {units}."
+            units += f" in {count(n_units, 'group')}"
+        of = f"{count(seeds, 'seed')} x {count(folds, 'fold')}, {units}."
         rows_drawn = "other groups of test rows" if self.grouped else "other test rows"
         covered: list[str] = []
         left: list[str] = []
@@ -237,7 +237,7 @@ class Gain:
         return " points" if self._percent else ""
 
     def _show(self, value: float) -> str:
-        return f"{100 * value:+.1f}" if self._percent else f"{value:+.3f}"
+        return f"{100 * value:+z.1f}" if self._percent else f"{value:+z.3f}"
 
     def _shown(self) -> Table:
         name = getattr(self.metric, "__name__", self.metric)
@@ -266,7 +266,3 @@ def _spread(values: np.ndarray, figures: str) -> str:
     if values.size == 1:
         return mean
     return f"{mean} ± {figures.format(values.std(ddof=1))}"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'s' * (number > 1)}"

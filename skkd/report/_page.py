@@ -94,7 +94,7 @@ def _finding(pair: Pair, confidence: float) -> str:
     better, other = pair.first, pair.second
     if points < 0:
         better, other, points, low, high = other, better, -points, -high, -low
-    between = f"{100 * confidence:g} % interval {low:+.1f} to {high:+.1f} points"
+    between = f"{100 * confidence:g} % interval {low:+z.1f} to {high:+z.1f} points"
     if low <= 0:
         return (
             f"{better} and {other}: no evidence of a difference in accuracy "

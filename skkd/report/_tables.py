@@ -72,3 +72,8 @@ class Table:
         if side == "left":
             attributes += 'class="word" '
         return f"<{tag} {attributes}{style}>{escape(text)}</{tag}>"
+
+
+def count(number: int, what: str, many: str = "") -> str:
+    """Return "1 row", "2 rows"; `many` where the plural has more than an s."""
+    return f"{number:,} {what if number == 1 else many or what + 's'}"
