@@ -16,6 +16,7 @@ What the choice is worth, the table at the end tells.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import tempfile
 from pathlib import Path
 
@@ -109,6 +110,12 @@ def run(folder: Path, args: argparse.Namespace, memory: str) -> None:
     print(result)
     if args.html:
         result.to_html(args.html, title=f"{folder.name}: teacher and students")
+        print(f"\nWritten: {args.html}{without_plots()}")
+
+
+def without_plots() -> str:
+    known = importlib.util.find_spec("matplotlib")
+    return "" if known else ", without plots: pip install matplotlib"
 
 
 def main() -> None:

@@ -26,15 +26,19 @@ TITLES = {
 }
 
 
+class _Help(
+    argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaultsHelpFormatter
+):
+    """Keeps the lines of the description, and says what the defaults are."""
+
+
 def parser(doc: str, *, seeds: int = 5, weights: bool = False):
     """Return a parser with the options of every reproduction.
 
     `weights` adds those of a pretrained network: a file is given with the mean and
     the spread of its training images, on the scale of 0 to 255.
     """
-    out = argparse.ArgumentParser(
-        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    out = argparse.ArgumentParser(description=doc, formatter_class=_Help)
     out.add_argument("--data", type=Path, required=True, help="folder of the data")
     out.add_argument("--seeds", type=int, default=seeds, help="how many students")
     out.add_argument("--jobs", type=int, default=1, help="processes of one thread")
@@ -42,7 +46,9 @@ def parser(doc: str, *, seeds: int = 5, weights: bool = False):
     out.add_argument("--quick", action="store_true", help="only see that it runs")
     if weights:
         out.add_argument(
-            "--weights", default="DEFAULT", help="torchvision's, or a file of weights"
+            "--weights",
+            default="DEFAULT",
+            help="torchvision's, or a file, with its mean and std",
         )
         out.add_argument("--mean", type=float, nargs="+", help="of a file's images")
         out.add_argument("--std", type=float, nargs="+", help="of a file's images")

@@ -10,7 +10,15 @@ from __future__ import annotations
 
 import numpy as np
 import optuna
-from reproduce_brain_mri import TAUGHT, folds, load, options, student, teacher
+from reproduce_brain_mri import (
+    LOGITS_AND_MAPS,
+    TAUGHT,
+    folds,
+    load,
+    options,
+    student,
+    teacher,
+)
 
 from skkd.search import suggest_distillation
 
@@ -27,11 +35,12 @@ def main() -> None:
 
     def objective(trial: optuna.Trial) -> float:
         params = suggest_distillation(trial, temperature=(1, 8))
-        params["lr"] = trial.suggest_float("lr", 3e-4, 3e-3, log=True)
+        params["lr"] = trial.suggest_float("lr", 5e-4, 5e-3, log=True)
+        params["distillation"] = LOGITS_AND_MAPS
         scores = []
         for step, (master, (a, b)) in enumerate(zip(masters, inner, strict=True)):
-            net = student(args, 0, teacher=master, **params).fit(X[a], y[a])
-            scores.append(net.score(X[b], y[b]))
+            net = student(args, 0, teacher=master, **params)
+            scores.append(net.fit(X[a], y[a]).score(X[b], y[b]))
             trial.report(float(np.mean(scores)), step)
             if trial.should_prune():
                 raise optuna.TrialPruned

@@ -162,6 +162,6 @@ def _pruning_callback() -> Any:
     except ImportError as error:
         raise ImportError(
             "pruned_cross_val_score needs optuna-integration: pip install "
-            "'skkd[search]'."
+            "optuna-integration."
         ) from error
     return SkorchPruningCallback

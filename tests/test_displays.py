@@ -258,10 +258,10 @@ def test_axes_may_come_from_anywhere(draw):
 
 
 @pytest.mark.parametrize("draw", DRAWN, ids=lambda draw: draw.__name__[5:])
-def test_without_matplotlib_the_error_names_the_extra(draw, monkeypatch):
+def test_without_matplotlib_the_error_names_what_to_install(draw, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
-    with pytest.raises(ImportError, match=r'Display.plot needs .*"skkd\[plot\]"'):
+    with pytest.raises(ImportError, match=r"Display.plot needs .*install matplotlib"):
         draw(FEW, None)
 
 
@@ -508,6 +508,8 @@ def test_study_shows_its_completed_trials():
 def test_search_refuses(search, iris):
     with pytest.raises(NotFittedError):
         TemperatureAlphaDisplay.from_search(GridSearchCV(search.estimator, {}))
+    with pytest.raises(TypeError, match=r"Pipeline; expected a fitted Grid"):
+        TemperatureAlphaDisplay.from_search(search.estimator)
     with pytest.raises(ValueError, match=r"alpha='beta' is none of the parameters"):
         TemperatureAlphaDisplay.from_search(search, alpha="beta")
     with pytest.raises(ValueError, match=r"kind='bars'"):

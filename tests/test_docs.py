@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import skkd
 from skkd import DistilledClassifier, ImageReader
@@ -19,7 +20,7 @@ from skkd.students import MLP, CifarResNet, SmallCNN, torchvision_model
 ROOT = Path(__file__).parents[1]
 
 
-def test_the_code_of_the_readme_does_what_it_says(capsys):
+def test_the_code_of_the_readme_does_what_it_says(capsys, tmp_path, monkeypatch):
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
     names = {}
     exec(blocks[0], names)
@@ -28,15 +29,22 @@ def test_the_code_of_the_readme_does_what_it_says(capsys):
     exec(few_labels, names)
     alone, taught = map(float, capsys.readouterr().out.split())
     assert taught > alone + 0.1
+    monkeypatch.chdir(tmp_path)
+    exec(next(block for block in blocks if "import compare" in block), names)
+    assert {*names["result"].measures} == {"teacher", "student", "plain"}
+    assert (tmp_path / "comparison.html").stat().st_size > 10_000
 
 
 def test_the_code_about_the_losses_does_what_it_says():
     text = (ROOT / "skkd" / "losses" / "README.md").read_text()
-    (block,) = re.findall(r"```python\n(.*?)```", text, re.S)
-    names = {"DistilledClassifier": DistilledClassifier}
+    student, variance = re.findall(r"```python\n(.*?)```", text, re.S)
+    names = {"DistilledClassifier": DistilledClassifier, "torch": torch}
     names["resnet"] = CifarResNet(2, (3, 8, 8), depth=8).eval()
-    exec(block, names)
     X = np.random.RandomState(0).randint(0, 256, (8, 3, 8, 8)).astype(np.uint8)
+    names["images"] = torch.from_numpy(X)
+    exec(variance, names)
+    assert 0 < names["variance"] < np.inf
+    exec(student, names)
     student = names["student"].set_params(module__width=4, max_epochs=1)
     assert student.fit(X, [0, 1] * 4).predict(X).shape == (8,)
 

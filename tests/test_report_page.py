@@ -276,7 +276,7 @@ def test_without_matplotlib(result, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     page = page_of(result, tmp_path)
-    assert "Left out: they need matplotlib, pip install skkd[plot]" in page.text
+    assert "Left out: they need matplotlib, pip install matplotlib" in page.text
     assert not any("svg" in image["src"] for image in page.all("img"))
 
 

@@ -2,7 +2,7 @@
 
 Each has classmethods that compute and plot (``from_estimators``, ``from_predictions``
 and the like), a method ``plot(ax=None)``, and keeps ``ax_`` and ``figure_``. They need
-matplotlib: ``pip install "skkd[plot]"``.
+matplotlib: ``pip install matplotlib``.
 
 Letters are fitted to the figure as it is while plotting: give an ``ax`` of a figure in
 its final size, best with ``layout="constrained"``, which makes room for labels.

@@ -30,7 +30,7 @@ def pyplot(caller: str) -> Any:
         import matplotlib.pyplot as plt
     except ImportError as error:
         raise ImportError(
-            f'{caller} needs matplotlib: pip install "skkd[plot]".'
+            f"{caller} needs matplotlib: pip install matplotlib."
         ) from error
     return plt
 

@@ -278,7 +278,7 @@ def _point(name: str, row: Any, cost: str, score: str) -> tuple[float, float, fl
             known = sorted(str(key) for key, value in row.items() if value is not None)
             raise ValueError(
                 f"{name} has no {' and no '.join(missing)}, only {known}. Take another "
-                "or leave this model out."
+                "cost, such as 'bytes' or 'latency', or leave this model out."
             )
         return row[cost], row[score], np.nan if error is None else error
     values = tuple(row) if isinstance(row, Sequence) else ()

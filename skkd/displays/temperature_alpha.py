@@ -117,9 +117,16 @@ class TemperatureAlphaDisplay:
         ------
         NotFittedError
             If the search is not fitted.
+        TypeError
+            If it is no search.
         ValueError
             If neither was searched, or a name is ambiguous or not known.
         """
+        if not hasattr(search, "cv_results_") and not hasattr(search, "scoring"):
+            raise TypeError(
+                f"Got a {type(search).__name__}; expected a fitted GridSearchCV, "
+                "RandomizedSearchCV or the like, which scores each candidate."
+            )
         check_is_fitted(search, "cv_results_")
         results = search.cv_results_
         metric = metric or (search.refit if isinstance(search.refit, str) else "score")

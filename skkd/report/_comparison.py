@@ -215,7 +215,7 @@ class Comparison:
 
         Notes
         -----
-        Plots need matplotlib, the extra ``skkd[plot]``; without it the page says that
+        Plots need matplotlib; without it the page says that
         they are left out.
         """
         from skkd.report._page import page_of

@@ -146,7 +146,7 @@ def _plots(result: Comparison) -> str:
         return _section(
             "Plots",
             '<p class="soft">Left out: they need matplotlib, '
-            "<code>pip install skkd[plot]</code>.</p>",
+            "<code>pip install matplotlib</code>.</p>",
         )
     figures = "".join(map(_figure, plots))
     return _section("Plots", f'<div class="plots">{figures}</div>' if figures else "")
