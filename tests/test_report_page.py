@@ -5,6 +5,7 @@ import io
 import re
 import sys
 from html.parser import HTMLParser
+from pathlib import Path
 
 import matplotlib
 import numpy as np
@@ -163,7 +164,7 @@ def test_examples_are_where_teacher_and_plain_differ(result, page):
         "neither on 0."
     )
     pictures = [i for i in page.all("img") if i["src"].startswith("data:image/png")]
-    assert [p["alt"] for p in pictures[:2]] == ["Image 5, dog", "Image 1, dog"]
+    assert [p["alt"] for p in pictures[:2]] == ["image 5, dog", "image 1, dog"]
     png = base64.b64decode(pictures[0]["src"].partition(",")[2])
     pixels = np.asarray(Image.open(io.BytesIO(png)))
     assert (pixels == IMAGES[5].transpose(1, 2, 0)).all()
@@ -265,8 +266,10 @@ def test_photographs_read_by_pipelines(
         assert example.picture.shape == (3, 8, 8)
         expected = ImageReader(8).transform([paths[example.row]])[0]
         assert (example.picture == expected).all()
+        assert example.name == Path(paths[example.row]).name
     assert result.examples
-    page_of(result, tmp_path)
+    page = page_of(result, tmp_path)
+    assert result.examples[0].name in page.text
 
 
 def test_without_matplotlib(result, tmp_path, monkeypatch):

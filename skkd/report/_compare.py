@@ -160,7 +160,7 @@ def compare(
     pairs = _pairs(asked, groups, confidence, seed)
     known = {"teacher": teacher, "plain": plain}
     known = {role: name for role, name in known.items() if name in subjects}
-    examples, differ = choose_examples(asked, rows, known, groups, n_examples)
+    examples, differ = choose_examples(X, asked, rows, known, groups, n_examples)
     return Comparison(
         measures={
             name: _quality(asked, name, known.get("teacher"), groups) | costs[name]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,6 +28,8 @@ class Example:
     ----------
     row : int
         Its number in X.
+    name : str
+        Of its file, where X has paths; otherwise its number.
     picture : ndarray of shape (C, H, W), uint8
     label : object
         Its true label.
@@ -36,6 +40,7 @@ class Example:
     """
 
     row: int
+    name: str
     picture: np.ndarray
     label: Any
     labels: dict[str, Any]
@@ -43,6 +48,7 @@ class Example:
 
 
 def choose_examples(
+    X: Any,
     asked: Asked,
     rows: Mapping[str, Any],
     roles: Mapping[str, str],
@@ -55,6 +61,8 @@ def choose_examples(
 
     Parameters
     ----------
+    X : array-like of n rows
+        As the caller has them: paths have names.
     asked : Asked
     rows : mapping of str to array-like of n rows
         Of each model.
@@ -80,7 +88,7 @@ def choose_examples(
     chosen = _most_different(asked, names, groups)[:n]
     pictures: Any = take_rows(finest, chosen) if len(chosen) else []
     examples = [
-        _example(asked, int(row), picture)
+        _example(asked, int(row), _name(X, int(row)), picture)
         for row, picture in zip(chosen, pictures, strict=True)
     ]
     return examples, _how_often(asked, names)
@@ -116,7 +124,14 @@ def _distance(asked: Asked, first: str, second: str) -> np.ndarray:
     return np.where(asked.labels[first] != asked.labels[second], distance, 0)
 
 
-def _example(asked: Asked, row: int, picture: np.ndarray) -> Example:
+def _name(X: Any, row: int) -> str:
+    given = X[row] if isinstance(X, (np.ndarray, list, tuple)) else None
+    if isinstance(given, (str, os.PathLike)):
+        return Path(given).name
+    return f"image {row}"
+
+
+def _example(asked: Asked, row: int, name: str, picture: np.ndarray) -> Example:
     labels = {name: int(codes[row]) for name, codes in asked.labels.items()}
     soft = {name: p[row] for name, p in asked.proba.items() if p is not None}
     shown = list(dict.fromkeys([int(asked.truth[row]), *labels.values()]))
@@ -126,6 +141,7 @@ def _example(asked: Asked, row: int, picture: np.ndarray) -> Example:
     classes = asked.classes.tolist()
     return Example(
         row=row,
+        name=name,
         picture=picture,
         label=classes[asked.truth[row]],
         labels={name: classes[code] for name, code in labels.items()},

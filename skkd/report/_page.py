@@ -174,13 +174,13 @@ def _examples(result: Comparison) -> str:
 
 
 def _example(example: Example, names: list[str]) -> str:
-    truth = escape(str(example.label))
+    truth, name = escape(str(example.label)), escape(example.name)
     small = ' class="small"' if max(example.picture.shape[1:]) <= _SMALL else ""
     source = _data("image/png", _png(example.picture))
     return (
         f'<li><div class="head"><img src="{source}"{small} '
-        f'alt="Image {example.row}, {truth}"><div><h3>{truth}</h3>'
-        f'<span class="soft">image {example.row}</span></div></div>'
+        f'alt="{name}, {truth}"><div><h3>{truth}</h3>'
+        f'<span class="soft">{name}</span></div></div>'
         f'<div class="said" tabindex="0">{_soft_labels(example, names)}</div></li>'
     )
 
