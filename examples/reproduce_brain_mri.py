@@ -7,7 +7,6 @@ FOLDER holds yes/ and no/ of Kaggle's "Brain MRI Images for Brain Tumor Detectio
 Published: an EfficientNetB0 of 4,052,133 parameters 89.56 %, a student of 295,690
 89.99 %. The authors wished for more tuning, and for an ensemble of students.
 Kept: the 253 images, and a student of at most 295,690 parameters.
-
 Corrected:
 - A picture lies in the folder up to five times: identical files, and other sizes of it.
   A random split tests on pictures that it trained on; here all copies are on one side.
@@ -61,7 +60,7 @@ TITLES = {
 def options(doc: str) -> argparse.ArgumentParser:
     """Return a parser; the study has the same options."""
     out = parser(doc, seeds=3, weights=True)
-    out.add_argument("--identical", action="store_true", help="let other copies apart")
+    out.add_argument("--identical", action="store_true", help="group no other copies")
     return out
 
 
@@ -72,9 +71,9 @@ def load(args: argparse.Namespace) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     photos = load_with_copies(args.data)
     few = slice(None, None, 4 if args.quick else 1)
     paths, y = photos.data[few], photos.target[few]
+    same = photos.groups[few]
     # Copies correlate by 0.97 and more, any two other pictures by less than 0.9.
-    alike = group_alike(paths, least=0.95, trim=True)
-    groups = photos.groups[few] if args.identical else alike
+    groups = same if args.identical else group_alike(paths, least=0.95, trim=True)
     print(f"{len(y)} images in {len(set(groups))} groups")
     return ImageReader(96, mode="L").fit_transform(paths), y, groups
 
@@ -140,7 +139,8 @@ def main() -> None:
         return fit_fold(args, X, y, *folds(X, y, groups, seed)[fold], seed, fold)
 
     plan = [*product(range(args.seeds), range(2 if args.quick else 5))]
-    about = [args.epochs, args.views, args.students, TAUGHT, len(y), args.identical]
+    about = [args.epochs, args.views, args.students, TAUGHT, repr(LOGITS_AND_MAPS)]
+    about += [len(y), args.identical]
     fits = collect(fit, plan, args.resume, about)
     pairs = [("plain", "distilled"), ("plain", "back"), ("distilled", "back")]
     show_networks(fits, TITLES, pairs, groups)
