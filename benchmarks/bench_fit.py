@@ -46,7 +46,7 @@ from common import (
 )
 from torch import nn
 
-from skkd.report._machine import version
+from skkd._evaluate.machine import version
 from skkd.students import MLP, Standardize
 
 PEERS = {

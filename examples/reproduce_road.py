@@ -43,7 +43,7 @@ from torch import nn
 
 from skkd import ImageReader
 from skkd.augment import Affine, ColorJitter, Compose, Flip
-from skkd.batch_norm import SettleBatchNorm
+from skkd.callbacks import SettleBatchNorm
 from skkd.report import gain
 from skkd.students import SmallCNN, torchvision_model
 

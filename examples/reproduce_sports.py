@@ -48,7 +48,7 @@ from skorch.callbacks import Freezer, ProgressBar
 
 from skkd import ImageReader, load_image_folder
 from skkd.augment import Affine, Compose, Flip
-from skkd.batch_norm import SettleBatchNorm
+from skkd.callbacks import SettleBatchNorm
 from skkd.report import gain
 from skkd.students import torchvision_model
 

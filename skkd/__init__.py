@@ -1,15 +1,16 @@
 """Knowledge distillation for people who think in scikit-learn."""
 
-from skkd._estimator import DistilledClassifier
-from skkd._validation import DistillationWarning, TeacherWarning
-from skkd.images import ImageReader, load_image_folder
-
-__version__ = "0.1.0.dev0"
+from skkd._estimator.classifier import DistilledClassifier
+from skkd._version import __version__
+from skkd.exceptions import DistillationWarning, TeacherWarning
+from skkd.images._folder import load_image_folder
+from skkd.images._reader import ImageReader
 
 __all__ = [
     "DistillationWarning",
     "DistilledClassifier",
     "ImageReader",
     "TeacherWarning",
+    "__version__",
     "load_image_folder",
 ]

@@ -11,12 +11,12 @@ from skorch import NeuralNet
 from skorch.dataset import Dataset
 from skorch.helper import predefined_split
 
-from skkd._labels import check_labels
+from skkd._data.labels import check_labels
 
 if TYPE_CHECKING:
     from optuna.trial import Trial
 
-    from skkd._estimator import DistilledClassifier
+    from skkd._estimator.classifier import DistilledClassifier
 
 __all__ = ["pruned_cross_val_score", "suggest_distillation"]
 

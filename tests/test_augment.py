@@ -6,12 +6,12 @@ import random
 import numpy as np
 import pytest
 import torch
+from helpers import stable_repr
 from scipy.ndimage import affine_transform
 from sklearn.base import clone
 from torchvision.transforms import functional
 
 from skkd import DistilledClassifier
-from skkd._fingerprint import fingerprint
 from skkd.augment import (
     Affine,
     Augmentation,
@@ -25,6 +25,7 @@ from skkd.augment import (
 )
 from skkd.augment._seeds import bits
 from skkd.augment._seeds import mix as splitmix
+from skkd.memory._fingerprint import fingerprint
 from skkd.students import MLP
 
 DTYPES = [
@@ -171,7 +172,7 @@ MOVING = [
         *(Flip(p=0), Flip(p=1), ShiftCrop(max_shift=0)),
         *(Cutout(size=1, p=0.5, fill=9), Cutout(size=4, p=0), Cutout(size=100)),
     ],
-    ids=repr,
+    ids=stable_repr,
 )
 def test_views_match_the_oracle(augment, shape, dtype):
     x, seeds = images(40, shape, dtype), numbers(40)
@@ -181,7 +182,7 @@ def test_views_match_the_oracle(augment, shape, dtype):
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.float32, torch.float64])
 @pytest.mark.parametrize("shape", [(3, 8, 10), (1, 9, 5), (2, 28, 28)])
-@pytest.mark.parametrize("augment", MOVING, ids=repr)
+@pytest.mark.parametrize("augment", MOVING, ids=stable_repr)
 def test_affine_views_match_the_oracle(augment, shape, dtype):
     x, seeds = images(40, shape, dtype), numbers(40)
     expected = oracle(augment, x.numpy(), as_seeds(seeds))
@@ -278,7 +279,7 @@ def slow_color_jitter(augment, row, draw, white):
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.float32, torch.float64])
 @pytest.mark.parametrize("shape", [(3, 8, 10), (1, 9, 5), (3, 40, 33)])
-@pytest.mark.parametrize("augment", JITTERING, ids=repr)
+@pytest.mark.parametrize("augment", JITTERING, ids=stable_repr)
 def test_jittered_colors_match_the_oracle(augment, shape, dtype):
     x, white = images(40, shape, torch.uint8), 255
     if dtype.is_floating_point:
@@ -459,7 +460,7 @@ def test_every_shift_and_every_centre_comes_up():
 
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
-@pytest.mark.parametrize("augment", ROWWISE, ids=repr)
+@pytest.mark.parametrize("augment", ROWWISE, ids=stable_repr)
 def test_a_view_depends_on_its_row_and_seed_alone(augment, dtype, device):
     x, seeds = images(dtype=dtype), numbers()
     views = augment(x, seeds)
@@ -474,7 +475,7 @@ def test_a_view_depends_on_its_row_and_seed_alone(augment, dtype, device):
 
 
 @pytest.mark.parametrize("layout", ["channels_last", "a slice", "expanded"])
-@pytest.mark.parametrize("augment", [*ROWWISE, *MIXING], ids=repr)
+@pytest.mark.parametrize("augment", [*ROWWISE, *MIXING], ids=stable_repr)
 def test_the_layout_in_memory_does_not_matter(augment, layout):
     x, seeds = images(dtype=torch.float32), numbers()
     other = {
@@ -486,7 +487,7 @@ def test_the_layout_in_memory_does_not_matter(augment, layout):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("augment", [*ROWWISE, *MIXING], ids=repr)
+@pytest.mark.parametrize("augment", [*ROWWISE, *MIXING], ids=stable_repr)
 def test_shape_and_dtype_are_kept_and_the_input_too(augment, dtype):
     x = images(dtype=dtype)
     if "ColorJitter" in repr(augment) and dtype == torch.bool:
@@ -503,7 +504,7 @@ def test_shape_and_dtype_are_kept_and_the_input_too(augment, dtype):
 
 
 @pytest.mark.parametrize(
-    "augment", [Flip(p=0), ShiftCrop(max_shift=0), Cutout(p=0)], ids=repr
+    "augment", [Flip(p=0), ShiftCrop(max_shift=0), Cutout(p=0)], ids=stable_repr
 )
 def test_a_view_is_new_where_nothing_changes(augment):
     x = images()
@@ -512,12 +513,12 @@ def test_a_view_is_new_where_nothing_changes(augment):
     assert view.untyped_storage().data_ptr() != x.untyped_storage().data_ptr()
 
 
-@pytest.mark.parametrize("augment", [*ROWWISE, *MIXING], ids=repr)
+@pytest.mark.parametrize("augment", [*ROWWISE, *MIXING], ids=stable_repr)
 def test_an_empty_batch(augment):
     assert augment(images(0)).shape == (0, 3, 8, 10)
 
 
-@pytest.mark.parametrize("augment", [*ROWWISE, *MIXING], ids=repr)
+@pytest.mark.parametrize("augment", [*ROWWISE, *MIXING], ids=stable_repr)
 def test_seeds_leave_the_global_generators_alone(augment):
     def states():
         return (
@@ -531,7 +532,7 @@ def test_seeds_leave_the_global_generators_alone(augment):
     assert states() == before
 
 
-@pytest.mark.parametrize("augment", [*ROWWISE, *MIXING], ids=repr)
+@pytest.mark.parametrize("augment", [*ROWWISE, *MIXING], ids=stable_repr)
 def test_without_seeds_torch_draws_them(augment):
     x = images()
     with torch.random.fork_rng(devices=[]):
@@ -574,7 +575,7 @@ def test_mixup_by_value(dtype):
     assert gap <= tolerance
 
 
-@pytest.mark.parametrize("augment", MIXING, ids=repr)
+@pytest.mark.parametrize("augment", MIXING, ids=stable_repr)
 def test_mix_and_call_say_the_same(augment):
     x, seeds = images(), numbers()
     first, again = augment.mix(x, seeds), augment.mix(x, torch.from_numpy(seeds))
@@ -633,7 +634,7 @@ def test_who_mixes_rows():
 # --- scikit-learn's manners ---------------------------------------------------------
 
 
-@pytest.mark.parametrize("augment", [*ROWWISE, *MIXING], ids=repr)
+@pytest.mark.parametrize("augment", [*ROWWISE, *MIXING], ids=stable_repr)
 def test_copies_make_the_same_views(augment):
     x, seeds = images(), numbers()
     for twin in (clone(augment), pickle.loads(pickle.dumps(augment))):
@@ -685,7 +686,7 @@ def test_a_student_is_trained_on_views(views):
         (Affine(9), Affine(9, fill="border")),
         (ColorJitter(0.1), ColorJitter(0.2)),
     ],
-    ids=repr,
+    ids=stable_repr,
 )
 def test_what_a_teacher_said_of_views_is_remembered_by_augmentation(augment, other):
     assert fingerprint(clone(augment)) == fingerprint(augment) != fingerprint(other)
@@ -760,7 +761,7 @@ def test_what_a_teacher_said_of_views_is_remembered_by_augmentation(augment, oth
         (Compose([Mixup(), Flip()]), r"nothing after a step that mixes rows. Move it"),
         (Compose([MIXING[1], Flip()]), r"nothing after a step that mixes rows"),
     ],
-    ids=repr,
+    ids=stable_repr,
 )
 def test_parameters_are_checked(augment, message):
     with pytest.raises(ValueError, match=message):
@@ -782,7 +783,7 @@ def test_numpy_parameters_are_taken():
         assert torch.equal(other(x, seeds), plain(x, seeds))
 
 
-@pytest.mark.parametrize("augment", [*ROWWISE, *MIXING], ids=repr)
+@pytest.mark.parametrize("augment", [*ROWWISE, *MIXING], ids=stable_repr)
 @pytest.mark.parametrize("shape", [(4,), (4, 3), (3, 8, 8), (4, 1, 3, 8, 8)])
 def test_only_images_are_taken(augment, shape):
     with pytest.raises(
@@ -808,7 +809,7 @@ def test_only_tensors_are_taken():
     ],
     ids=["too few", "two axes", "one number", "float", "bool", "text"],
 )
-@pytest.mark.parametrize("augment", [Flip(), *MIXING], ids=repr)
+@pytest.mark.parametrize("augment", [Flip(), *MIXING], ids=stable_repr)
 def test_seeds_are_checked(augment, seeds):
     with pytest.raises(
         ValueError, match=r"got seeds of .* for 32 rows; expected \(32,\) and int64. P"

@@ -10,7 +10,7 @@ from torch import nn
 
 from skkd import DistilledClassifier
 from skkd.augment import Flip
-from skkd.batch_norm import SettleBatchNorm
+from skkd.callbacks import SettleBatchNorm
 from skkd.students import SmallCNN
 
 N = 48

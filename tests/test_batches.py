@@ -15,26 +15,30 @@ from torch.utils.data import (
     default_collate,
 )
 
-from skkd._batches import (
-    HARD_WEIGHT,
-    INPUT,
-    SOFT_WEIGHT,
-    TEACHER_LOGITS,
+from skkd._data.batches import (
     TrainingSet,
     arrays_of,
     as_is,
     center_weights,
-    is_lazy,
-    iter_inputs,
     labelled_part,
-    len_of,
     loader,
-    pair_of,
-    split_inputs,
     unwrap,
-    weights_beside,
     whole_batches,
 )
+from skkd._data.keys import (
+    HARD_WEIGHT,
+    INPUT,
+    SOFT_WEIGHT,
+    TEACHER_LOGITS,
+    split_inputs,
+)
+from skkd._data.rows import (
+    is_lazy,
+    iter_inputs,
+    len_of,
+    pair_of,
+)
+from skkd._data.weights import weights_beside
 
 N = 11
 

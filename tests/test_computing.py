@@ -20,8 +20,13 @@ from torch import nn
 from torch.utils.data import DataLoader, Subset
 
 from skkd import DistilledClassifier
-from skkd._batches import TEACHER_LOGITS, TrainingSet, split_inputs, whole_batches
-from skkd._computing import ComputedNet, fetch_losses, resolve_precision
+from skkd._data.batches import TrainingSet, whole_batches
+from skkd._data.keys import TEACHER_LOGITS, split_inputs
+from skkd._estimator.compute import (
+    ComputedNet,
+    fetch_losses,
+    resolve_precision,
+)
 from skkd.augment import Flip
 from skkd.losses import KD
 from skkd.students import MLP
@@ -861,7 +866,7 @@ class TestBatchesOnADevice:
     def test_rows_that_moved_give_the_same_batches(self, rows, monkeypatch):
         stays = whole_batches(rows)
         assert not stays.is_resident
-        monkeypatch.setattr("skkd._batches._has_room", lambda device, base: True)
+        monkeypatch.setattr("skkd._data.batches._has_room", lambda device, base: True)
         moved = whole_batches(rows, "cpu")
         assert moved.is_resident
         assert moved.dataset is not rows
@@ -869,7 +874,7 @@ class TestBatchesOnADevice:
         part = Subset(Subset(rows, range(5, 40)), range(0, 30, 2))
         monkeypatch.undo()
         there = whole_batches(part)
-        monkeypatch.setattr("skkd._batches._has_room", lambda device, base: True)
+        monkeypatch.setattr("skkd._data.batches._has_room", lambda device, base: True)
         self.assert_same(self.batches(whole_batches(part, "cpu")), self.batches(there))
 
     # Random logits show where rows went.
@@ -882,7 +887,7 @@ class TestBatchesOnADevice:
 
         y = np.where(np.arange(N) % 5 == 0, 2, y % 2)
         stayed = fit()
-        monkeypatch.setattr("skkd._batches._has_room", lambda device, base: True)
+        monkeypatch.setattr("skkd._data.batches._has_room", lambda device, base: True)
         assert equal(state(stayed), state(fit()))
 
     # Its teacher is random and sure.

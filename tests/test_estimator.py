@@ -11,6 +11,7 @@ import oracles
 import pandas as pd
 import pytest
 import torch
+from helpers import stable_repr
 from scipy.special import log_softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.exceptions import DataConversionWarning, NotFittedError
@@ -20,7 +21,8 @@ from skorch.dataset import ValidSplit
 from torch import nn
 from torch.utils.data import TensorDataset
 
-from skkd import DistillationWarning, DistilledClassifier, _modules
+from skkd import DistillationWarning, DistilledClassifier
+from skkd._utils import modules as _modules
 from skkd.losses import DistillationLoss
 from skkd.students import MLP
 from skkd.teachers import as_teacher
@@ -297,7 +299,7 @@ class TestLoss:
             {"train_split": ValidSplit(3)},
             {"memory": "unused"},
         ],
-        ids=repr,
+        ids=stable_repr,
     )
     def test_alpha_0_is_the_plain_student(self, X, y, params, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
@@ -406,7 +408,7 @@ class TestLoss:
             {"alpha": None},
             {"teacher_cv": "fit"},
         ],
-        ids=repr,
+        ids=stable_repr,
     )
     def test_invalid_values_raise_before_training(self, X, y, params):
         net = distil(teacher=Forbidden(), **params)
@@ -968,7 +970,7 @@ class TestInputs:
             (np.zeros((0, D)), ValueError, "0 sample"),
             (np.zeros((N, 0)), ValueError, "0 feature"),
         ],
-        ids=repr,
+        ids=stable_repr,
     )
     def test_what_is_no_table_and_no_image_is_refused(self, y, rows, error, message):
         net = distil()
@@ -1158,7 +1160,7 @@ class TestFailures:
             ({"augment": 3}, None),
             ({}, np.zeros(3)),
         ],
-        ids=repr,
+        ids=stable_repr,
     )
     def test_a_failed_fit_leaves_the_teacher_alone(self, X, y, change, labels):
         net = distil(teacher=LogisticRegression(), teacher_cv=None).fit(X, y)

@@ -10,8 +10,8 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from skkd import DistilledClassifier, TeacherWarning
 from skkd.augment import Mixup
+from skkd.callbacks import Anneal
 from skkd.losses import DKD, FeatureLoss, FitNet, WeightedSum, _negatives
-from skkd.schedules import Anneal
 from skkd.students import SmallCNN
 
 N = 60

@@ -24,13 +24,14 @@ from skkd import DistilledClassifier, TeacherWarning
 from skkd.augment import Flip
 from skkd.memory import LogitMemory
 from skkd.teachers import Finding, as_teacher, check_health
-from skkd.teachers._evidence import (
+from skkd.teachers.health._check import sample_rows
+from skkd.teachers.health._evidence import (
     evidence_of_decisions,
     evidence_of_ranks,
     find_permutation,
 )
-from skkd.teachers._networks import untrained_head
-from skkd.teachers.health import examine, sample_rows
+from skkd.teachers.health._findings import examine
+from skkd.teachers.health._networks import untrained_head
 
 X, y = load_digits(return_X_y=True)
 X = (X / 16).astype(np.float32)[:600]
@@ -586,7 +587,7 @@ def test_asking_a_live_teacher_draws_nothing(seed, trained, monkeypatch):
     weights = []
     for ask in [True, False]:
         if not ask:
-            monkeypatch.setattr("skkd._taught.check_up", lambda *_, **__: [])
+            monkeypatch.setattr("skkd._estimator.taught.check_up", lambda *_, **__: [])
         torch.manual_seed(3)
         fitted = student(module, augment=Shift(), random_state=seed).fit(X, y)
         weights.append(state(fitted.module_))

@@ -105,7 +105,7 @@ def test_order_is_by_name_parts_whatever_the_system_lists(tmp_path, monkeypatch)
 
     expected = ["a/1.png", "a.b/1.png", "b/B.png", "b/a.png", "b/x/1.png"]
     assert names(load_image_folder(tmp_path), tmp_path) == expected
-    monkeypatch.setattr("skkd._images_files.os.scandir", Reversed)
+    monkeypatch.setattr("skkd.images._files.os.scandir", Reversed)
     photos = load_image_folder(tmp_path)
     assert names(photos, tmp_path) == expected
     assert photos.target_names == ["a", "a.b", "b"]
@@ -629,7 +629,7 @@ def test_n_jobs_says_how_many_threads(tmp_path, monkeypatch):
         seen.append(n_threads)
         return pool(n_threads)
 
-    monkeypatch.setattr("skkd._images_rows.ThreadPoolExecutor", spy)
+    monkeypatch.setattr("skkd.images._rows.ThreadPoolExecutor", spy)
     ImageReader(8).transform(paths)
     assert seen == []
     ImageReader(8, n_jobs=3).transform(paths)

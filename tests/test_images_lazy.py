@@ -24,7 +24,7 @@ from sklearn.preprocessing import FunctionTransformer
 from skorch.helper import SliceDataset
 from torch import nn
 
-import skkd._images_rows
+import skkd.images._rows
 from skkd import DistillationWarning, DistilledClassifier, ImageReader
 from skkd.images import LazyImages, UnreadableImageError
 
@@ -46,13 +46,13 @@ def photos(tmp_path):
 def decoded(monkeypatch):
     """The names of the files that were decoded."""
     names = []
-    decode = skkd._images_rows.decode_image
+    decode = skkd.images._rows.decode_image
 
     def spy(file, *args):
         names.append(Path(file.name).name)
         return decode(file, *args)
 
-    monkeypatch.setattr("skkd._images_rows.decode_image", spy)
+    monkeypatch.setattr("skkd.images._rows.decode_image", spy)
     return names
 
 
@@ -118,7 +118,7 @@ def test_known_files_are_not_opened(photos, tmp_path, monkeypatch):
     def refuse(*args):
         raise AssertionError(f"opened {args}")
 
-    monkeypatch.setattr("skkd._images_rows.open", refuse, raising=False)
+    monkeypatch.setattr("skkd.images._rows.open", refuse, raising=False)
     np.testing.assert_array_equal(reader.transform(paths), expected)
 
 
@@ -278,7 +278,7 @@ def test_pieces(photos, tmp_path, decoded, monkeypatch):
     paths, _ = photos
     expected = ImageReader(4).transform(paths)
     decoded.clear()
-    monkeypatch.setattr("skkd._images_rows._PIECE_ROWS", 5)
+    monkeypatch.setattr("skkd.images._rows._PIECE_ROWS", 5)
     reader = ImageReader(4, memory=tmp_path / "memory")
     reader.transform(paths[[1, 7]])
     rows = np.r_[0:24, 3, 20, 3]
@@ -406,7 +406,7 @@ def test_a_batch_is_decoded_in_parallel(photos, monkeypatch):
         seen.append(n_threads)
         return pool(n_threads)
 
-    monkeypatch.setattr("skkd._images_rows.ThreadPoolExecutor", spy)
+    monkeypatch.setattr("skkd.images._rows.ThreadPoolExecutor", spy)
     images = ImageReader(4, n_jobs=2, lazy=True).transform(photos[0])
     assert images.__getitems__(range(20)).shape == (20, 3, 4, 4)
     assert seen == [2]

@@ -7,6 +7,7 @@ import numpy as np
 import oracles
 import pytest
 import torch
+from helpers import stable_repr
 from sklearn.base import clone
 
 from skkd.losses import KD, DistillationLoss, HardLabel, LogitMSE, as_loss
@@ -79,7 +80,7 @@ def check_against_oracle(loss, value, gradient, student, teacher, temperature):
     )
 
 
-@pytest.mark.parametrize("dtype", GRADIENT_RTOL, ids=str)
+@pytest.mark.parametrize("dtype", GRADIENT_RTOL, ids=stable_repr)
 @pytest.mark.parametrize("temperature", TEMPERATURES)
 @pytest.mark.parametrize("shape", [(1, 2), (5, 2), (1, 10), (5, 10)])
 @pytest.mark.parametrize(("loss", "value", "gradient"), CASES)
@@ -88,7 +89,7 @@ def test_value_and_gradient(loss, value, gradient, shape, temperature, dtype):
     check_against_oracle(loss, value, gradient, student, teacher, temperature)
 
 
-@pytest.mark.parametrize("dtype", GRADIENT_RTOL, ids=str)
+@pytest.mark.parametrize("dtype", GRADIENT_RTOL, ids=stable_repr)
 @pytest.mark.parametrize("temperature", TEMPERATURES)
 @pytest.mark.parametrize(("loss", "value", "gradient"), CASES)
 def test_extreme_logits(loss, value, gradient, temperature, dtype):

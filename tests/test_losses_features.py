@@ -7,6 +7,7 @@ import numpy as np
 import oracles_features as oracles
 import pytest
 import torch
+from helpers import stable_repr
 from scipy.stats import chisquare
 from sklearn.base import clone
 
@@ -136,7 +137,7 @@ EDGES = {
 }
 
 
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=stable_repr)
 @pytest.mark.parametrize("n", [2, 4])
 @pytest.mark.parametrize("edge", EDGES)
 @pytest.mark.parametrize("loss", COMPARING)
@@ -586,7 +587,7 @@ def test_crd_has_no_compare():
         {"momentum": 1},
         {"momentum": -0.1},
     ],
-    ids=str,
+    ids=stable_repr,
 )
 def test_crd_bounds(wrong):
     with pytest.raises(ValueError, match=f"Got {next(iter(wrong))}=.* expected"):
@@ -594,7 +595,7 @@ def test_crd_bounds(wrong):
 
 
 @pytest.mark.parametrize(
-    "labels", [[0, 0, 0], [0, 0, -1], [2, -1, -1], [-1], [0]], ids=str
+    "labels", [[0, 0, 0], [0, 0, -1], [2, -1, -1], [-1], [0]], ids=stable_repr
 )
 def test_crd_needs_negatives(labels):
     with pytest.raises(ValueError, match=f"Got {len(labels)} rows .* two classes"):
@@ -610,7 +611,7 @@ def test_crd_needs_negatives(labels):
         [0, 1],
         [5, 5, -1, 0],
     ],
-    ids=str,
+    ids=stable_repr,
 )
 def test_negatives_are_uniform_and_of_other_classes(labels):
     torch.manual_seed(0)

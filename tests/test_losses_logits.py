@@ -9,6 +9,7 @@ import numpy as np
 import oracles
 import pytest
 import torch
+from helpers import stable_repr
 from sklearn.base import clone
 from torch.nn.functional import cross_entropy
 
@@ -138,7 +139,7 @@ def test_the_oracles_differentiate_as_the_formula_says(temperature):
     )
 
 
-@pytest.mark.parametrize("dtype", RTOL, ids=str)
+@pytest.mark.parametrize("dtype", RTOL, ids=stable_repr)
 @pytest.mark.parametrize("temperature", TEMPERATURES)
 @pytest.mark.parametrize("shape", [(1, 2), (5, 2), (1, 10), (5, 10)])
 @pytest.mark.parametrize(("loss", "value"), CASES)
@@ -147,7 +148,7 @@ def test_value_and_gradient(loss, value, shape, temperature, dtype):
     check_against_oracle(loss, value, student, teacher, temperature)
 
 
-@pytest.mark.parametrize("dtype", RTOL, ids=str)
+@pytest.mark.parametrize("dtype", RTOL, ids=stable_repr)
 @pytest.mark.parametrize("temperature", TEMPERATURES)
 @pytest.mark.parametrize(("loss", "value"), CASES)
 def test_extreme_logits(loss, value, temperature, dtype):
@@ -164,7 +165,7 @@ def test_extreme_logits(loss, value, temperature, dtype):
     check_against_oracle(loss, value, student, teacher, temperature)
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=stable_repr)
 @pytest.mark.parametrize(("loss", "value"), CASES)
 def test_ties(loss, value, dtype):
     # Constant rows of either, and of both; 0.1 is none in binary.

@@ -31,11 +31,12 @@ from skorch.helper import SliceDataset, SliceDict
 from torch import nn
 from torch.utils.data import TensorDataset
 
-from skkd import DistillationWarning, DistilledClassifier, memory
-from skkd._disk import _digest
-from skkd._segments import Segment, checksums
+from skkd import DistillationWarning, DistilledClassifier
+from skkd._store.disk import _digest
+from skkd._store.segments import Segment, checksums
 from skkd.augment import Flip, ShiftCrop
 from skkd.memory import LogitMemory, TeacherPass, forget
+from skkd.memory import _logits as memory
 from skkd.search import pruned_cross_val_score
 from skkd.students import MLP
 from skkd.teachers import as_teacher

@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from helpers import stable_repr
 from numpy.testing import assert_allclose, assert_array_equal
 from oracles import kd, kd_gradient
 from scipy.special import log_softmax, softmax
@@ -19,10 +20,10 @@ from skorch.callbacks import Freezer
 from skorch.dataset import ValidSplit
 
 from skkd import DistilledClassifier
+from skkd.callbacks import Anneal
 from skkd.losses import WeightedSum
 from skkd.recipes import AssistantChain, BornAgain, DistilledEnsemble, MutualLearning
 from skkd.recipes.mutual_learning import CohortNet
-from skkd.schedules import Anneal
 from skkd.students import MLP
 
 # Who learnt for an epoch or three says nothing yet to the one that it teaches.
@@ -244,7 +245,7 @@ class Untrained(DistilledClassifier):
 
 
 @pytest.mark.parametrize(
-    "loss", ["fitnet", WeightedSum([("kd", "kd"), ("rkd", "rkd")])], ids=str
+    "loss", ["fitnet", WeightedSum([("kd", "kd"), ("rkd", "rkd")])], ids=stable_repr
 )
 def test_the_layers_of_an_ensemble_are_nobodys(loss):
     ensemble = DistilledEnsemble(Untrained(distillation=loss), n_students=2)

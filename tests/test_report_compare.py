@@ -36,11 +36,16 @@ from skorch import NeuralNetClassifier
 from torch import nn
 
 from skkd import DistilledClassifier
+from skkd._evaluate.costs import n_multiply_adds
+from skkd._evaluate.parts import parts_of
+from skkd._evaluate.statistics import (
+    bootstrap_mean,
+    holm,
+    mcnemar,
+    standard_error,
+)
 from skkd.recipes import BornAgain, DistilledEnsemble
 from skkd.report import compare
-from skkd.report._costs import n_multiply_adds
-from skkd.report._parts import parts_of
-from skkd.report._statistics import bootstrap_mean, holm, mcnemar, standard_error
 from skkd.teachers import as_teacher
 
 digits = load_digits()

@@ -24,13 +24,14 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skkd import DistilledClassifier, ImageReader, load_image_folder
-from skkd._fingerprint import fingerprint
 from skkd.augment import Flip
+from skkd.callbacks import Anneal, WarmUp
+from skkd.memory._fingerprint import fingerprint
 from skkd.recipes import AssistantChain, BornAgain, DistilledEnsemble, MutualLearning
-from skkd.report import Fit, Gain, _fits, gain
-from skkd.report._interval import crossed_interval
-from skkd.report._scoring import differences
-from skkd.schedules import Anneal, WarmUp
+from skkd.report import Fit, Gain, gain
+from skkd.report._gain import _fits
+from skkd.report._gain._interval import crossed_interval
+from skkd.report._gain._scoring import differences
 from skkd.students import SmallCNN
 
 X, y = load_iris(return_X_y=True)

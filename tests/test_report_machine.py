@@ -8,7 +8,8 @@ import pytest
 import torch
 
 import skkd
-from skkd.report import _machine, describe_machine
+from skkd._evaluate import machine as _machine
+from skkd.report import describe_machine
 
 
 def test_hardware_system_and_versions():

@@ -99,7 +99,7 @@ def page(result, tmp_path_factory):
 @pytest.fixture
 def without_plots(monkeypatch):
     """Spare the time to draw."""
-    monkeypatch.setattr("skkd.report._page.plots_of", lambda result: [])
+    monkeypatch.setattr("skkd.report._compare._page.plots_of", lambda result: [])
 
 
 def test_the_page_is_valid_and_asks_nobody(page):
@@ -238,7 +238,7 @@ def photos(tmp_path):
 def test_photographs_read_by_pipelines(
     photos, tmp_path, without_plots, lazy, monkeypatch
 ):
-    monkeypatch.setattr("skkd.report._costs._SECONDS", 0.1)
+    monkeypatch.setattr("skkd._evaluate.costs._SECONDS", 0.1)
     paths, y = photos
 
     def student(seed, size=8, **params):

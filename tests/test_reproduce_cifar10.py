@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from skkd import DistilledClassifier
-from skkd.batch_norm import SettleBatchNorm
+from skkd.callbacks import SettleBatchNorm
 from skkd.students import CifarResNet
 
 LARGER = "ignore:The student .* is larger than its teacher"
@@ -84,7 +84,7 @@ def test_both_students_and_their_teacher_in_a_table(
     ]
     assert "1 seed x 1 fold, 40 test rows" in out
     # What is in the files is not trained again; one of both may be asked for.
-    monkeypatch.setattr("skkd.report._gain.fit_job", None)
+    monkeypatch.setattr("skkd.report._gain._gain.fit_job", None)
     assert table(run(script, *common)) == table(out)
     one = run(script, *common, "--only", "resnet")
     assert table(one) == table(out)[3:]

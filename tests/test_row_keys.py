@@ -29,9 +29,9 @@ from skorch.helper import SliceDataset
 from torch import nn
 from torch.utils.data import Dataset, TensorDataset
 
-from skkd._fingerprint import UnknowableError, fingerprint
-from skkd._row_keys import row_keys, view_seeds
 from skkd.images import ImageReader
+from skkd.memory._fingerprint import UnknowableError, fingerprint
+from skkd.memory._row_keys import row_keys, view_seeds
 from skkd.teachers import as_teacher
 
 RNG = np.random.default_rng(0)
@@ -505,7 +505,7 @@ def test_keys_of_lazy_rows(form, wrap, monkeypatch):
     assert kind_of_part == kind
     assert_array_equal(part, keys[ROWS])
     assert len(np.unique(keys, axis=0)) == (3 if form == "texts" else 12)
-    monkeypatch.setattr("skkd._row_keys._BATCH_SIZE", 5)
+    monkeypatch.setattr("skkd.memory._row_keys._BATCH_SIZE", 5)
     assert_array_equal(row_keys(dataset)[0], keys)
 
 

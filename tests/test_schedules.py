@@ -15,6 +15,7 @@ from skorch import NeuralNetClassifier
 from skorch.callbacks import Callback
 
 from skkd import DistilledClassifier
+from skkd.callbacks import Anneal, Schedule, WarmUp
 from skkd.losses import (
     CRD,
     DKD,
@@ -25,7 +26,6 @@ from skkd.losses import (
     LogitStandardization,
     WeightedSum,
 )
-from skkd.schedules import Anneal, Schedule, WarmUp
 from skkd.students import MLP
 
 X, y = load_iris(return_X_y=True)

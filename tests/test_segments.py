@@ -15,11 +15,17 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import log_softmax, softmax
 
-from skkd import DistillationWarning, _disk
-from skkd._codecs import Encoded, FullCodec, TopCodec, codec_for
-from skkd._disk import DiskTable
-from skkd._process import ProcessStore, ProcessTable
-from skkd._segments import Segment, checksums, merged
+from skkd import DistillationWarning
+from skkd._store import disk as _disk
+from skkd._store.disk import DiskTable
+from skkd._store.process import ProcessStore, ProcessTable
+from skkd._store.segments import Segment, checksums, merged
+from skkd.memory._codecs import (
+    Encoded,
+    FullCodec,
+    TopCodec,
+    codec_for,
+)
 
 forks = pytest.mark.skipif(sys.platform != "linux", reason="forks processes")
 
@@ -143,7 +149,7 @@ def test_two_signs_do_not_cancel():
 def test_checksums_in_chunks(monkeypatch):
     keys, rows = keys_of(range(100)), rows_of(range(100))
     whole = checksums(keys, rows)
-    monkeypatch.setattr("skkd._segments._CHUNK", 50)
+    monkeypatch.setattr("skkd._store.segments._CHUNK", 50)
     assert_array_equal(checksums(keys, rows), whole)
     assert (whole != 0).all()
 

@@ -9,6 +9,7 @@ import urllib.error
 import numpy as np
 import pytest
 import torch
+from helpers import stable_repr
 from PIL import Image
 from sklearn.base import clone
 from torch import nn
@@ -16,7 +17,7 @@ from torchvision import models
 from torchvision.transforms.functional import resize
 
 from skkd import DistilledClassifier, ImageReader, load_image_folder
-from skkd._fingerprint import fingerprint
+from skkd.memory._fingerprint import fingerprint
 from skkd.students import TorchvisionModel, _torchvision, torchvision_model
 
 SMALL = "shufflenet_v2_x0_5"
@@ -298,7 +299,7 @@ def test_published_weights_that_were_downloaded(offline, member):
         (True, "Got weights=True; expected"),
         (models.ResNet18_Weights.DEFAULT, "Got weights=ResNet18_Weights.*; expected"),
     ],
-    ids=str,
+    ids=stable_repr,
 )
 def test_other_weights_are_refused(weights, message):
     with pytest.raises(ValueError, match=message):

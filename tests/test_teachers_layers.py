@@ -8,7 +8,7 @@ from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 from skkd import DistilledClassifier
-from skkd._layers import find_layer
+from skkd._fit.layer_hooks import find_layer
 from skkd.teachers import as_teacher
 
 X, y = load_iris(return_X_y=True)

@@ -7,17 +7,18 @@ import torch
 from sklearn.base import BaseEstimator
 from torch.utils.data import Subset, TensorDataset
 
-from skkd._labels import check_labels, encode_labels, find_classes, labels_of
-from skkd._random import preserved_rng, seeded_rng
-from skkd._validation import (
-    check_augment,
-    check_hyperparameters,
-    check_inputs,
-    check_logits,
-    check_sample_weight,
-    row_weights,
+from skkd._data.inputs import check_inputs
+from skkd._data.labels import (
+    check_labels,
+    encode_labels,
+    find_classes,
+    labels_of,
 )
+from skkd._data.weights import check_sample_weight, row_weights
+from skkd._fit.parameters import check_augment, check_hyperparameters
+from skkd._utils.rng import preserved_rng, seeded_rng
 from skkd.augment import Flip, Mixup
+from skkd.teachers._logits import check_logits
 
 X6 = np.zeros((6, 2))
 

@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from helpers import stable_repr
 from scipy.special import log_softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
@@ -19,9 +20,9 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 from skkd import DistilledClassifier
-from skkd._row_keys import row_keys, view_seeds
 from skkd.augment import Compose, Cutout, Flip, Mixup, ShiftCrop
 from skkd.memory import LogitMemory
+from skkd.memory._row_keys import row_keys, view_seeds
 from skkd.students import MLP
 
 N, C = 36, 3
@@ -220,7 +221,7 @@ class TestFixedViews:
         assert views["part"] < views["all"]
 
         code = (
-            "import numpy as np, json; from skkd._row_keys import *;"
+            "import numpy as np, json; from skkd.memory._row_keys import *;"
             "X = np.random.RandomState(0).randn(36, 2, 5, 6).astype(np.float32);"
             "print(json.dumps(view_seeds(row_keys(X)[0], 2).tolist()))"
         )
@@ -394,7 +395,7 @@ class TestFixedViews:
             ({"views": 2, "teacher_cv": 3}, r"teacher_cv=3"),
             ({"augment": Flip(p=2), "views": 2}, r"Flip\(p=2\)"),
         ],
-        ids=repr,
+        ids=stable_repr,
     )
     def test_refusals_name_the_reason(self, X, y, params, message):
         net = distil(**{"teacher": Asked(), "augment": Flip(), **params})

@@ -14,7 +14,8 @@ from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skkd import DistilledClassifier, _workers
+from skkd import DistilledClassifier
+from skkd._estimator import workers as _workers
 from skkd.augment import Flip
 from skkd.memory import UnknowableError
 from skkd.students import MLP

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from sklearn.metrics import confusion_matrix
 
 from skkd.displays import _style
-from skkd.displays._asking import check_lengths, check_mapping, predictions
+from skkd.displays._inputs import check_lengths, check_mapping, predictions
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from skkd.displays import _labels_beside, _style
-from skkd.displays._asking import check_lengths, check_mapping
+from skkd.displays import _label_placement, _style
+from skkd.displays._inputs import check_lengths, check_mapping
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -237,7 +237,7 @@ class ParetoDisplay:
         _style.plain_log_ticks(ax)
         names = list(map(str, self.names))
         lines = self._lines(cost, score, order)
-        self.text_, self.legend_ = _labels_beside.place(
+        self.text_, self.legend_ = _label_placement.place(
             ax, cost, score, names, front, lines
         )
         return self

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from skkd._evaluate.quality import bins_of
 from skkd.displays import _style
-from skkd.displays._asking import check_lengths, check_mapping, probabilities
-from skkd.report._quality import bins_of
+from skkd.displays._inputs import check_lengths, check_mapping, probabilities
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from skkd.displays import _style
-from skkd.displays._asking import logits_of
-from skkd.displays._picture import as_picture, image_in
+from skkd.displays._images import as_picture, image_in
+from skkd.displays._inputs import logits_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

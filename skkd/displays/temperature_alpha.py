@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from skkd.displays import _style
-from skkd.displays._searched import names_of, values_of
+from skkd.displays._search_params import names_of, values_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from skkd.displays import _style
-from skkd.displays._asking import check_mapping, last_step
+from skkd.displays._inputs import check_mapping, last_step
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -2,7 +2,7 @@
 
 from skkd.losses._base import DistillationLoss
 from skkd.losses._feature_base import FeatureLoss
-from skkd.losses._registry import as_loss
+from skkd.losses._registry import LOSSES, as_loss
 from skkd.losses.attention import AttentionTransfer
 from skkd.losses.crd import CRD
 from skkd.losses.dist import DIST
@@ -41,3 +41,23 @@ __all__ = [
     "WeightedSum",
     "as_loss",
 ]
+
+LOSSES.update(
+    {
+        "kd": KD,
+        "hard": HardLabel,
+        "mse": LogitMSE,
+        "dkd": DKD,
+        "dist": DIST,
+        "standardized_kd": LogitStandardization,
+        "js": JensenShannon,
+        "label_smoothing": LabelSmoothing,
+        "virtual_teacher": VirtualTeacher,
+        "fitnet": FitNet,
+        "attention": AttentionTransfer,
+        "rkd": RKD,
+        "similarity": SimilarityPreserving,
+        "pkt": PKT,
+        "crd": CRD,
+    }
+)

@@ -9,39 +9,9 @@ from sklearn.base import clone
 from torch import Tensor
 
 from skkd.losses._base import DistillationLoss
-from skkd.losses.attention import AttentionTransfer
-from skkd.losses.crd import CRD
-from skkd.losses.dist import DIST
-from skkd.losses.dkd import DKD
-from skkd.losses.fitnet import FitNet
-from skkd.losses.hard_label import HardLabel
-from skkd.losses.jensen_shannon import JensenShannon
-from skkd.losses.kd import KD
-from skkd.losses.label_smoothing import LabelSmoothing
-from skkd.losses.logit_mse import LogitMSE
-from skkd.losses.pkt import PKT
-from skkd.losses.rkd import RKD
-from skkd.losses.similarity import SimilarityPreserving
-from skkd.losses.standardization import LogitStandardization
-from skkd.losses.virtual_teacher import VirtualTeacher
 
-LOSSES: dict[str, type[DistillationLoss]] = {
-    "kd": KD,
-    "hard": HardLabel,
-    "mse": LogitMSE,
-    "dkd": DKD,
-    "dist": DIST,
-    "standardized_kd": LogitStandardization,
-    "js": JensenShannon,
-    "label_smoothing": LabelSmoothing,
-    "virtual_teacher": VirtualTeacher,
-    "fitnet": FitNet,
-    "attention": AttentionTransfer,
-    "rkd": RKD,
-    "similarity": SimilarityPreserving,
-    "pkt": PKT,
-    "crd": CRD,
-}
+# By name; filled where all losses are known, in `skkd.losses`.
+LOSSES: dict[str, type[DistillationLoss]] = {}
 
 LossFunction = Callable[[Tensor, Tensor, Tensor, float], Tensor]
 
@@ -173,3 +143,47 @@ def _not_a_loss(got: Any) -> TypeError:
 
 def _names(names: Iterable[str]) -> str:
     return ", ".join(map(repr, names))
+
+
+def resolve(loss: Any) -> Callable[..., Tensor]:
+    """Return the loss that is meant: a new one for a name, an object itself.
+
+    Parameters
+    ----------
+    loss : str, DistillationLoss instance or subclass, or callable
+        As in :func:`~skkd.losses.as_loss`, which would clone an object.
+
+    Returns
+    -------
+    callable
+
+    Raises
+    ------
+    ValueError
+        For an unknown name.
+    TypeError
+        For anything that is no loss.
+    """
+    if isinstance(loss, DistillationLoss):  # at every batch: not to be cloned
+        return loss
+    return as_loss(loss)
+
+
+def named_params(prefix: str, loss: Any) -> dict[str, Any]:
+    """Return the parameters of a loss that is given by name, as ``prefix__name``.
+
+    Parameters
+    ----------
+    prefix : str
+        Name of the part.
+    loss : object
+        Whatever stands there; what is no known name gives nothing.
+
+    Returns
+    -------
+    dict
+    """
+    if not isinstance(loss, str) or loss not in LOSSES:
+        return {}
+    params = LOSSES[loss]().get_params()
+    return {f"{prefix}__{name}": value for name, value in params.items()}

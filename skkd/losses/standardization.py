@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor
 
 from skkd.losses._base import DistillationLoss, as_pair, check_temperature
-from skkd.losses._named import named_params, resolve
+from skkd.losses._registry import named_params, resolve
 from skkd.losses._unit import unit_rows
 from skkd.losses.weighted_sum import needs_of
 

@@ -7,7 +7,7 @@ from sklearn.utils.metaestimators import _BaseComposition
 from torch import Tensor
 
 from skkd.losses._base import DistillationLoss, is_finite_number
-from skkd.losses._named import named_params, resolve
+from skkd.losses._registry import named_params, resolve
 
 
 class WeightedSum(DistillationLoss, _BaseComposition):

@@ -12,8 +12,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clo
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from skkd._estimator import DistilledClassifier
-from skkd._labels import labelled_accuracy
+from skkd._data.labels import labelled_accuracy
+from skkd._estimator.classifier import DistilledClassifier
 from skkd.losses import as_loss
 from skkd.losses.weighted_sum import needs_of
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from skkd._estimator import DistilledClassifier
+from skkd._estimator.classifier import DistilledClassifier
 from skkd.recipes._base import Recipe, check_asks, check_settings, fit_chain
 
 

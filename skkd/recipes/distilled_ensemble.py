@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from skkd._estimator import DistilledClassifier
+from skkd._estimator.classifier import DistilledClassifier
 from skkd.recipes._base import Recipe, check_asks, mean_proba, taught_by
 from skkd.students._checks import check_count
 

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from sklearn.base import clone
 
-from skkd._batches import INPUT, TEACHER_LOGITS, split_inputs
-from skkd._estimator import DistilledClassifier
-from skkd._modules import (
+from skkd._data.keys import INPUT, TEACHER_LOGITS, split_inputs
+from skkd._estimator.classifier import DistilledClassifier
+from skkd._utils.modules import (
     cast_floats,
     first_tensor,
     log_probabilities,

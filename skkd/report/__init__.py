@@ -1,12 +1,13 @@
 """Was it worth it? Students measured against teachers and against themselves."""
 
-from skkd.report._compare import compare
-from skkd.report._comparison import Answers, Comparison, Pair
-from skkd.report._gain import gain
-from skkd.report._gain_result import Gain
-from skkd.report._instructive import Example
-from skkd.report._machine import describe_machine
-from skkd.report._scoring import Fit
+from skkd._evaluate.machine import describe_machine
+from skkd.report._compare._compare import compare
+from skkd.report._compare._examples import Example
+from skkd.report._compare._pairs import Answers, Pair
+from skkd.report._compare._result import Comparison
+from skkd.report._gain._gain import gain
+from skkd.report._gain._result import Gain
+from skkd.report._gain._scoring import Fit
 
 __all__ = [
     "Answers",

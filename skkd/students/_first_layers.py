@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import SwinTransformer, VisionTransformer
 
-from skkd._modules import evaluating
+from skkd._utils.modules import evaluating
 from skkd.students import _torchvision
 from skkd.students._torchvision import Weights
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torchvision import models
 from torchvision.models import WeightsEnum
 
-from skkd._modules import evaluating
+from skkd._utils.modules import evaluating
 from skkd.students._weights import as_state_dict, read_weights
 
 # Their weights come from TensorFlow. What torchvision does inside of them, after

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from sklearn.exceptions import NotFittedError
 
-from skkd._batches import len_of
-from skkd._modules import describe
-from skkd._random import preserved_rng
+from skkd._data.rows import len_of
+from skkd._utils.modules import describe
+from skkd._utils.rng import preserved_rng
 
 
 class Teacher:

@@ -11,8 +11,8 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 from skorch.utils import to_numpy
 
-from skkd._batches import is_lazy, iter_inputs, len_of
-from skkd._modules import describe
+from skkd._data.rows import is_lazy, iter_inputs, len_of
+from skkd._utils.modules import describe
 from skkd.teachers._base import Teacher, not_fitted
 
 # What each gives, in order of preference: probabilities where there are any.

@@ -11,8 +11,9 @@ import torch
 from skorch.dataset import unpack_data
 from skorch.utils import to_numpy, to_tensor
 
-from skkd._batches import iter_inputs
-from skkd._modules import (
+from skkd._data.inputs import check_images
+from skkd._data.rows import iter_inputs
+from skkd._utils.modules import (
     cast_floats,
     channels_last,
     count_parameters,
@@ -22,7 +23,6 @@ from skkd._modules import (
     has_conv2d,
     is_layout_error,
 )
-from skkd._validation import check_images
 from skkd.teachers._base import Teacher, not_fitted
 
 # Rows per forward pass: enough to keep a network busy, few enough that the

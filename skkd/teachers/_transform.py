@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from skorch.utils import to_numpy
 
-from skkd._batches import iter_inputs, len_of
-from skkd._modules import cast_floats, describe, evaluating
-from skkd._random import preserved_rng
+from skkd._data.rows import iter_inputs, len_of
+from skkd._utils.modules import cast_floats, describe, evaluating
+from skkd._utils.rng import preserved_rng
 from skkd.teachers._base import Teacher
 from skkd.teachers._ensemble import EnsembleTeacher
 

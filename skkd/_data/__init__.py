@@ -1,0 +1,1 @@
+"""Rows, labels, weights and batches of a fit."""

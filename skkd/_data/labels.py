@@ -1,0 +1,160 @@
+"""Labels of any type, and the numbers that a network makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.metrics import accuracy_score
+from sklearn.utils import (
+    _safe_indexing,
+    assert_all_finite,
+    check_consistent_length,
+    column_or_1d,
+)
+from sklearn.utils._missing import is_pandas_na
+from sklearn.utils.multiclass import check_classification_targets
+from skorch.utils import data_from_dataset, is_dataset, to_numpy
+
+from skkd._data.batches import unwrap
+from skkd._data.rows import is_lazy, pair_of
+from skkd._data.weights import check_sample_weight
+from skkd._utils.rng import preserved_rng
+
+
+def labels_of(X: Any, y: Any) -> Any:
+    """Return the labels of a fit: `y`, or those inside a torch Dataset."""
+    if y is not None or not is_dataset(X):
+        return y
+    base, rows = unwrap(X)
+    try:
+        labels = data_from_dataset(base)[1]
+    except AttributeError:
+        # As torchvision's datasets, whose items may be costly, have them.
+        labels = getattr(base, "targets", None)
+        transformed = getattr(base, "target_transform", None) is not None
+        if labels is None or transformed or len(labels) != len(base):
+            with preserved_rng():  # reading a row may draw
+                return [np.asarray(pair_of(X, i)[1]).item() for i in range(len(X))]
+    if labels is None or rows is None:
+        return labels
+    labels = to_numpy(labels) if isinstance(labels, torch.Tensor) else labels
+    return _safe_indexing(labels, rows)
+
+
+def check_labels(
+    X: Any, y: Any, unlabeled: Any = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Validate `y` and tell its labelled rows from its unlabelled ones.
+
+    Returns
+    -------
+    y : ndarray of shape (n,)
+    labelled : ndarray of bool, shape (n,)
+    """
+    if y is None:
+        raise ValueError(
+            "DistilledClassifier requires y to be passed, but the target y is None."
+        )
+    y = given = to_numpy(y) if isinstance(y, torch.Tensor) else y
+    y = column_or_1d(y, warn=True)
+    check_consistent_length(range(len(X)) if is_lazy(X) else _first(X), y)
+    labelled = np.ones(len(y), dtype=bool)
+    if unlabeled is not None:
+        labelled = ~_equal_to(unlabeled, given)
+    known = y[labelled]
+    assert_all_finite(known, input_name="y")
+    try:
+        if len(known):
+            check_classification_targets(known)
+    except TypeError as error:  # they cannot be sorted
+        kinds = sorted({type(label).__name__ for label in known})
+        raise TypeError(
+            f"y has labels of several types, {', '.join(kinds)}: expected labels of "
+            "one. Rows without a label are marked by unlabeled=."
+        ) from error
+    return y, labelled
+
+
+def _equal_to(unlabeled: Any, y: Any) -> np.ndarray:
+    """Tell which labels equal `unlabeled`; NaN stands for whatever is missing."""
+    # As they were given: NumPy makes strings of all of ["cat", "dog", -1].
+    values = np.asarray(y, dtype=object).ravel()
+    missing = np.array([_is_missing(value) for value in values], dtype=bool)
+    if _is_missing(unlabeled):
+        equal = missing
+    else:
+        equal = np.zeros(len(values), dtype=bool)
+        equal[~missing] = [bool(value == unlabeled) for value in values[~missing]]
+    if not equal.any() and str(unlabeled) in {str(value) for value in values}:
+        raise ValueError(
+            f"unlabeled={unlabeled!r} is no label of y, but the "
+            f"{type(values[0]).__name__} {str(unlabeled)!r} is: did NumPy turn it into "
+            "a string? Pass y as a list or with dtype=object, or unlabeled= of the "
+            "type of y."
+        )
+    return equal
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or is_pandas_na(value) or bool(value != value)
+
+
+def _first(X: Any) -> Any:
+    return next(iter(X.values())) if isinstance(X, Mapping) else X
+
+
+def find_classes(known: np.ndarray, classes: Any = None) -> np.ndarray:
+    """Return the classes of a fit, from what was declared or from the labels."""
+    if classes is not None:
+        classes = np.asarray(classes)
+        if classes.ndim != 1 or not len(classes):
+            raise ValueError(f"classes={classes.tolist()}: expected a list of labels.")
+        if len(np.unique(classes)) != len(classes):
+            raise ValueError(f"classes={classes.tolist()} names a class twice.")
+        return classes
+    if not len(known):
+        raise ValueError(
+            "No row of y is labelled, so the classes are unknown: pass classes=[...]."
+        )
+    return np.unique(known)
+
+
+def encode_labels(
+    y: np.ndarray, labelled: np.ndarray, classes: np.ndarray
+) -> np.ndarray:
+    """Return the column of each row's class, int64, -1 for unlabelled rows."""
+    column = {label: i for i, label in enumerate(classes.tolist())}
+    known = y[labelled].tolist()
+    unknown = sorted({str(label) for label in known if label not in column})
+    if unknown:
+        raise ValueError(
+            f"y has labels outside the known classes: {', '.join(unknown[:10])}. "
+            f"Known are {classes.tolist()[:20]}. Classes are fixed by the first fit, "
+            "or by classes=[...]."
+        )
+    codes = np.full(len(y), -1, dtype=np.int64)
+    codes[labelled] = [column[label] for label in known]
+    return codes
+
+
+def labelled_accuracy(
+    predict: Callable[[Any], np.ndarray],
+    X: Any,
+    y: Any,
+    unlabeled: Any,
+    sample_weight: Any = None,
+) -> float:
+    """Return the accuracy of `predict` over the labelled rows."""
+    y, labelled = check_labels(X, labels_of(X, y), unlabeled)
+    if not labelled.any():
+        raise ValueError(
+            f"No row of y is labelled (all equal unlabeled={unlabeled!r}): "
+            "there is nothing to score."
+        )
+    sample_weight = check_sample_weight(sample_weight, y)
+    weight = None if sample_weight is None else sample_weight[labelled]
+    predicted = predict(X)[labelled]
+    return accuracy_score(y[labelled], predicted, sample_weight=weight)

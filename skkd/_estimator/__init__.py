@@ -1,0 +1,1 @@
+"""The estimator: DistilledClassifier and what it is composed of."""

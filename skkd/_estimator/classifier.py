@@ -1,0 +1,376 @@
+"""DistilledClassifier: a small network taught by a fitted classifier."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from numpy.typing import ArrayLike
+from skorch.dataset import Dataset
+from torch.utils.data import DataLoader
+
+from skkd._data.labels import labelled_accuracy
+from skkd._estimator.html_repr import BriefReprMixin
+from skkd._estimator.shared_teacher import SharedTeacherMixin
+from skkd._estimator.taught import TaughtNet
+
+
+class DistilledClassifier(BriefReprMixin, SharedTeacherMixin, TaughtNet):
+    """A small network that learns from the labels and from a fitted teacher.
+
+    The loss of a batch is
+
+    ``(1 - alpha) * criterion(student_logits, y)
+    + alpha * distillation(student_logits, teacher_logits, y, temperature)``
+
+    with, by default, cross-entropy for the labels and Hinton's
+    ``T^2 * KL(teacher^T || student^T)`` for the teacher [1]_. ``alpha`` weighs the
+    teacher; many libraries weigh the labels by it. In validation the loss is the plain
+    criterion, so that it compares across all of these settings.
+
+    It is a skorch :class:`~skorch.classifier.NeuralNetClassifier` and a scikit-learn
+    classifier: it can be cloned, pickled, put into a Pipeline and searched.
+
+    Parameters
+    ----------
+    module : type, callable, torch.nn.Module or None, default=None
+        Builds the student, called with ``n_classes`` and ``input_shape`` (of one row)
+        where its signature asks for them, and with ``module__*``. It returns logits of
+        shape (n, n_classes). An instance is a template: copied at every fit, never
+        trained in place. None takes :class:`~skkd.students.MLP` for ``(n,
+        n_features)`` and :class:`~skkd.students.SmallCNN` for ``(n, C, H, W)``.
+    teacher : object or None, default=None
+        Anything fitted that classifies: a skorch net, a torch module that returns
+        logits, a scikit-learn classifier or pipeline, a callable that returns logits,
+        a list of these, or what :func:`~skkd.teachers.as_teacher` made of one. It is
+        used as it is: never refitted, changed or copied, not even by `clone`. None
+        trains the student alone, or with a loss that needs no teacher.
+    temperature : float, default=1.0
+        Softens both distributions; above 0.
+    alpha : float, default=0.3
+        Weight of the teacher's term, in [0, 1]. 0 trains the plain student and does
+        not run the teacher; 1 uses no label.
+    distillation : str, DistillationLoss or callable, default="kd"
+        The teacher's term. On logits: "kd", "hard", "mse", "dkd", "dist",
+        "standardized_kd", "js". On features, where student and teacher are torch
+        networks: "fitnet", "attention", "rkd", "similarity", "pkt", "crd", with
+        ``distillation__student_layer`` and ``distillation__teacher_layer`` as in
+        ``named_modules()``. Without a teacher: "label_smoothing", "virtual_teacher".
+        Or an object of :mod:`skkd.losses`, or a function of ``(student_logits,
+        teacher_logits, y, temperature)``. Parameters are set by ``distillation__*``.
+    teacher_cv : "prefit", None, int, splitter or iterable, default="prefit"
+        "prefit" demands a fitted teacher. None fits a clone of it on the training
+        data. Anything else is a cross-validation: the soft target of a row comes from
+        a clone that was not fitted on this row.
+    teacher_transform : callable or None, default=None
+        For a teacher that was trained on other inputs, such as larger images: makes
+        these of batches of rows, tensor to tensor, as ``weights.transforms()`` of
+        torchvision does. The same as ``as_teacher(teacher, transform=...)``, where
+        more is said; only for a prefit teacher.
+    unlabeled : label or None, default=None
+        Rows of y equal to it are taught by the teacher alone. None takes every label
+        for a label. `score` leaves such rows out; scorers of scikit-learn, as in
+        ``scoring="accuracy"``, count them as errors.
+    augment : callable or None, default=None
+        Tensor to tensor, applied to each training batch ``(n, *input_shape)`` on the
+        device: an object of :mod:`skkd.augment`, or your own. Student and teacher see
+        the same view.
+    views : None, int or "plain", default=None
+        With `augment`: None asks the teacher about every batch. An int draws as many
+        fixed views of each row from seeds, and the teacher is asked about each of
+        them once, as about rows. "plain" teaches what is said of the unchanged row,
+        which is another image than the student sees.
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes, multiplied into ``sample_weight``.
+    memory : None, str, joblib.Memory, LogitMemory or False, default=None
+        Where to remember the teacher's logits, by the content of teacher and rows.
+        None: in this process. A folder is shared by processes and kept.
+        :class:`~skkd.memory.LogitMemory` says more, False remembers nothing.
+    precision : {"fp32", "bf16", "auto"}, default="fp32"
+        Of the student's forward and backward pass; weights, losses and remembered
+        logits stay in float32. "auto" takes bf16 where the hardware multiplies in it.
+    strict : bool, default=False
+        Before training, what the teacher says is looked at for mistakes, as by
+        :func:`~skkd.teachers.check_health`. False warns of the findings, True raises.
+    random_state : int, RandomState or None, default=None
+        An int makes a fit repeatable bit for bit on one machine and leaves the global
+        generators alone. None draws from torch's global generator.
+    criterion : type or torch.nn.Module, default=torch.nn.CrossEntropyLoss
+        The labels' term.
+    optimizer : type, default=torch.optim.Adam
+        Its parameters are set by ``optimizer__*``.
+    lr : float, default=1e-3
+        Learning rate.
+    max_epochs : int, default=30
+        Passes over the training data.
+    batch_size : int, default=64
+        Rows of a batch; -1 takes all.
+    train_split : callable or None, default=None
+        Holds out validation data, as :class:`skorch.dataset.ValidSplit`. None trains
+        on every row.
+    device : str or torch.device, default="auto"
+        "auto" takes the accelerator of the machine, if there is one.
+    verbose : int, default=0
+        1 prints a line for each epoch.
+    iterator_train, iterator_valid, dataset, callbacks, predict_nonlinearity, \
+warm_start, compile, use_caching, torch_load_kwargs, classes
+        As in :class:`skorch.net.NeuralNet`. Training batches are shuffled.
+    **kwargs
+        Parameters of the parts: ``module__*``, ``optimizer__*``, ``criterion__*``,
+        ``distillation__*``, ``iterator_train__*``, ``callbacks__*`` and so on.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels, in the order of the student's outputs.
+    n_features_in_ : int
+        Number of features, or of channels of images.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, where X had any.
+    input_shape_ : tuple of int
+        Shape of one row.
+    module_ : torch.nn.Module
+        The trained student.
+    teacher_ : object
+        ``teacher`` itself, or the clones that ``teacher_cv`` fitted; None where there
+        is none. `teacher_pass_` tells what it was asked.
+    teacher_pass_ : TeacherPass
+        How many rows it was asked about, how many were remembered.
+    teacher_findings_ : list of Finding
+        What is probably wrong with the teacher; empty where nothing was found.
+    history : skorch.history.History
+        What was recorded of each epoch.
+
+    See Also
+    --------
+    skkd.teachers.as_teacher : Say more about a teacher.
+    skkd.losses : The losses of the teacher's term.
+    skkd.memory.LogitMemory : How logits are remembered.
+
+    Notes
+    -----
+    The defaults of `temperature` and `alpha` are the careful ones: over ten pairs of
+    data and teacher the student did not become worse than without a teacher. One that
+    is far better than its student, and sure of itself, as a deep network is, may be
+    worth much more at ``temperature=4, alpha=0.9``; the probabilities of a random
+    forest become almost uniform there. Search both.
+
+    References
+    ----------
+    .. [1] G. Hinton, O. Vinyals, J. Dean, "Distilling the Knowledge in a Neural
+       Network", 2015, section 2. https://arxiv.org/abs/1503.02531
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.ensemble import RandomForestClassifier
+    >>> from skkd import DistilledClassifier
+    >>> X, y = load_digits(return_X_y=True)
+    >>> forest = RandomForestClassifier(random_state=0).fit(X[:1000], y[:1000])
+    >>> student = DistilledClassifier(teacher=forest, random_state=0)
+    >>> student.fit(X[:1000], y[:1000]).score(X[1000:], y[1000:]) > 0.85
+    True
+    """
+
+    _unregistered = frozenset({"teacher_", "distillation_", "features_"})
+    _deferred = (*TaughtNet._deferred, "distillation")
+    _nested = ("augment", "memory", "teacher_transform")
+    # What skorch takes for the name of a part, with parameters of its own.
+    prefixes_ = [*TaughtNet.prefixes_, "distillation"]
+
+    def __init__(
+        self,
+        module: Any = None,
+        *,
+        teacher: Any = None,
+        temperature: float = 1.0,
+        alpha: float = 0.3,
+        distillation: Any = "kd",
+        teacher_cv: Any = "prefit",
+        teacher_transform: Callable[[torch.Tensor], torch.Tensor] | None = None,
+        unlabeled: Any = None,
+        augment: Callable[[torch.Tensor], torch.Tensor] | None = None,
+        views: int | str | None = None,
+        class_weight: Any = None,
+        memory: Any = None,
+        precision: str = "fp32",
+        strict: bool = False,
+        random_state: Any = None,
+        criterion: Any = torch.nn.CrossEntropyLoss,
+        optimizer: Any = torch.optim.Adam,
+        lr: float = 1e-3,
+        max_epochs: int = 30,
+        batch_size: int = 64,
+        iterator_train: Any = DataLoader,
+        iterator_valid: Any = DataLoader,
+        dataset: Any = Dataset,
+        train_split: Any = None,
+        callbacks: Any = None,
+        predict_nonlinearity: Any = "auto",
+        warm_start: bool = False,
+        verbose: int = 0,
+        device: Any = "auto",
+        compile: bool = False,
+        use_caching: Any = "auto",
+        torch_load_kwargs: Any = None,
+        classes: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            module,
+            criterion=criterion,
+            optimizer=optimizer,
+            lr=lr,
+            max_epochs=max_epochs,
+            batch_size=batch_size,
+            iterator_train=iterator_train,
+            iterator_valid=iterator_valid,
+            dataset=dataset,
+            train_split=train_split,
+            callbacks=callbacks,
+            predict_nonlinearity=predict_nonlinearity,
+            warm_start=warm_start,
+            verbose=verbose,
+            device=device,
+            compile=compile,
+            use_caching=use_caching,
+            torch_load_kwargs=torch_load_kwargs,
+            classes=classes,
+            **kwargs,
+        )
+        self.teacher = teacher
+        self.temperature = temperature
+        self.alpha = alpha
+        self.distillation = distillation
+        self.teacher_cv = teacher_cv
+        self.teacher_transform = teacher_transform
+        self.unlabeled = unlabeled
+        self.augment = augment
+        self.views = views
+        self.class_weight = class_weight
+        self.memory = memory
+        self.precision = precision
+        self.strict = strict
+        self.random_state = random_state
+
+    # Fitting ------------------------------------------------------------------
+
+    def fit(
+        self,
+        X: Any,
+        y: ArrayLike | None = None,
+        *,
+        teacher_logits: ArrayLike | None = None,
+        teacher_X: Any = None,
+        sample_weight: ArrayLike | None = None,
+        **fit_params: Any,
+    ) -> DistilledClassifier:
+        """Train the student.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_features) or (n, C, H, W), or other
+            Also a mapping of arrays, a torch Dataset or a skorch SliceDataset. uint8
+            images stay uint8 until they reach the student.
+        y : array-like of shape (n,), default=None
+            Labels of any type that scikit-learn classifies. May be None where X is a
+            Dataset that holds them.
+        teacher_logits : array-like of shape (n, n_classes), default=None
+            Logits or log-probabilities that replace the teacher's forward pass,
+            columns in the order of ``classes_``.
+        teacher_X : array-like of n rows, default=None
+            The same rows as the teacher wants them, where these differ from X: other
+            columns, paths of images.
+        sample_weight : array-like of shape (n,), default=None
+            Weight of each row in both terms of the loss.
+        **fit_params
+            Passed to the student's ``forward`` and to ``train_split``.
+
+        Returns
+        -------
+        DistilledClassifier
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter, the data, or the teacher's classes or outputs do not fit;
+            with ``strict=True`` also if anything is found about the teacher.
+        NotFittedError
+            If ``teacher_cv="prefit"`` and the teacher is not fitted.
+        """
+        return self._fit(
+            X,
+            y,
+            fresh=not (self.warm_start and self.initialized_),
+            teacher_logits=teacher_logits,
+            teacher_X=teacher_X,
+            sample_weight=sample_weight,
+            fit_params=fit_params,
+            method="fit",
+        )
+
+    def partial_fit(
+        self,
+        X: Any,
+        y: ArrayLike | None = None,
+        classes: ArrayLike | None = None,
+        *,
+        teacher_logits: ArrayLike | None = None,
+        teacher_X: Any = None,
+        sample_weight: ArrayLike | None = None,
+        **fit_params: Any,
+    ) -> DistilledClassifier:
+        """Train the student for ``max_epochs`` more, without building it anew.
+
+        Parameters
+        ----------
+        X, y, teacher_logits, teacher_X, sample_weight, **fit_params
+            As in :meth:`fit`.
+        classes : array-like of shape (n_classes,), default=None
+            All labels there will be; needed at the first call where y lacks some.
+
+        Returns
+        -------
+        DistilledClassifier
+            The fitted estimator.
+        """
+        return self._fit(
+            X,
+            y,
+            fresh=not self.initialized_,
+            classes=classes,
+            teacher_logits=teacher_logits,
+            teacher_X=teacher_X,
+            sample_weight=sample_weight,
+            fit_params=fit_params,
+            method="partial_fit",
+        )
+
+    # Using the student --------------------------------------------------------
+
+    def score(
+        self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> float:
+        """Return the accuracy over the labelled rows.
+
+        Parameters
+        ----------
+        X : array-like of n rows
+        y : array-like of shape (n,)
+            True labels; rows equal to ``unlabeled`` do not count.
+        sample_weight : array-like of shape (n,), default=None
+
+        Returns
+        -------
+        float
+        """
+        return labelled_accuracy(self.predict, X, y, self.unlabeled, sample_weight)
+
+    def trim_for_prediction(self) -> None:
+        """Drop what only training needs, the teacher with it; cannot be undone."""
+        self.predict_nonlinearity = self._get_predict_nonlinearity()
+        super().trim_for_prediction()
+        self.teacher = self.teacher_ = self.live_teacher_ = None
+        self.teacher_transform = None

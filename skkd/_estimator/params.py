@@ -1,0 +1,123 @@
+"""The parameters of a skorch net, kept as scikit-learn wants them."""
+
+from __future__ import annotations
+
+import inspect
+import pickle
+from types import MappingProxyType
+from typing import Any
+
+from skkd._utils.modules import resolve_device
+
+
+class SklearnParamsMixin:
+    """Store parameters as they are, and nothing else in ``__init__``.
+
+    skorch takes whatever lies in ``vars(net)`` for a parameter, and every torch module
+    for a part of the network.
+    """
+
+    # skorch sets these in __init__, where scikit-learn wants nothing but parameters.
+    history_: Any = None
+    initialized_: bool = False
+    virtual_params_: Any = MappingProxyType({})
+
+    # Attributes that may hold a module which is not a part of the student.
+    _unregistered: frozenset[str] = frozenset()
+    # Prefixes of parameters that take effect at the next fit. skorch would raise on
+    # them once the net is initialised.
+    _deferred: tuple[str, ...] = ("iterator_train", "iterator_valid", "dataset")
+    # Parameters that are objects with parameters of their own, unknown to skorch.
+    _nested: tuple[str, ...] = ()
+    _params_to_validate: set[str]
+    # The parameters that the constructors of the class and its bases name.
+    _named_params: frozenset[str] = frozenset()
+
+    def __init__(self, module: Any = None, **params: Any) -> None:
+        super().__init__(module, **params)  # type: ignore[call-arg]
+        for name in ("history_", "initialized_", "virtual_params_"):
+            if vars(self)[name] in (None, False, {}):
+                del vars(self)[name]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        inits = [vars(base).get("__init__", object.__init__) for base in cls.__mro__]
+        named = {
+            parameter.name
+            for init in inits
+            for parameter in inspect.signature(init).parameters.values()
+            if parameter.kind
+            in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+        }
+        cls._named_params = frozenset(named - {"self"})
+
+    def _get_param_names(self) -> list[str]:
+        # Unknown keywords stay parameters until skorch complains of them in fit.
+        names = self._named_params | self._params_to_validate
+        return [k for k in vars(self) if k in names or ("__" in k and k[0] != "_")]
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the parameters, as scikit-learn does."""
+        params = super().get_params(deep=deep)  # type: ignore[misc]
+        params["device"] = vars(self)["device"]
+        return params
+
+    def set_params(self, **params: Any) -> Any:
+        """Set parameters, as scikit-learn does."""
+        later = {
+            name: params.pop(name)
+            for name in [*params]
+            if name in ("callbacks", "optimizer") or name.startswith(self._deferred)
+        }
+        inner = {
+            name: params.pop(name)
+            for name in [*params]
+            if name.partition("__")[0] in self._nested and "__" in name
+        }
+        super().set_params(**params)  # type: ignore[misc]
+        for name, value in later.items():
+            setattr(self, name, value)
+            if name not in self._named_params:
+                self._params_to_validate.add(name)
+        for name, value in inner.items():
+            part, _, parameter = name.partition("__")
+            if not hasattr(vars(self)[part], "set_params"):
+                raise ValueError(
+                    f"{name}={value!r}: {part}={vars(self)[part]!r} has no parameters "
+                    "to set. Pass an object that has."
+                )
+            vars(self)[part].set_params(**{parameter: value})
+        return self
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # skorch takes every torch module for a part of the net and registers it.
+        if name in self._named_params or name in self._unregistered:
+            object.__setattr__(self, name, value)
+        else:
+            super().__setattr__(name, value)
+
+    @property
+    def device(self) -> Any:
+        """The device in use, with ``"auto"`` resolved."""
+        return resolve_device(vars(self)["device"])
+
+    @device.setter
+    def device(self, device: Any) -> None:
+        vars(self)["device"] = device
+
+    def __getstate__(self) -> dict[str, Any]:
+        if str(self.device) != "cpu" or vars(self)["torch_load_kwargs"] is not None:
+            return super().__getstate__()  # type: ignore[return-value]
+        # skorch pickles what may lie on a GPU inside of the pickle, where joblib cannot
+        # take along classes that were defined in a script or a notebook.
+        return {**vars(self), "__cuda_dependent_attributes__": pickle.dumps({})}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        requested = state["device"]
+        super().__setstate__(  # type: ignore[misc]
+            {**state, "device": resolve_device(requested)}
+        )
+        if isinstance(requested, str) and requested == "auto":
+            self.device = requested
+        # `copy.copy` would share it.
+        self._params_to_validate = set(self._params_to_validate)

@@ -1,0 +1,84 @@
+"""A fitted teacher is shared by clones, and its parameters are its own affair."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from skkd._estimator.workers import send_teacher_once
+
+
+class SharedTeacherMixin:
+    """Keep a teacher that is used as it is out of `clone` and `set_params`.
+
+    `clone` un-fits estimators and copies modules. With ``teacher_cv="prefit"`` clones
+    hold the very same teacher instead; otherwise it is a parameter like any other.
+    """
+
+    teacher: Any
+    teacher_cv: Any
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        send_teacher_once(cls)
+
+    @property
+    def _is_prefit(self) -> bool:
+        return isinstance(self.teacher_cv, str)
+
+    def __sklearn_clone__(self) -> Any:
+        if not self._is_prefit:
+            return super().__sklearn_clone__()  # type: ignore[misc]
+        lone = type(self)(**{**self.get_params(deep=False), "teacher": None})
+        if hasattr(self, "_metadata_request"):
+            lone._metadata_request = self._metadata_request  # type: ignore[attr-defined]
+        twin = super(SharedTeacherMixin, lone).__sklearn_clone__()  # type: ignore[misc]
+        twin.teacher = self.teacher
+        return twin
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the parameters, those of a fitted teacher left out.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Whether to include the parameters of the parts.
+
+        Returns
+        -------
+        dict of str to object
+        """
+        params = super().get_params(deep=deep)  # type: ignore[misc]
+        if self._is_prefit:
+            params = {k: v for k, v in params.items() if not k.startswith("teacher__")}
+        return params
+
+    def set_params(self, **params: Any) -> Any:
+        """Set parameters; ``teacher__*`` only where clones of the teacher are fitted.
+
+        Parameters
+        ----------
+        **params
+            Names as in :meth:`get_params`, and parameters of the parts.
+
+        Returns
+        -------
+        DistilledClassifier
+            The estimator itself.
+        """
+        prefix = "teacher__"
+        inner = {k: params.pop(k) for k in [*params] if k.startswith(prefix)}
+        super().set_params(**params)  # type: ignore[misc]
+        if inner and self._is_prefit:
+            raise ValueError(
+                f"{', '.join(inner)}: with teacher_cv='prefit' the teacher is used as "
+                "it is and its parameters cannot be set. With teacher_cv=None, or an "
+                "int, clones of it are fitted, and these can."
+            )
+        if inner and not hasattr(self.teacher, "set_params"):
+            raise ValueError(
+                f"{', '.join(inner)}: teacher={self.teacher!r} has no parameters to "
+                "set. Pass an estimator as teacher."
+            )
+        if inner:
+            self.teacher.set_params(**{k.removeprefix(prefix): inner[k] for k in inner})
+        return self

@@ -1,0 +1,1 @@
+"""Fitted models, measured on the same rows."""

@@ -1,0 +1,1 @@
+"""The parts of a fit: plan, soft targets, objective."""

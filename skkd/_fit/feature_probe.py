@@ -1,0 +1,134 @@
+"""What a probe of some rows shows of layers, before anything is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from skorch.dataset import unpack_data
+from skorch.utils import to_numpy, to_tensor
+from torch import Tensor
+
+from skkd._data.batches import TrainingSet, batch_of
+from skkd._data.keys import split_inputs
+from skkd._data.rows import pick
+from skkd._fit.feature_terms import FeatureTerms, ask_with_features
+from skkd._utils.modules import (
+    cast_floats,
+    describe,
+    evaluating,
+    uncompiled,
+)
+from skkd.losses.weighted_sum import flatten
+from skkd.teachers import Teacher
+
+
+def look_inside(
+    estimator: Any,
+    adapter: Teacher,
+    X: Any,
+    rows: TrainingSet,
+    fit_params: Mapping[str, Any],
+) -> FeatureTerms:
+    """Pair layers of student and teacher, and build adapters for what these give.
+
+    Parameters
+    ----------
+    estimator : DistilledClassifier
+        With its student built.
+    adapter : Teacher
+    X : array-like of n rows
+        As the teacher wants them.
+    rows : TrainingSet
+    fit_params : mapping
+        What the student's ``forward`` is given, beside the input.
+
+    Returns
+    -------
+    FeatureTerms
+
+    Raises
+    ------
+    ValueError
+        If a layer does not exist, two cannot be compared, or nothing would be learnt.
+    """
+    student, network = estimator.module_, adapter.network
+    for compiled, whose in ((estimator.compile, "student"), (network, "teacher")):
+        if compiled is True or uncompiled(compiled) is not compiled:
+            raise ValueError(
+                f"compile=True leaves no layers to look at, and the {whose} is "
+                "compiled: a loss on features needs one that is not."
+            )
+    terms = FeatureTerms(flatten(estimator.distillation_), student, network)
+    few = np.arange(min(2, len(rows)))
+    shown, asked = _probe(estimator, X, rows, few)
+    with evaluating(student), torch.enable_grad(), terms.watcher as watcher:
+        estimator.infer(shown, **fit_params)
+        mine = watcher.last()
+    names = terms.teacher_names
+    theirs = ask_with_features(adapter, asked, estimator.classes_, names)[1]
+    _check_rows(terms.student_names, mine, "student", len(few))
+    _check_rows(names, theirs, "teacher", len(few))
+    _check_learning(estimator, terms, mine, labelled=bool((rows.codes >= 0).any()))
+    terms.build([part.detach() for part in mine], theirs, rows.codes)
+    if getattr(estimator.augment, "mixes_rows", False) and terms.contrasts_rows:
+        raise ValueError(
+            f"augment={estimator.augment!r} mixes rows, and {terms.losses[0]!r} "
+            "contrasts each row with others, which it may be mixed with: leave out "
+            "one of the two."
+        )
+    return terms
+
+
+def _probe(
+    estimator: Any, X: Any, rows: TrainingSet, few: np.ndarray
+) -> tuple[Any, Any]:
+    """Return some rows as the student sees them in training, and as the teacher."""
+    inputs = split_inputs(unpack_data(batch_of(rows, few.tolist()))[0])[0]
+    augment = estimator.augment
+    if augment is None or getattr(augment, "mixes_rows", False):
+        return inputs, pick(X, few)
+    images = cast_floats(inputs, estimator.module_)
+    view = augment(to_tensor(images, device=estimator.device))
+    plain = isinstance(estimator.views, str)
+    return view, pick(X, few) if plain else to_numpy(view)
+
+
+def _check_rows(
+    names: Sequence[Any], features: Sequence[Tensor], whose: str, n_rows: int
+) -> None:
+    for name, part in zip(names, features, strict=True):
+        if part.ndim < 2 or len(part) != n_rows:
+            raise ValueError(
+                f"{whose}_layer={name!r} gives shape {tuple(part.shape)} for {n_rows} "
+                "rows, expected (n, ...): name a layer that has the rows first."
+            )
+
+
+def _check_learning(
+    estimator: Any, terms: FeatureTerms, features: Sequence[Tensor], *, labelled: bool
+) -> None:
+    """Raise where the layers do not learn, or nothing but them."""
+    student = estimator.module_
+    for name, part in zip(terms.student_names, features, strict=True):
+        if not part.requires_grad:
+            raise ValueError(
+                f"student_layer={name!r} of {describe(student)} lies behind frozen "
+                "parameters alone, so that nothing learns from it: name a layer after "
+                "one that is trained, or thaw some."
+            )
+    on_logits = len(terms.parts) > len(terms.losses)
+    if on_logits or (estimator.alpha < 1 and labelled):
+        return
+    learning = {n: p for n, p in student.named_parameters() if p.requires_grad}
+    total = torch.stack([part.float().sum() for part in features]).sum()
+    moved = torch.autograd.grad(total, [*learning.values()], allow_unused=True)
+    idle = [name for name, g in zip(learning, moved, strict=True) if g is None]
+    if idle:
+        why = "alpha=1 uses no label" if labelled else "no row has a label"
+        raise ValueError(
+            f"{why}, and features alone teach nothing to {', '.join(idle[:5])}: add a "
+            "loss on logits, WeightedSum([('kd', 'kd'), ...]), or use labels."
+        )

@@ -1,0 +1,237 @@
+"""Losses on features in a fit: layers paired, watched, compared, and let go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from skkd._data.keys import ROWS, TEACHER_FEATURES
+from skkd._data.rows import len_of
+from skkd._fit.layer_hooks import Watcher, find_layer
+from skkd.losses import FeatureLoss
+from skkd.teachers import Teacher
+
+
+class FeatureTerms:
+    """What a fit compares between layers of the student and of the teacher.
+
+    Parameters
+    ----------
+    parts : sequence of (float, loss)
+        Weighted parts of the distillation, on features and on logits.
+    student : torch.nn.Module
+    teacher : torch.nn.Module
+
+    Raises
+    ------
+    ValueError
+        If a layer does not exist, or layers cannot be paired.
+    """
+
+    def __init__(
+        self,
+        parts: Sequence[tuple[float, Any]],
+        student: torch.nn.Module,
+        teacher: torch.nn.Module,
+    ) -> None:
+        self.parts = [*parts]
+        self.losses = [loss for _, loss in parts if isinstance(loss, FeatureLoss)]
+        self.pairs = [pair_layers(loss) for loss in self.losses]
+        every = [pair for pairs in self.pairs for pair in pairs]
+        # A layer that several losses name is watched, and remembered, once.
+        self.student_names = [*dict.fromkeys(name for name, _ in every)]
+        self.teacher_names = [*dict.fromkeys(name for _, name in every)]
+        self.watcher = Watcher(student, self.student_names, keep=False, whose="student")
+        for name in self.teacher_names:  # a wrong one is told before any pass
+            find_layer(teacher, name, "teacher")
+        self.remember = _remembered(self.losses)
+        self.teacher_shapes: list[tuple[int, ...]] = []
+        self.comparisons = torch.nn.ModuleList()
+
+    @property
+    def n_numbers(self) -> int:
+        """How many numbers the teacher's features of one row are."""
+        return sum(int(np.prod(shape)) for shape in self.teacher_shapes)
+
+    def build(
+        self, student: Sequence[Tensor], teacher: Sequence[Tensor], labels: np.ndarray
+    ) -> None:
+        """Make adapters for features as they are in a probe of some rows.
+
+        Parameters
+        ----------
+        student, teacher : sequence of Tensor, each of shape (n, ...)
+            In the order of ``student_names`` and ``teacher_names``.
+        labels : ndarray of shape (n_rows,), int64
+            Class numbers of the training data, -1 where unlabelled.
+        """
+        mine = dict(zip(self.student_names, student, strict=True))
+        theirs = dict(zip(self.teacher_names, teacher, strict=True))
+        self.teacher_shapes = [tuple(part.shape[1:]) for part in teacher]
+        codes = torch.as_tensor(labels)
+        for loss, pairs in zip(self.losses, self.pairs, strict=True):
+            shapes = [
+                (tuple(mine[s].shape[1:]), tuple(theirs[t].shape[1:])) for s, t in pairs
+            ]
+            self.comparisons.append(loss.build(shapes, codes))
+        self.comparisons.to(student[0].device, _working_dtype(student[0]))
+
+    @property
+    def contrasts_rows(self) -> bool:
+        """Whether a row is compared with others of the training data."""
+        return any(hasattr(comparison, "restrict") for comparison in self.comparisons)
+
+    def restrict(self, rows: Tensor) -> None:
+        """Contrast rows with these alone, where others are held out."""
+        for comparison in self.comparisons:
+            if hasattr(comparison, "restrict"):
+                comparison.restrict(rows)  # type: ignore[operator]
+
+    @contextmanager
+    def training(self, optimizer: torch.optim.Optimizer) -> Iterator[None]:
+        """Watch the student, and train the adapters with it, in this block only."""
+        adapters = [p for p in self.comparisons.parameters() if p.requires_grad]
+        if adapters and isinstance(optimizer, torch.optim.LBFGS):
+            raise ValueError(
+                "optimizer=LBFGS looks at all parameters together, and "
+                f"{self.losses[0]!r} has an adapter that is there in the fit only: use "
+                "another optimizer, such as torch.optim.Adam."
+            )
+        # In the group of all that has no settings of its own, as skorch puts it last:
+        # schedules of the learning rate know how many groups there are.
+        group = optimizer.param_groups[-1]["params"]
+        group.extend(adapters)
+        try:
+            with self.watcher:
+                yield
+        finally:
+            added = {id(adapter) for adapter in adapters}
+            group[:] = [p for p in group if id(p) not in added]
+            for adapter in adapters:
+                optimizer.state.pop(adapter, None)
+            self.watcher.passes = []
+
+    def total(
+        self, on_logits: Callable[[Any], Tensor], beside: Mapping[str, Tensor]
+    ) -> Tensor:
+        """Return the weighted sum of all parts, of those on logits too.
+
+        Parameters
+        ----------
+        on_logits : callable
+            From a loss on logits to its value.
+        beside : mapping of str to Tensor
+            What travels beside the input of the batch that the student saw last.
+
+        Returns
+        -------
+        Tensor of shape (n,), or () where a part is defined over the batch
+        """
+        features = [part.to(_working_dtype(part)) for part in self.watcher.last()]
+        mine = dict(zip(self.student_names, features, strict=True))
+        theirs = dict(zip(self.teacher_names, self._unpack(beside), strict=True))
+        compared = iter(zip(self.pairs, self.comparisons, strict=True))
+        values = []
+        for weight, loss in self.parts:
+            if isinstance(loss, FeatureLoss):
+                pairs, compare = next(compared)
+                student = [mine[name] for name, _ in pairs]
+                teacher = [theirs[name] for _, name in pairs]
+                value = compare(student, teacher, beside[ROWS])
+            else:
+                value = on_logits(loss)
+            if value.shape not in ((), beside[ROWS].shape):
+                raise ValueError(
+                    f"{loss!r} gives a loss of shape {tuple(value.shape)}, expected "
+                    f"({len(beside[ROWS])},), one for each row of the batch, or a "
+                    "scalar."
+                )
+            values.append(weight * value)
+        by_row = all(value.ndim for value in values)
+        values = values if by_row else [value.mean() for value in values]
+        return torch.stack(values).sum(dim=0)
+
+    def _unpack(self, beside: Mapping[str, Tensor]) -> list[Tensor]:
+        flat = beside[TEACHER_FEATURES]
+        sizes = [int(np.prod(shape)) for shape in self.teacher_shapes]
+        parts = flat.split(sizes, dim=1)
+        return [
+            part.reshape(len(flat), *shape)
+            for part, shape in zip(parts, self.teacher_shapes, strict=True)
+        ]
+
+
+def ask_with_features(
+    teacher: Teacher, X: Any, classes: np.ndarray, names: Sequence[Any]
+) -> tuple[np.ndarray, list[Tensor]]:
+    """Ask a network for its logits, and for what its layers give on the way.
+
+    Parameters
+    ----------
+    teacher : Teacher
+    X : array-like of n rows
+    classes : ndarray of shape (n_classes,)
+    names : sequence of (str or None)
+
+    Returns
+    -------
+    logits : ndarray of shape (n, n_classes)
+    features : list of Tensor, each of shape (n, ...)
+    """
+    with Watcher(teacher.network, names, keep=True, whose="teacher") as watcher:
+        logits = teacher.logits(X, classes)
+        return logits, watcher.gathered(len_of(X))
+
+
+def flat_features(features: Sequence[Tensor]) -> Tensor:
+    """Lay the features of each row beside each other, as float32 (n, d)."""
+    flat = torch.cat([part.flatten(1).float() for part in features], dim=1)
+    wrong = ~torch.isfinite(flat).all(dim=1)
+    if wrong.any():
+        raise ValueError(
+            f"The teacher's features are not finite in {int(wrong.sum())} of "
+            f"{len(flat)} rows. Name other layers, or check the teacher."
+        )
+    return flat
+
+
+def pair_layers(loss: FeatureLoss) -> list[tuple[Any, Any]]:
+    """Return the names of the layers that `loss` compares, pair by pair."""
+    sides = []
+    for parameter in ("student_layer", "teacher_layer"):
+        value = getattr(loss, parameter)
+        names = [*value] if isinstance(value, (list, tuple)) else [value]
+        if not names or not all(n is None or isinstance(n, str) for n in names):
+            raise ValueError(
+                f"{parameter}={value!r} of {type(loss).__name__}: expected the name of "
+                "a layer as in named_modules(), a list of names, or None for what goes "
+                "into the last nn.Linear."
+            )
+        sides.append(names)
+    student, teacher = sides
+    if len(student) != len(teacher):
+        raise ValueError(
+            f"{type(loss).__name__} has student_layer={student} and teacher_layer="
+            f"{teacher}: expected as many of both, which are compared pair by pair."
+        )
+    return [*zip(student, teacher, strict=True)]
+
+
+def _remembered(losses: Sequence[FeatureLoss]) -> bool:
+    flags = {bool(loss.remember) for loss in losses}
+    if len(flags) > 1:
+        raise ValueError(
+            "Of several losses on features some have remember=True, some have not: "
+            "expected the same for all, since the teacher is asked for all of them "
+            "together."
+        )
+    return flags.pop()
+
+
+def _working_dtype(features: Tensor) -> torch.dtype:
+    return torch.promote_types(features.dtype, torch.float32)

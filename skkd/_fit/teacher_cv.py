@@ -1,0 +1,149 @@
+"""Teachers fitted on the way: on all rows, or out of fold."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import check_cv
+from sklearn.utils import _safe_indexing
+from sklearn.utils.validation import has_fit_parameter
+
+from skkd.teachers._as_teacher import as_teacher
+
+
+def fit_on_all(
+    teacher: Any,
+    X: Any,
+    y: np.ndarray,
+    labelled: np.ndarray,
+    sample_weight: np.ndarray | None = None,
+) -> Any:
+    """Fit a clone of `teacher` on all labelled rows.
+
+    Parameters
+    ----------
+    teacher : estimator, or a list of estimators
+    X, y : array-like of n rows
+    labelled : ndarray of bool, shape (n,)
+    sample_weight : ndarray of shape (n,), default=None
+
+    Returns
+    -------
+    fitted estimator, or a list of them
+    """
+    return _fit_clone(teacher, X, y, np.flatnonzero(labelled), sample_weight)
+
+
+def fit_out_of_fold(
+    teacher: Any,
+    cv: Any,
+    X: Any,
+    y: np.ndarray,
+    labelled: np.ndarray,
+    sample_weight: np.ndarray | None = None,
+    *,
+    classes: np.ndarray,
+) -> tuple[list[Any], np.ndarray]:
+    """Fit clones of `teacher` so that none teaches a row whose label it saw.
+
+    Parameters
+    ----------
+    teacher : estimator, or a list of estimators
+    cv : int, splitter or iterable of (train, test)
+        A partition of the labelled rows; a clone is fitted for each split.
+    X, y : array-like of n rows
+    labelled : ndarray of bool, shape (n,)
+    sample_weight : ndarray of shape (n,), default=None
+    classes : ndarray of shape (n_classes,)
+
+    Returns
+    -------
+    members : list of fitted estimators
+    logits : ndarray of shape (n, n_classes)
+    """
+    known = np.flatnonzero(labelled)
+    members = []
+    logits = np.full((len(y), len(classes)), np.nan)
+    for train, test in _partition(cv, known, y[known]):
+        fitted = _fit_clone(teacher, X, y, train, sample_weight)
+        as_teacher(fitted).check(classes)
+        logits[test] = as_teacher(fitted).logits(_safe_indexing(X, test), classes)
+        members.append(fitted)
+    if len(known) < len(y):
+        # None of the members saw a label of these rows, so all of them may teach.
+        rest = _safe_indexing(X, np.flatnonzero(~labelled))
+        logits[~labelled] = as_teacher(members).logits(rest, classes)
+    return members, logits
+
+
+def _partition(
+    cv: Any, rows: np.ndarray, y: np.ndarray
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Split `rows`, and raise, before anything is fitted, where labels would leak."""
+    splits: list[tuple[np.ndarray, np.ndarray]] = []
+    for train, test in check_cv(cv, y, classifier=True).split(rows, y):
+        lacking = np.setdiff1d(y, y[train]).tolist()
+        if lacking:
+            raise ValueError(
+                f"teacher_cv={cv!r}: the teacher of fold {len(splits)} would see no "
+                f"row of the classes {lacking[:10]}. Use a stratified splitter, fewer "
+                "folds than a class has rows, or teacher_cv=None."
+            )
+        splits.append((rows[train], rows[test]))
+    held_out = np.sort(np.concatenate([test for _, test in splits]))
+    leaks = any(np.isin(test, train).any() for train, test in splits)
+    if leaks or not np.array_equal(held_out, rows):
+        raise ValueError(
+            f"teacher_cv={cv!r} does not hold out each labelled row exactly once, so "
+            "some rows would have no out-of-fold teacher, or two: use a partition, "
+            "such as StratifiedKFold."
+        )
+    return splits
+
+
+def _fit_clone(
+    teacher: Any,
+    X: Any,
+    y: np.ndarray,
+    rows: np.ndarray,
+    sample_weight: np.ndarray | None,
+) -> Any:
+    if isinstance(teacher, (list, tuple)):
+        return [_fit_clone(member, X, y, rows, sample_weight) for member in teacher]
+    everything = len(rows) == len(y) and (rows == np.arange(len(y))).all()
+    X_rows = X if everything else _safe_indexing(X, rows)
+    kwargs = {}
+    if sample_weight is not None:
+        if has_fit_parameter(teacher, "sample_weight"):
+            kwargs["sample_weight"] = sample_weight[rows]
+        else:
+            warnings.warn(
+                f"{type(teacher).__name__}.fit takes no sample_weight: the teacher is "
+                "fitted without the weights, the student with them.",
+                UserWarning,
+                stacklevel=2,
+            )
+    return clone(teacher).fit(X_rows, y[rows], **kwargs)
+
+
+def check_fittable(teacher: Any, teacher_cv: Any) -> None:
+    """Raise where clones of `teacher` cannot be fitted."""
+    members = teacher if isinstance(teacher, (list, tuple)) else [teacher]
+    for member in members:
+        if not (hasattr(member, "fit") and hasattr(member, "get_params")):
+            raise TypeError(
+                f"teacher_cv={teacher_cv!r} fits clones of the teacher, and a "
+                f"{type(member).__name__} cannot be cloned and fitted: pass a "
+                "scikit-learn estimator or a skorch net, or teacher_cv='prefit' with "
+                "a trained teacher."
+            )
+        if teacher_cv is not None and isinstance(member, FrozenEstimator):
+            raise TypeError(
+                f"teacher_cv={teacher_cv!r} keeps each row from the teacher that "
+                "teaches it, and a FrozenEstimator is never fitted anew: pass the "
+                "estimator inside it, or teacher_cv='prefit'."
+            )

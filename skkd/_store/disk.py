@@ -1,0 +1,200 @@
+"""Rows by key on disk, shared by processes and safe against all that befalls files."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+import uuid
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock
+
+from skkd._store.segments import Segment, checksums, merged
+from skkd.exceptions import DistillationWarning
+
+# Segments up to this many bytes are merged as they add up: few files to look into,
+# and no large one ever written twice.
+_SMALL = 2**26
+_TINY = 2**16
+
+
+class DiskTable:
+    """Rows by key in a folder: immutable segments, memory-mapped.
+
+    A segment is a folder of three ``.npy`` files that gets its name when it is
+    complete, so that whoever is killed in the middle of writing leaves nothing that
+    would be read. Each row has a checksum, looked at whenever the row is used.
+
+    Parameters
+    ----------
+    folder : Path
+        Made at the first writing.
+    dtype : dtype
+    shape : tuple of int
+        Dtype and shape of one row.
+    """
+
+    def __init__(self, folder: Path, dtype: Any, shape: tuple[int, ...]) -> None:
+        self.folder, self.dtype, self.shape = Path(folder), np.dtype(dtype), shape
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all segments."""
+        return sum(map(_n_bytes, self._folders()))
+
+    def lookup(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return which of `keys` are here, and the rows of these.
+
+        Parameters
+        ----------
+        keys : ndarray of shape (n, 2), uint64
+
+        Returns
+        -------
+        found : ndarray of bool, shape (n,)
+        rows : ndarray of shape (found.sum(), *shape)
+
+        Warns
+        -----
+        DistillationWarning
+            Of a damaged segment, which is removed.
+        """
+        found = np.zeros(len(keys), dtype=bool)
+        rows = np.empty((len(keys), *self.shape), dtype=self.dtype)
+        for folder in self._folders():
+            missing = np.flatnonzero(~found)
+            if not missing.size:
+                break
+            segment = self._open(folder)
+            if segment is None:
+                continue
+            here, places = segment.find(keys[missing])
+            if not places.size:
+                continue
+            # Only the pages of these rows are read from the disk.
+            part, where = segment.rows[places], missing[here]
+            if (checksums(keys[where], part) != segment.checks[places]).any():
+                self._drop(folder, "the checksum of a row is wrong")
+                continue
+            rows[where], found[where] = part, True
+        return found, rows if found.all() else rows[found]
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Keep other processes from computing, or writing, the same rows."""
+        lock = FileLock(self.folder / "lock")
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+        except OSError as error:
+            raise OSError(
+                f"memory={str(self.folder)!r}: nothing can be written there ({error}). "
+                "Give a folder that you may write to, or pass memory=None."
+            ) from error
+        try:
+            # Nobody else writes now: what is unfinished, was left by a killed process.
+            for unfinished in self.folder.glob("tmp-*"):
+                shutil.rmtree(unfinished, ignore_errors=True)
+            yield
+        finally:
+            lock.release()
+
+    def add(self, keys: np.ndarray, rows: np.ndarray) -> None:
+        """Store rows; to be called inside :meth:`writing`.
+
+        Parameters
+        ----------
+        keys : ndarray of shape (m, 2), uint64
+        rows : ndarray of shape (m, *shape)
+        """
+        if not len(keys):
+            return
+        new, old = Segment.of(keys, np.asarray(rows, dtype=self.dtype)), []
+        by_size = sorted((_n_bytes(folder), folder) for folder in self._folders())
+        for n_bytes, folder in by_size:
+            if n_bytes > 2 * new.nbytes + _TINY or n_bytes + new.nbytes > _SMALL:
+                break
+            segment = self._open(folder)
+            if segment is not None:
+                new = merged(segment, new)
+                old.append(folder)
+        self._write(new)
+        for folder in old:
+            _remove(folder)
+
+    def _folders(self) -> list[Path]:
+        return sorted(self.folder.glob("rows-*"))
+
+    def _write(self, segment: Segment) -> None:
+        unfinished = Path(tempfile.mkdtemp(prefix="tmp-", dir=self.folder))
+        for name, values in segment._asdict().items():
+            np.save(unfinished / f"{name}.npy", values)
+        name = f"rows-{_digest(segment)}-{uuid.uuid4().hex}"
+        unfinished.rename(self.folder / name)
+
+    def _open(self, folder: Path) -> Segment | None:
+        try:
+            segment = Segment(
+                keys=np.load(folder / "keys.npy"),
+                rows=np.load(folder / "rows.npy", mmap_mode="r"),
+                checks=np.load(folder / "checks.npy"),
+            )
+        except FileNotFoundError:
+            if folder.exists():
+                self._drop(folder, "a file of it is missing")
+            return None  # merged into another one meanwhile
+        except Exception as error:  # whatever a damaged header makes of it
+            self._drop(folder, str(error))
+            return None
+        n = segment.keys.size // 2
+        expected = Segment(
+            np.empty((n, 2), np.uint64),
+            np.empty((0, *self.shape), self.dtype),
+            np.empty(n, np.uint64),
+        )
+        for name, values in segment._asdict().items():
+            like = getattr(expected, name)
+            shape = (n, *like.shape[1:])
+            if values.dtype != like.dtype or values.shape != shape:
+                self._drop(folder, f"{name}.npy holds {values.dtype} {values.shape}")
+                return None
+        if folder.name.split("-")[1] != _digest(segment):
+            self._drop(folder, "keys or checksums are not those that were written")
+            return None
+        return segment
+
+    def _drop(self, folder: Path, reason: str) -> None:
+        warnings.warn(
+            f"{folder} is damaged ({reason}): it is removed, and its rows are computed "
+            "again.",
+            DistillationWarning,
+            stacklevel=2,
+        )
+        _remove(folder)
+
+
+def _n_bytes(folder: Path) -> int:
+    n_bytes = 0
+    with suppress(OSError):  # merged into another one meanwhile
+        n_bytes = sum(file.stat().st_size for file in folder.glob("*.npy"))
+    return n_bytes
+
+
+def _digest(segment: Segment) -> str:
+    """Sum up keys and checksums, so that a key that changed is noticed too."""
+    content = segment.keys.tobytes() + segment.checks.tobytes()
+    return hashlib.blake2b(content, digest_size=8).hexdigest()
+
+
+def _remove(folder: Path) -> None:
+    # Out of the way at once: nobody shall meet a half of it.
+    aside = folder.with_name(f"tmp-{uuid.uuid4().hex}")
+    with suppress(OSError):  # another process was faster
+        folder.rename(aside)
+        shutil.rmtree(aside, ignore_errors=True)

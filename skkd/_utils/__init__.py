@@ -1,0 +1,1 @@
+"""Small helpers for torch modules and random streams."""

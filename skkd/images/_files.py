@@ -1,0 +1,195 @@
+"""Find the files of an image folder, look into each, and compare their contents."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from joblib import Parallel, delayed
+
+from skkd.images._decoding import (
+    NotAnImageError,
+    decode_image,
+    describe_failure,
+    get_image_suffixes,
+    shorten,
+)
+
+_SYSTEM_NAMES = {"thumbs.db", "desktop.ini", "__macosx"}
+_SPLIT_NAMES = {"train", "training", "test", "testing", "val", "valid", "validation"}
+
+
+@dataclass(frozen=True)
+class FoundFile:
+    """One file below the root; `parts` are the names on the way from the root."""
+
+    path: str
+    parts: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """Path relative to the root, with forward slashes on every system."""
+        return "/".join(self.parts)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What the content of one file turned out to be."""
+
+    kind: Literal["image", "other", "broken"]
+    reason: str = ""
+    sha256: str = ""
+
+
+def is_hidden(name: str) -> bool:
+    """Tell the names that systems and tools leave behind from a person's own."""
+    return name.startswith(".") or name.casefold() in _SYSTEM_NAMES
+
+
+def list_files(root: Path) -> list[FoundFile]:
+    """List the files at any depth, in the same order on every system."""
+    found = [
+        FoundFile(str(root.joinpath(*parts)), parts) for parts in _walk(root, (), ())
+    ]
+    # By name parts, so that "a/x" stays together with "a/y" when there is an "a.b".
+    return sorted(found, key=lambda file: file.parts)
+
+
+def _walk(
+    folder: Path, parts: tuple[str, ...], ancestors: tuple[str, ...]
+) -> Iterator[tuple[str, ...]]:
+    real_path = os.path.realpath(folder)
+    # A link to a folder on the way here would lead in circles.
+    if real_path in ancestors:
+        return
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if is_hidden(entry.name):
+                continue
+            here = (*parts, entry.name)
+            if entry.is_dir():
+                yield from _walk(Path(entry.path), here, (*ancestors, real_path))
+            else:
+                yield here
+
+
+def map_files(function: Callable[[str], Any], files: Iterable[FoundFile]) -> list[Any]:
+    """Apply a function to all paths in parallel threads, keeping the order."""
+    # Hashing and decoding release the GIL: threads suffice.
+    return Parallel(n_jobs=-1, require="sharedmem")(
+        delayed(function)(file.path) for file in files
+    )
+
+
+def inspect_file(path: str) -> Finding:
+    """Decode a file completely and hash it, reading it once."""
+    # Reading a named pipe would wait for ever.
+    if os.path.exists(path) and not os.path.isfile(path):
+        return Finding("other", "not a regular file")
+    try:
+        content = Path(path).read_bytes()
+        # "RGB", because it takes every conversion that a reader may ask for; a small
+        # size, because only the decoder's verdict matters.
+        decode_image(io.BytesIO(content), (16, 16), "RGB")
+    except NotAnImageError as error:
+        is_meant = Path(path).suffix.lower() in get_image_suffixes()
+        return Finding("broken" if is_meant else "other", str(error))
+    # Damaged files make Pillow's decoders raise errors of any type.
+    except Exception as error:
+        return Finding("broken", describe_failure(error))
+    return Finding("image", sha256=hashlib.sha256(content).hexdigest())
+
+
+def hash_file(path: str) -> str:
+    """Return the SHA-256 of the content, empty for a file that is not regular."""
+    if not os.path.isfile(path):
+        return ""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def describe_ignored(inspected: Sequence[tuple[FoundFile, Finding]]) -> str:
+    """List files that are left out: not images, or images of no class."""
+    others = [
+        file.name
+        for file, found in inspected
+        if found.kind == "other" and len(file.parts) > 1
+    ]
+    # Other files beside the class folders, such as a metadata.csv, have their place.
+    stray = [
+        file.name
+        for file, found in inspected
+        if found.kind != "other" and len(file.parts) == 1
+    ]
+    message = ""
+    if others:
+        message += f"Ignored {len(others)} file(s) that are not images:"
+        message += shorten(others) + "\n"
+    if stray:
+        message += (
+            f"Ignored {len(stray)} image(s) directly in the root; move each into the "
+            f"folder of its class:{shorten(stray)}"
+        )
+    return message.rstrip()
+
+
+def describe_leaks(
+    files: Sequence[FoundFile], hashes: Sequence[str], known: dict[str, str]
+) -> str:
+    """Name the files whose content is known from another folder."""
+    lines = [
+        f"{file.name} = {known[sha256]}"
+        for file, sha256 in zip(files, hashes, strict=True)
+        if sha256 in known
+    ]
+    if not lines:
+        return ""
+    return (
+        f"{len(lines)} of {len(files)} images are byte-identical to files in "
+        "compare_with; a model trained there has seen them, so leave them out on one "
+        f"side:{shorten(lines)}"
+    )
+
+
+def describe_duplicates(files: Sequence[FoundFile], hashes: Sequence[str]) -> str:
+    """Name identical files of different classes, count those of the same class."""
+    by_content: dict[str, list[FoundFile]] = defaultdict(list)
+    for file, sha256 in zip(files, hashes, strict=True):
+        by_content[sha256].append(file)
+    groups = [group for group in by_content.values() if len(group) > 1]
+    within = [group for group in groups if len({file.parts[0] for file in group}) == 1]
+    across = [group for group in groups if len({file.parts[0] for file in group}) > 1]
+    message = ""
+    if across:
+        message += (
+            f"{len(across)} group(s) of byte-identical files lie in more than one "
+            "class; keep one copy, in the right class:"
+            + shorten([" = ".join(file.name for file in group) for group in across])
+            + "\n"
+        )
+    if within:
+        message += (
+            f"{len(within)} group(s) of byte-identical files lie within one class "
+            f"({sum(map(len, within))} files); a random split would put copies on "
+            "both sides: pass `groups` to StratifiedGroupKFold."
+        )
+    return message.rstrip()
+
+
+def describe_wrong_level(root: Path, files: Sequence[FoundFile]) -> str:
+    """Recognise a root one folder too high, such as one holding train/ and test/."""
+    classes = sorted({file.parts[0] for file in files})
+    is_suspect = len(classes) == 1 or {c.casefold() for c in classes} <= _SPLIT_NAMES
+    if not is_suspect or any(len(file.parts) == 2 for file in files):
+        return ""
+    return (
+        f"The classes are the first-level folders, {classes!r}, but all images lie "
+        "deeper. If the folders below are the classes, load each one: "
+        f"load_image_folder({str(root / classes[0])!r})."
+    )

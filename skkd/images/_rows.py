@@ -1,0 +1,211 @@
+"""Image files as rows: decoded in threads, remembered on disk where this is wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from joblib import effective_n_jobs
+
+from skkd.images._decoding import (
+    UnreadableImageError,
+    decode_image,
+    describe_failure,
+    describe_unreadable,
+)
+from skkd.images._table import file_keys, image_kind, open_table
+
+# Large enough to hide the cost of a task behind tiny images, small enough to share
+# out a few large ones.
+_BATCH_SIZE = 8
+# What is decoded before it goes to the disk: bounds the memory that this takes, and
+# what is lost when a process is killed.
+_PIECE_ROWS, _PIECE_BYTES = 1024, 2**24
+
+
+class ImageRows:
+    """The images of some files, none of which is opened before it is asked for.
+
+    Parameters
+    ----------
+    paths : list of str
+    shape : tuple of int
+        Channels, height and width.
+    mode : {"RGB", "L"}
+    n_jobs : int or None
+    memory : None, str, path-like or joblib.Memory
+    """
+
+    def __init__(
+        self,
+        paths: list[str],
+        shape: tuple[int, int, int],
+        mode: str,
+        n_jobs: int | None = None,
+        memory: Any = None,
+    ) -> None:
+        self.paths, self.shape, self.mode = paths, shape, mode
+        # Here, since the workers of a DataLoader know nothing of joblib's context.
+        self.n_threads = effective_n_jobs(n_jobs)
+        self.table = open_table(memory, shape, mode)
+        self._keys: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        """Return the images of `rows`, decoding what is not remembered.
+
+        Parameters
+        ----------
+        rows : ndarray of int, shape (m,)
+
+        Returns
+        -------
+        ndarray of shape (m, *shape), uint8
+
+        Raises
+        ------
+        UnreadableImageError
+        """
+        images = np.empty((len(rows), *self.shape), dtype=np.uint8)
+        missing = np.arange(len(rows))
+        if self.table is not None:
+            missing = self._recall(rows, missing, images)
+        failures = self._decode(rows[missing], images, missing)
+        self._check_none([(int(rows[missing[i]]), why) for i, why in failures], rows)
+        return images
+
+    def remember(self, images: np.ndarray | None = None) -> None:
+        """Decode what is not on the disk yet, and keep it there.
+
+        Parameters
+        ----------
+        images : ndarray of shape (n, *shape), uint8, default=None
+            Is filled with all rows; None reads none of those that are there.
+
+        Raises
+        ------
+        UnreadableImageError
+            When all others are on the disk.
+        OSError
+            If nothing can be written there.
+        """
+        assert self.table is not None
+        self._keys, unstated = file_keys(self.paths)
+        failures = [*unstated.items()]
+        rows = np.setdiff1d(np.arange(len(self)), [*unstated])
+        missing = self._absent(rows, images)
+        if missing.size:
+            try:
+                # So that no two processes decode the same files.
+                with self.table.writing():
+                    for piece in self._pieces(missing):
+                        failures += self._add(piece, images)
+            except OSError as error:
+                raise OSError(
+                    f"memory={str(self.table.folder)!r} cannot be written: {error}. "
+                    "Make room or pass another folder, or leave out memory=."
+                ) from error
+        self._check_none(sorted(failures), np.arange(len(self)))
+
+    def row_keys(self) -> tuple[np.ndarray, str]:
+        """Return a key for each file, (n, 2) uint64, and the kind of the images."""
+        if self._keys is None:
+            self._keys, failures = file_keys(self.paths)
+            self._check_none([*failures.items()], np.arange(len(self)))
+        return self._keys, f"image {image_kind(self.shape, self.mode)}"
+
+    def _add(self, rows: np.ndarray, images: Any) -> list[tuple[int, str]]:
+        """Decode `rows`, each file once, and return those that failed, with reasons."""
+        assert self.table is not None and self._keys is not None
+        # Another process may have decoded them while this one waited.
+        rows = self._absent(rows, images)
+        _, first, same = np.unique(
+            self._keys[rows], axis=0, return_index=True, return_inverse=True
+        )
+        once, same = rows[first], same.ravel()
+        decoded = np.empty((len(once), *self.shape), dtype=np.uint8)
+        failed = dict(self._decode(once, decoded, np.arange(len(once))))
+        good = np.setdiff1d(np.arange(len(once)), [*failed])
+        self.table.add(self._keys[once[good]], decoded[good])
+        if images is not None:
+            images[rows] = decoded[same]
+        return [
+            (int(row), failed[i])
+            for row, i in zip(rows, same.tolist(), strict=True)
+            if i in failed
+        ]
+
+    def _absent(self, rows: np.ndarray, images: Any) -> np.ndarray:
+        """Return those of `rows` that are not on the disk; put the others in place."""
+        assert self.table is not None and self._keys is not None
+        if images is None:
+            return rows[~self.table.contains(self._keys[rows])]
+        missing = [self._recall(part, part, images) for part in self._pieces(rows)]
+        return np.concatenate(missing) if missing else rows
+
+    def _recall(
+        self, rows: np.ndarray, places: np.ndarray, images: np.ndarray
+    ) -> np.ndarray:
+        """Fill `images` at `places` from the disk; return the places left empty."""
+        assert self.table is not None and self._keys is not None
+        found, known = self.table.lookup(self._keys[rows])
+        images[places[found]] = known
+        return places[~found]
+
+    def _decode(
+        self, rows: np.ndarray, images: np.ndarray, places: np.ndarray
+    ) -> list[tuple[int, str]]:
+        """Decode `rows` into `images` at `places`; return what failed, by position."""
+
+        def decode(start: int) -> list[tuple[int, str]]:
+            stop = min(start + _BATCH_SIZE, len(rows))
+            return _read_batch(
+                range(start, stop),
+                [self.paths[row] for row in rows[start:stop]],
+                [images[place] for place in places[start:stop]],
+                self.mode,
+            )
+
+        starts = range(0, len(rows), _BATCH_SIZE)
+        if self.n_threads == 1 or len(starts) < 2:
+            failures = [*map(decode, starts)]
+        else:
+            # Pillow's decoders release the GIL. Not joblib's threads, which take
+            # longer to start than a batch of small images to decode.
+            with ThreadPoolExecutor(self.n_threads) as threads:
+                failures = [*threads.map(decode, starts)]
+        return [failure for batch in failures for failure in batch]
+
+    def _pieces(self, rows: np.ndarray) -> Iterator[np.ndarray]:
+        step = max(1, min(_PIECE_ROWS, _PIECE_BYTES // int(np.prod(self.shape))))
+        return (rows[i : i + step] for i in range(0, len(rows), step))
+
+    def _check_none(self, failures: list[tuple[int, str]], rows: np.ndarray) -> None:
+        if failures:
+            unreadable = [(self.paths[row], reason) for row, reason in failures]
+            raise UnreadableImageError(
+                describe_unreadable(unreadable, len(rows)), unreadable
+            )
+
+
+def _read_batch(
+    positions: Sequence[int],
+    paths: Sequence[str],
+    images: Sequence[np.ndarray],
+    mode: str,
+) -> list[tuple[int, str]]:
+    failures = []
+    for i, path, image in zip(positions, paths, images, strict=True):
+        try:
+            with open(path, "rb") as file:
+                pixels = decode_image(file, image.shape[1:], mode)
+        # Damaged files make Pillow's decoders raise errors of any type.
+        except Exception as error:
+            failures.append((i, describe_failure(error)))
+        else:
+            image[...] = pixels.transpose(2, 0, 1) if pixels.ndim == 3 else pixels
+    return failures

@@ -1,0 +1,149 @@
+"""Decoded images on disk: where they lie, and by which key a file is known."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL
+from PIL import ImageFile, features
+from sklearn.utils.validation import check_memory
+
+from skkd._store.disk import DiskTable
+from skkd._store.segments import Segment
+from skkd.images._decoding import describe_failure
+
+# To be raised whenever decode_image makes other pixels of the same file.
+_DECODING = 1
+_CODECS = ("libjpeg_turbo", "jpg", "jpg_2000", "webp", "avif")
+_KEY_BYTES = 16
+# Pages of a mapped file count as memory of the process: files are closed when so much
+# was read of them. (The system may have mapped five times as much around it.)
+_MAPPED_BYTES = 2**24
+
+
+class ImageTable(DiskTable):
+    """Images by key of their file, in a folder of their own for each kind.
+
+    Segments stay open for a while, since lazy images look into them for every batch.
+    """
+
+    def __init__(self, folder: Path, dtype: Any, shape: tuple[int, ...]) -> None:
+        super().__init__(folder, dtype, shape)
+        self._opened: dict[Path, Segment] = {}
+        self._n_read = 0
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Pickled, a mapped file would be all of its content.
+        return {**vars(self), "_opened": {}}
+
+    def lookup(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return which of `keys` (n, 2) are here, and the rows of these."""
+        found, rows = super().lookup(keys)
+        self._n_read += rows.nbytes
+        if self._n_read > _MAPPED_BYTES:
+            self._opened, self._n_read = {}, 0
+        return found, rows
+
+    def contains(self, keys: np.ndarray) -> np.ndarray:
+        """Tell which of `keys` (n, 2) are here, without reading their rows."""
+        found = np.zeros(len(keys), dtype=bool)
+        for folder in self._folders():
+            missing = np.flatnonzero(~found)
+            if not missing.size:
+                break
+            segment = self._open(folder)
+            if segment is not None:
+                found[missing] = segment.find(keys[missing])[0]
+        return found
+
+    def _folders(self) -> list[Path]:
+        folders = super()._folders()
+        for folder in self._opened.keys() - set(folders):
+            self._opened.pop(folder, None)  # merged into another one meanwhile
+        return folders
+
+    def _open(self, folder: Path) -> Segment | None:
+        segment = self._opened.get(folder) or super()._open(folder)
+        if segment is not None:
+            self._opened[folder] = segment
+        return segment
+
+
+def open_table(memory: Any, shape: tuple[int, ...], mode: str) -> ImageTable | None:
+    """Return the table for images of one kind; None where nothing is remembered.
+
+    Parameters
+    ----------
+    memory : None, str, path-like or joblib.Memory
+    shape : tuple of int
+        Channels, height and width.
+    mode : {"RGB", "L"}
+
+    Returns
+    -------
+    ImageTable or None
+
+    Raises
+    ------
+    ValueError
+        If `memory` is nothing of the kind.
+    """
+    if isinstance(memory, os.PathLike):
+        memory = os.fspath(memory)
+    memory = check_memory(memory)
+    if getattr(memory, "location", memory) is None:
+        return None
+    location = getattr(getattr(memory, "store_backend", None), "location", None)
+    if location is None:
+        raise ValueError(
+            f"memory={memory!r} keeps no files; expected a folder on this machine, as "
+            "a path or a joblib.Memory."
+        )
+    return ImageTable(
+        Path(location) / "skkd-images" / image_kind(shape, mode), np.uint8, shape
+    )
+
+
+def image_kind(shape: tuple[int, ...], mode: str) -> str:
+    """Name all that makes a difference to the pixels, apart from the file."""
+    versions = [PIL.__version__, *(features.version(name) for name in _CODECS)]
+    # This switch of Pillow's makes gray areas of what would be an error.
+    decoder = f"{_DECODING} {versions} {ImageFile.LOAD_TRUNCATED_IMAGES}"
+    digest = hashlib.blake2b(decoder.encode(), digest_size=8).hexdigest()
+    return f"{shape[1]}x{shape[2]}-{mode}-{digest}"
+
+
+def file_keys(paths: Sequence[str]) -> tuple[np.ndarray, dict[int, str]]:
+    """Return a key for each file, and why there is none for some.
+
+    A file is known by its path and by its size and times of change, so that none is
+    opened. The second time (``st_ctime``) cannot be set by anyone: it also shows the
+    files that an archive or a copy put in place with an older, or equal, date.
+
+    Parameters
+    ----------
+    paths : sequence of str
+
+    Returns
+    -------
+    keys : ndarray of shape (n, 2), uint64
+    failures : dict of int to str
+        Reasons by row; the keys of these rows mean nothing.
+    """
+    digests, failures = [], {}
+    for i, path in enumerate(paths):
+        try:
+            found = os.stat(path)
+        except (OSError, ValueError) as error:  # ValueError: no possible path
+            failures[i] = describe_failure(error)
+            digests.append(bytes(_KEY_BYTES))
+            continue
+        stamp = f"\0{found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}"
+        content = (os.path.abspath(path) + stamp).encode("utf-8", "surrogatepass")
+        digests.append(hashlib.blake2b(content, digest_size=_KEY_BYTES).digest())
+    return np.frombuffer(b"".join(digests), dtype=np.uint64).reshape(-1, 2), failures

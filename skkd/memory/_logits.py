@@ -1,0 +1,287 @@
+"""Teachers' logits, asked for once and remembered by content."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from numbers import Integral
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_memory
+
+from skkd._store.disk import DiskTable
+from skkd._store.process import ProcessStore, ProcessTable
+from skkd._version import __version__
+from skkd.memory._codecs import Encoded, codec_for
+
+_STORE = ProcessStore()
+# Rows, and bytes of logits, that a teacher is asked for at a time: what was asked is
+# kept where a long pass is interrupted, and no second copy of all logits is made.
+_ROWS, _BYTES = 2**14, 2**24
+# How far logits may differ that were computed in another batch.
+_TOLERANCE = 1e-3
+
+
+class TeacherPass(NamedTuple):
+    """What a fit asked of its teacher.
+
+    Attributes
+    ----------
+    computed : int
+        Rows (or views of rows) that the teacher was asked about.
+    reused : int
+        Rows whose logits were remembered, or equal to another row's.
+    verified : int
+        Remembered rows that were computed again and found the same.
+    bytes : int
+        What is remembered of this teacher and this kind of rows.
+    note : str
+        Why nothing is remembered, where this is so.
+
+    Examples
+    --------
+    >>> from skkd.memory import TeacherPass
+    >>> TeacherPass(computed=100, reused=20)
+    TeacherPass(computed=100, reused=20, verified=0, bytes=0, note='')
+    """
+
+    computed: int = 0
+    reused: int = 0
+    verified: int = 0
+    bytes: int = 0
+    note: str = ""
+
+
+def forget() -> None:
+    """Forget all logits that are remembered in this process.
+
+    What lies on disk stays: delete the folder.
+
+    Examples
+    --------
+    >>> from skkd.memory import forget
+    >>> forget()
+    """
+    _STORE.clear()
+
+
+class LogitMemory(BaseEstimator):
+    """Where and how teachers' logits are remembered.
+
+    Logits are found by content: that of the teacher, of the row, and of the seeded
+    view of it. So the folds, candidates and repeats of a search share one pass over
+    the data; a teacher whose weights changed is another teacher. Remembered logits are
+    those of the first time: in another batch a teacher's last digits may differ.
+
+    Parameters
+    ----------
+    location : str, path, joblib.Memory or None, default=None
+        A folder, shared by processes and kept. None: the memory of this process.
+    dtype : {"float32", "float16"}, default="float32"
+        float16 takes half of the space and keeps three digits.
+    top_k : int or None, default=None
+        Keep the `top_k` largest logits of a row and give the other classes equal
+        logits of the same total probability. For many classes.
+    max_bytes : int, default=2**30
+        Bound on what this process remembers in all; the least recently used is
+        dropped first. Without effect on a folder.
+    verify : int, default=0
+        In each fit, compute as many remembered rows again, picked at random, and
+        raise where they differ.
+
+    Notes
+    -----
+    A function, or what cannot be pickled, has no content that could be told. With
+    ``DistilledClassifier(memory=None)`` such a teacher is asked in every fit, with any
+    other memory that is an error. The code of a class counts as content, with its
+    defaults and attributes; what its code finds in global names does not. A row that
+    is the path of a file counts as another when the file's size or times of change do.
+
+    In a folder each row has a checksum; a damaged file is reported, removed, and its
+    rows are computed again.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skkd import DistilledClassifier
+    >>> from skkd.memory import LogitMemory, forget
+    >>> forget()  # what other fits of this process asked
+    >>> X, y = load_iris(return_X_y=True)
+    >>> teacher = LogisticRegression(max_iter=500).fit(X, y)
+    >>> student = DistilledClassifier(
+    ...     teacher=teacher, max_epochs=1, memory=LogitMemory(verify=5), random_state=0
+    ... )
+    >>> student.fit(X[::2], y[::2]).teacher_pass_.computed
+    75
+    >>> student.fit(X, y).teacher_pass_[:3]  # computed, reused, verified
+    (74, 76, 5)
+    """
+
+    def __init__(
+        self,
+        location: Any = None,
+        *,
+        dtype: str = "float32",
+        top_k: int | None = None,
+        max_bytes: int = 2**30,
+        verify: int = 0,
+    ) -> None:
+        self.location = location
+        self.dtype = dtype
+        self.top_k = top_k
+        self.max_bytes = max_bytes
+        self.verify = verify
+
+    def check(self) -> None:
+        """Raise ValueError where a parameter has a wrong value."""
+        if self.dtype not in ("float32", "float16"):
+            raise ValueError(f"dtype={self.dtype!r}: expected 'float32' or 'float16'.")
+        least = {"top_k": 1, "max_bytes": 0, "verify": 0}
+        for name, bound in least.items():
+            value = getattr(self, name)
+            whole = isinstance(value, Integral) and not isinstance(value, bool)
+            if (name != "top_k" or value is not None) and not (
+                whole and value >= bound
+            ):
+                raise ValueError(
+                    f"{name}={value!r}: expected a whole number of at least {bound}."
+                )
+
+    def recall(
+        self,
+        ask: Callable[[np.ndarray], np.ndarray],
+        teacher: str,
+        rows: tuple[np.ndarray, str],
+        classes: np.ndarray,
+    ) -> tuple[Any, TeacherPass]:
+        """Return logits of all rows, asking only about those that are not remembered.
+
+        Parameters
+        ----------
+        ask : callable
+            From an array of row numbers to their logits, (m, n_classes) float32.
+        teacher : str
+            Fingerprint of the teacher, and of the view.
+        rows : tuple of (keys, kind)
+            As :func:`skkd.memory._row_keys.row_keys` returns them.
+        classes : ndarray of shape (n_classes,)
+
+        Returns
+        -------
+        logits : ndarray of shape (n, n_classes), or what gives its rows
+            As they are remembered, so that the first fit sees what later ones see.
+        done : TeacherPass
+        """
+        keys, kind = rows
+        codec = codec_for(self.dtype, self.top_k, len(classes))
+        table = self._table(f"{teacher} {kind} {classes.tolist()}", codec)
+        found, stored = table.lookup(keys)
+        if not found.all():
+            known = stored
+            stored = np.empty((len(keys), *codec.shape), dtype=codec.dtype)
+            stored[found] = known
+            del known
+        verified = self._verify(ask, codec, np.flatnonzero(found), stored)
+        computed = 0
+        if not found.all():
+            with table.writing():
+                computed = _fill(
+                    ask, codec, table, keys, np.flatnonzero(~found), stored
+                )
+        plain = codec.dtype == np.float32
+        logits = stored if plain else Encoded(stored, codec)
+        reused = len(keys) - computed
+        return logits, TeacherPass(computed, reused, verified, table.nbytes)
+
+    def _table(self, content: str, codec: Any) -> Any:
+        versions = f"{__version__} {torch.__version__} {np.__version__}"
+        name = f"{content} {codec.dtype} {codec.shape} {versions}"
+        name = hashlib.sha256(name.encode()).hexdigest()[:32]
+        folder = self._folder()
+        if folder is None:
+            return ProcessTable(_STORE, name, codec.dtype, codec.shape, self.max_bytes)
+        return DiskTable(folder / f"teacher-{name}", codec.dtype, codec.shape)
+
+    def _folder(self) -> Path | None:
+        """Return the folder, beside what joblib keeps there; None: this process."""
+        location = self.location
+        if location is None:
+            return None
+        if isinstance(location, (str, os.PathLike)):
+            return Path(location) / "joblib" / "skkd-logits"
+        memory = check_memory(location)
+        if getattr(memory, "store_backend", None) is None:
+            return None  # Memory(None) keeps no files, nor do we
+        if getattr(memory, "backend", "local") != "local":
+            raise ValueError(f"memory={location!r} keeps no files: expected a folder.")
+        # Not its store_backend's, which has no "joblib" where the location is a Path.
+        return Path(memory.location) / "joblib" / "skkd-logits"
+
+    def _verify(self, ask: Any, codec: Any, found: np.ndarray, stored: Any) -> int:
+        if not self.verify or not found.size:
+            return 0
+        # A stream of its own: nobody's random numbers depend on it.
+        n = min(self.verify, len(found))
+        picked = np.sort(np.random.default_rng().choice(found, n, replace=False))
+        again = codec.decode(codec.encode(ask(picked), like=stored[picked]))
+        before = codec.decode(stored[picked])
+        scale = np.abs(before).max(axis=1, keepdims=True)
+        differs = (np.abs(again - before) > _TOLERANCE * (1 + scale)).any(axis=1)
+        if differs.any():
+            raise ValueError(
+                f"verify={self.verify}: of {n} rows, {int(differs.sum())} have logits "
+                "that are not those remembered. The teacher gives others each time, or "
+                "depends on the rest of the batch, or on something outside of it: "
+                "pass memory=False."
+            )
+        return n
+
+
+def as_memory(memory: Any) -> LogitMemory | None:
+    """Return what `memory` stands for; None where nothing is to be remembered.
+
+    Parameters
+    ----------
+    memory : None, False, str, path, joblib.Memory or LogitMemory
+
+    Returns
+    -------
+    LogitMemory or None
+    """
+    if memory is False:
+        return None
+    if not isinstance(memory, LogitMemory):
+        memory = LogitMemory(memory)
+    memory.check()
+    memory._folder()
+    return memory
+
+
+def _fill(
+    ask: Any, codec: Any, table: Any, keys: np.ndarray, fresh: np.ndarray, out: Any
+) -> int:
+    """Complete `out` in the rows `fresh`, and return how many were computed."""
+    # Another process, or thread, may have computed them while this one waited.
+    found, known = table.lookup(keys[fresh])
+    out[fresh[found]] = known
+    fresh = fresh[~found]
+    if not fresh.size:
+        return 0
+    _, first, inverse = np.unique(
+        keys[fresh], axis=0, return_index=True, return_inverse=True
+    )
+    rows = fresh[np.sort(first)]  # one of each content, in their own order
+    step = max(1, min(_ROWS, _BYTES // (4 * codec.n_classes)))
+    for start in range(0, len(rows), step):
+        part = rows[start : start + step]
+        out[part] = codec.encode(ask(part))
+        table.add(keys[part], out[part])
+    if len(rows) < len(fresh):
+        out[fresh] = out[fresh[first[inverse.ravel()]]]
+    return len(rows)

@@ -1,0 +1,186 @@
+"""Keys of rows: a hash of the content of each, whatever it is a row of."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from itertools import pairwise
+from numbers import Number
+from typing import Any
+
+import numpy as np
+import torch
+
+from skkd._data.rows import is_lazy, len_of, row_of
+from skkd.memory._fingerprint import UnknowableError, fingerprint
+
+# Rows of a lazy X that are fetched at a time.
+_BATCH_SIZE = 256
+_KEY_BYTES = 16
+# Rows of a list that an array holds without loss.
+_NUMBERS = (Number, np.ndarray, np.generic, list, tuple)
+
+
+def row_keys(X: Any) -> tuple[np.ndarray, str]:
+    """Return a key for each row of `X`, and what kind of rows they are.
+
+    Equal keys mean equal content, wherever the row lies: keys of a slice are the
+    slice of the keys. A row that names a file is known by its path and by the file's
+    size and times of change.
+
+    Parameters
+    ----------
+    X : array-like, DataFrame, sparse matrix, mapping of arrays or torch Dataset
+
+    Returns
+    -------
+    keys : ndarray of shape (n, 2), uint64
+        128 bits of SHA-256.
+    kind : str
+        Dtype and shape of a row; keys of different kinds do not compare.
+
+    Raises
+    ------
+    UnknowableError
+        If a row cannot be pickled, or the rows are of no known form.
+    """
+    if hasattr(X, "row_keys"):  # images that need not be read for it
+        return X.row_keys()
+    try:
+        if is_lazy(X):
+            kind = "fetched"  # in parts, each of which may be of another kind
+            digests = [digest for part in _parts(X) for digest in _digests(*part)]
+        else:
+            kind, raw = _raw_rows(X)
+            digests = [*_digests("", raw)]
+    except (AttributeError, RuntimeError, TypeError, ValueError) as error:
+        if isinstance(error, UnknowableError):
+            raise
+        raise UnknowableError(
+            f"memory= cannot tell one row of X, a {type(X).__name__}, from another: "
+            f"{error}. Pass memory=False."
+        ) from error
+    keys = np.frombuffer(b"".join(digests), dtype=np.uint64).reshape(-1, 2)
+    return keys, kind
+
+
+def view_seeds(keys: np.ndarray, n_views: int) -> np.ndarray:
+    """Return seeds of the fixed views of each row, the same wherever the row lies.
+
+    Parameters
+    ----------
+    keys : ndarray of shape (n, 2), uint64
+    n_views : int
+
+    Returns
+    -------
+    ndarray of shape (n, n_views), int64
+    """
+    return (keys[:, :1] + np.arange(n_views, dtype=np.uint64)).view(np.int64)
+
+
+def _parts(X: Any) -> Iterator[tuple[str, Any]]:
+    """Fetch a lazy `X` a part at a time, as kind and bytes of the rows."""
+    for start in range(0, len(X), _BATCH_SIZE):
+        rows = range(start, min(start + _BATCH_SIZE, len(X)))
+        yield _raw_rows(_columns([row_of(X, i) for i in rows]))
+
+
+def _columns(rows: list[Any]) -> Any:
+    """Lay rows that consist of several inputs out by input."""
+    if isinstance(rows[0], Mapping):
+        return {key: _columns([row[key] for row in rows]) for key in rows[0]}
+    if isinstance(rows[0], (tuple, list)):
+        return {i: _columns([*c]) for i, c in enumerate(zip(*rows, strict=True))}
+    if isinstance(rows[0], torch.Tensor):
+        return torch.stack(rows)
+    return rows
+
+
+def _digests(kind: str, raw: Any) -> Iterator[bytes]:
+    start = hashlib.sha256(kind.encode(), usedforsecurity=False)
+    for row in raw:
+        sha = start.copy()
+        sha.update(row)
+        yield sha.digest()[:_KEY_BYTES]
+
+
+def _raw_rows(X: Any) -> tuple[str, Any]:
+    """Return kind and bytes of the rows of `X`, which is all in memory."""
+    if isinstance(X, Mapping) and not hasattr(X, "toarray"):  # scipy's DOK is a dict
+        return _side_by_side({repr(key): value for key, value in X.items()})
+    if hasattr(X, "iloc") and getattr(X, "ndim", 1) == 2:
+        columns = [X.iloc[:, i] for i in range(X.shape[1])]
+        named = enumerate(zip(X.columns, columns, strict=True))
+        # An array does not tell categories from the numbers or texts that they are.
+        return _side_by_side({f"{i} {n!r} {c.dtype}": c for i, (n, c) in named})
+    if hasattr(X, "tocsr"):
+        return _sparse_rows(X.tocsr())
+    if isinstance(X, torch.Tensor):
+        tensor = X.detach().cpu().contiguous()
+        tensor = tensor.flatten(1) if tensor.ndim > 1 else tensor[:, None]
+        return f"{X.dtype} {tuple(X.shape[1:])}", tensor.view(torch.uint8).numpy()
+    if isinstance(X, np.ma.MaskedArray):
+        mask = np.ma.getmaskarray(X)
+        return _side_by_side({"masked": X.filled(0), "mask": mask})
+    values = X if isinstance(X, np.ndarray) else _as_array(X)
+    names = "" if not hasattr(X, "columns") else f" of {[*X.columns]}"  # as polars has
+    if values.dtype.hasobject or values.dtype.kind in "USV":
+        return f"object {values.shape[1:]}{names}", map(_object_bytes, values)
+    raw = np.ascontiguousarray(values).reshape(len(values), -1).view(np.uint8)
+    return f"{values.dtype} {values.shape[1:]}{names}", raw
+
+
+def _as_array(X: Any) -> np.ndarray:
+    values = np.empty(0, dtype=object)
+    # Of an image, say, an array has the numbers alone, without palette or mode.
+    if not isinstance(X, (list, tuple)) or all(isinstance(row, _NUMBERS) for row in X):
+        with suppress(ValueError):  # rows of several lengths
+            values = np.asarray(X)
+    if len(values) != len_of(X) or values.dtype.kind in "OUSV":
+        values = np.empty(len_of(X), dtype=object)
+        for i in range(len(values)):
+            values[i] = X.iloc[i] if hasattr(X, "iloc") else X[i]
+    return values
+
+
+def _side_by_side(columns: Mapping[str, Any]) -> tuple[str, np.ndarray]:
+    """Lay the bytes of several columns beside one another."""
+    kinds, raws = [], []
+    for name, column in columns.items():
+        kind, raw = _raw_rows(column)
+        if not isinstance(raw, np.ndarray):
+            packed = b"".join(_digests("", raw))
+            raw = np.frombuffer(packed, dtype=np.uint8).reshape(-1, _KEY_BYTES)
+        kinds.append(f"{name}: {kind}")
+        raws.append(raw)
+    return "; ".join(kinds), np.concatenate(raws, axis=1)
+
+
+def _sparse_rows(X: Any) -> tuple[str, Iterator[bytes]]:
+    if not X.has_canonical_format:
+        X = X.copy()  # it is the user's
+        X.sum_duplicates()  # sorts the columns of each row as well
+    starts = X.indptr
+    rows = (
+        X.indices[a:b].astype(np.int64).tobytes() + X.data[a:b].tobytes()
+        for a, b in pairwise(starts)
+    )
+    return f"sparse {X.dtype} {X.shape[1:]}", rows
+
+
+def _object_bytes(row: Any) -> bytes:
+    if isinstance(row, os.PathLike):
+        row = os.fspath(row)
+    if not isinstance(row, str):
+        return b"object " + fingerprint(row).encode()
+    try:
+        found = os.stat(row)
+    except (OSError, ValueError):  # a text, not a path
+        return b"text " + row.encode("utf-8", "surrogatepass")
+    # The second time cannot be set, and shows a file that was moved into place.
+    times = f"{found.st_mtime_ns} {found.st_ctime_ns}"
+    path = f"file {found.st_size} {times} {os.path.abspath(row)}"
+    return path.encode("utf-8", "surrogatepass")

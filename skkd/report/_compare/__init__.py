@@ -1,0 +1,1 @@
+"""compare(): several models on the same rows."""

@@ -1,0 +1,142 @@
+"""The plots of a page, as SVG."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from skkd.report._compare._result import Comparison
+
+# Letters can be read where it is shown as wide as a phone.
+_INCHES = (5.2, 4.2)
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A picture, and what is said of it.
+
+    Attributes
+    ----------
+    svg : bytes
+    alt : str
+        In place of the picture.
+    caption : str
+        Below it.
+    """
+
+    svg: bytes
+    alt: str
+    caption: str
+
+
+def plots_of(result: Comparison) -> list[Plot]:
+    """Return the plots that apply.
+
+    Parameters
+    ----------
+    result : Comparison
+
+    Returns
+    -------
+    list of Plot
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    """
+    plots = (_accuracy_against_size(result), _reliability(result), _confusion(result))
+    return [plot for plot in plots if plot is not None]
+
+
+def _accuracy_against_size(result: Comparison) -> Plot | None:
+    from skkd.displays import ParetoDisplay
+
+    of_all = all(values["parameters"] for values in result.measures.values())
+    cost = "parameters" if of_all else "bytes"
+    shown = {name: v for name, v in result.measures.items() if v[cost]}
+    if len(shown) < 2:
+        return None
+    words = ", ".join(
+        f"{name} {v['accuracy']:.3f} with {v[cost]:,} {cost}"
+        for name, v in shown.items()
+    )
+    return Plot(
+        _drawn(lambda ax: ParetoDisplay.from_results(shown, cost=cost, ax=ax)),
+        f"Accuracy against {cost}: {words}.",
+        "Accuracy against size, with standard errors: the higher and the further left "
+        "the better. The line joins the models that none beats in both.",
+    )
+
+
+def _reliability(result: Comparison) -> Plot | None:
+    from skkd.displays import ReliabilityDisplay
+
+    proba = {
+        name: answers.proba
+        for name, answers in result.answers.items()
+        if answers.proba is not None
+    }
+    if not proba:
+        return None
+    errors = ", ".join(
+        f"{name} {result.measures[name]['calibration_error']:.3f}" for name in proba
+    )
+    options: dict[str, Any] = {"classes": result.classes, "n_bins": 15}
+    return Plot(
+        _drawn(
+            lambda ax: ReliabilityDisplay.from_predictions(
+                result.y, proba, ax=ax, **options
+            )
+        ),
+        f"Reliability curves. Expected calibration errors: {errors}.",
+        "How often a model is right that is so sure. On the diagonal it is as often "
+        "right as it says; below it is too sure, above not sure enough.",
+    )
+
+
+def _confusion(result: Comparison) -> Plot | None:
+    from skkd.displays import ConfusionDifferenceDisplay
+
+    names = _two(result)
+    if names is None:
+        return None
+    first, second = names
+    said = {name: result.answers[name].labels for name in names}
+    return Plot(
+        _drawn(
+            lambda ax: ConfusionDifferenceDisplay.from_predictions(
+                result.y, said, labels=result.classes, ax=ax
+            )
+        ),
+        f"Confusion matrix of {first} minus that of {second}.",
+        f"Rows by true and predicted label: those of {first} minus those of {second}. "
+        f"More on the diagonal, or fewer beside it, is better for {first}.",
+    )
+
+
+def _two(result: Comparison) -> tuple[str, str] | None:
+    """Return a student and what it is held against."""
+    roles = [name for name in (result.plain, result.teacher) if name is not None]
+    others = [name for name in result.answers if name not in roles]
+    if others and roles:
+        return others[0], roles[0]
+    names = roles or others
+    return (names[0], names[1]) if len(names) > 1 else None
+
+
+def _drawn(draw: Callable[[Any], Any]) -> bytes:
+    from matplotlib import style
+    from matplotlib.figure import Figure
+
+    # Whatever the user has set elsewhere; the same bytes each time.
+    own = {"svg.hashsalt": "skkd", "font.size": 12}
+    with style.context(["default", own]):
+        figure = Figure(figsize=_INCHES, layout="constrained")
+        draw(figure.subplots())
+        file = io.BytesIO()
+        figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+    return file.getvalue()

@@ -1,0 +1,182 @@
+"""What came out of a comparison, and how it is shown."""
+
+from __future__ import annotations
+
+import os
+import textwrap
+from dataclasses import dataclass, field
+from html import escape
+from typing import Any
+
+import numpy as np
+
+from skkd.report._compare._examples import Example
+from skkd.report._compare._pairs import Answers, Pair
+from skkd.report._compare._table_rows import COUNTS, MEASURES
+from skkd.report._tables import Table
+
+_WIDTH = 88
+
+
+@dataclass(repr=False)
+class Comparison:
+    """Models compared on the same rows, as :func:`compare` returns them.
+
+    Prints as a table, and is one in a notebook.
+
+    Attributes
+    ----------
+    measures : dict of str to dict
+        For each model its measures, None where one does not apply. Latency is in
+        seconds, throughput in rows a second; their quartiles are under
+        ``latency_low``, ``latency_high`` and so on, the standard error of the accuracy
+        under ``accuracy_error``.
+    pairs : list of Pair
+        Each model with each that comes after it.
+    answers : dict of str to Answers
+        What each model predicted.
+    y : ndarray of shape (n,)
+        The true labels.
+    classes : ndarray of shape (n_classes,)
+        All labels of y and of the models, sorted.
+    notes : list of str
+        Under which conditions all this was measured.
+    machine : str
+        Hardware and versions, in lines.
+    confidence : float
+        Of the intervals.
+    teacher, plain : str or None
+        Names of two of the models.
+    examples : list of Example
+        Where X holds images, those on which the models differ most.
+    differ : str
+        How often they differ, in a sentence.
+    """
+
+    measures: dict[str, dict[str, Any]]
+    pairs: list[Pair]
+    answers: dict[str, Answers]
+    y: np.ndarray
+    classes: np.ndarray
+    notes: list[str]
+    machine: str = ""
+    confidence: float = 0.95
+    teacher: str | None = None
+    plain: str | None = None
+    examples: list[Example] = field(default_factory=list)
+    differ: str = ""
+
+    def __str__(self) -> str:
+        tables = [table.text() for table in self.tables()]
+        notes = [
+            textwrap.fill(note, _WIDTH, subsequent_indent="  ") for note in self.notes
+        ]
+        return "\n\n".join([*tables, "\n".join(notes)])
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        tables = "".join(table.html() for table in self.tables())
+        notes = "".join(f"<p>{escape(note)}</p>" for note in self.notes)
+        return f"<div>{tables}{notes}</div>"
+
+    def tables(self) -> list[Table]:
+        """Return the table of the models and, where there are several, of the pairs.
+
+        Returns
+        -------
+        list of Table
+        """
+        models_of = [row for m in MEASURES for row in m.rows(self.measures.values())]
+        models = Table(["", *self.measures], models_of, caption="The models")
+        return [models, self._table_of_pairs()] if self.pairs else [models]
+
+    def _table_of_pairs(self) -> Table:
+        several = len(self.pairs) > 1
+        head = [
+            *("accuracy of", "minus", "difference"),
+            f"{100 * self.confidence:g} % interval",
+            *("right alone", "McNemar p"),
+        ]
+        rows = [
+            [
+                *(pair.first, pair.second),
+                f"{pair.difference:+z.3f}",
+                f"{pair.low:+z.3f} to {pair.high:+z.3f}",
+                f"{pair.only_first} : {pair.only_second}",
+                _p(pair.p_value),
+                *([_p(pair.p_holm)] if several else []),
+            ]
+            for pair in self.pairs
+        ]
+        if several:
+            head.append("Holm p")
+        return Table(head, rows, n_left=2, caption="The differences")
+
+    def to_markdown(self) -> str:
+        """Return tables, notes and the machine as Markdown.
+
+        Returns
+        -------
+        str
+        """
+        tables = [table.markdown() for table in self.tables()]
+        notes = [*self.notes, *self.machine.splitlines()]
+        return "\n\n".join([*tables, "\n".join(f"- {note}" for note in notes)])
+
+    def to_frame(self, what: str = "models") -> Any:
+        """Return a pandas DataFrame.
+
+        Parameters
+        ----------
+        what : {"models", "pairs"}, default="models"
+            A row for each model, or for each pair.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Numbers as they are; what does not apply is missing.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+        """
+        if what not in ("models", "pairs"):
+            raise ValueError(f"what={what!r}: expected 'models' or 'pairs'.")
+        try:
+            import pandas as pd
+        except ImportError as error:
+            raise ImportError(
+                "Comparison.to_frame requires pandas: `pip install pandas`. str(), "
+                "to_markdown() and to_html() need nothing."
+            ) from error
+        if what == "pairs":
+            return pd.DataFrame([vars(pair) for pair in self.pairs])
+        frame = pd.DataFrame.from_dict(self.measures, orient="index")
+        return frame.astype(dict.fromkeys(COUNTS, "Int64"))  # NaN is no int
+
+    def to_html(self, path: str | os.PathLike[str], title: str = "") -> None:
+        """Write one self-contained page: tables, plots and, of images, examples.
+
+        Parameters
+        ----------
+        path : str or path-like
+            Of the file. It needs nothing but itself, no connection either.
+        title : str, default=""
+            Heading; "" names the models.
+
+        Notes
+        -----
+        Plots need matplotlib; without it the page says that
+        they are left out.
+        """
+        from skkd.report._compare._page import page_of
+
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(page_of(self, title))
+
+
+def _p(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"

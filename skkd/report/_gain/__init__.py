@@ -1,0 +1,1 @@
+"""gain(): what a teacher is worth, over seeds and folds."""

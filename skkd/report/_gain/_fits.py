@@ -1,0 +1,145 @@
+"""The fits of one seed and one fold."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from sklearn.base import clone
+
+from skkd._data.rows import len_of, pick
+from skkd._utils.modules import count_parameters
+from skkd.memory._recall import _recall
+from skkd.recipes._base import Recipe
+from skkd.report._gain._folds import Fold
+from skkd.report._gain._students import (
+    distilled,
+    net_of,
+    plain,
+    split_steps,
+)
+from skkd.teachers._as_teacher import as_teacher
+
+
+class Job(NamedTuple):
+    """What is to be fitted of one seed and one fold.
+
+    Attributes
+    ----------
+    seed, fold : int
+    rows : Fold
+    networks : tuple of {"plain", "distilled"}
+    """
+
+    seed: int
+    fold: int
+    rows: Fold
+    networks: tuple[str, ...]
+
+
+def fit_job(
+    estimator: Any, X: Any, y: np.ndarray, labelled: np.ndarray, job: Job
+) -> Iterator[dict[str, Any]]:
+    """Fit the students of a job, and yield a record of each as soon as it is there.
+
+    Parameters
+    ----------
+    estimator : DistilledClassifier, Recipe or Pipeline
+    X, y : array-like of n rows
+    labelled : ndarray of bool, shape (n,)
+    job : Job
+
+    Yields
+    ------
+    dict
+        That JSON can hold.
+    """
+    warm_up()
+    train, test = job.rows
+    head, student = split_steps(estimator)
+    X_train, X_test = pick(X, train), pick(X, test)
+    if head is not None:
+        head = clone(head)
+        X_train = head.fit_transform(X_train, y[train])
+        X_test = head.transform(X_test)
+    for network in job.networks:
+        alone = network == "plain"
+        fitted = (plain if alone else distilled)(student, job.seed)
+        kept = labelled[train] if alone else np.ones(len(train), dtype=bool)
+        rows = X_train if kept.all() else pick(X_train, np.flatnonzero(kept))
+        start = time.perf_counter()
+        fitted.fit(rows, y[train][kept])
+        seconds = time.perf_counter() - start
+        net = fitted.student_ if isinstance(fitted, Recipe) else fitted
+        record = {
+            "network": network,
+            "seed": job.seed,
+            "fold": job.fold,
+            "predicted": _listed(fitted.predict(X_test)),
+            "seconds": round(seconds, 4),
+            "n_parameters": count_parameters(net.module_),
+        }
+        if not alone:
+            record["teacher"] = _ask_teacher(fitted, net, X_test)
+        yield record
+
+
+@functools.cache  # once in each process
+def warm_up() -> None:
+    """Let torch import what an optimizer needs: seconds that belong to no fit."""
+    torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))])
+
+
+def fit_apart(
+    estimator: Any, X: Any, y: np.ndarray, labelled: np.ndarray, job: Job
+) -> list[dict[str, Any]]:
+    """Do a job in a process that has others beside it.
+
+    Parameters
+    ----------
+    estimator, X, y, labelled, job
+        As :func:`fit_job` takes them.
+
+    Returns
+    -------
+    list of dict
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return [*fit_job(estimator, X, y, labelled, job)]
+    finally:  # the process may be the user's own, with a backend of threads
+        torch.set_num_threads(threads)
+
+
+def _ask_teacher(fitted: Any, net: Any, X: Any) -> dict[str, Any] | None:
+    """Return what the teacher says of the test rows, None where there is none."""
+    settings = net_of(fitted)
+    outside = settings.teacher is not None and isinstance(settings.teacher_cv, str)
+    teacher = settings.teacher if outside else net.teacher_
+    if teacher is None:
+        return None
+    transform = settings.teacher_transform if outside else None
+    adapter = as_teacher(teacher, transform=transform)
+    classes = net.classes_
+
+    def ask(rows: np.ndarray) -> np.ndarray:
+        part = X if len(rows) == len_of(X) else pick(X, rows)
+        return np.asarray(adapter.logits(part, classes), dtype=np.float32)
+
+    # What was said of these rows when they trained in another fold is remembered.
+    memory = settings.memory if outside else False
+    said = _recall(memory, adapter, X, [(ask, ())], classes)[0][0]
+    best = np.asarray(said[np.arange(len(said))]).argmax(axis=1)
+    return {
+        "predicted": _listed(classes[best]),
+        "n_parameters": adapter.n_parameters,
+    }
+
+
+def _listed(labels: Any) -> list[Any]:
+    return np.asarray(labels).tolist()

@@ -1,0 +1,293 @@
+"""Was it worth it? The same student with and without its teacher."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from contextlib import ExitStack, closing
+from typing import Any
+
+import numpy as np
+from joblib import Parallel, delayed, effective_n_jobs, parallel_config
+from tqdm import tqdm
+
+from skkd._data.labels import check_labels, find_classes, labels_of
+from skkd._evaluate.statistics import check_confidence
+from skkd.report._gain._fits import Job, fit_apart, fit_job
+from skkd.report._gain._folds import Fold, check_seeds, folds_of_seeds
+from skkd.report._gain._result import Gain
+from skkd.report._gain._resume import Journal, about, split_key
+from skkd.report._gain._scoring import Fit, check_metric
+from skkd.report._gain._students import (
+    check_estimator,
+    check_teacher_of,
+    net_of,
+    split_steps,
+)
+
+_NETWORKS = ("plain", "distilled")
+Record = dict[str, Any]
+
+
+def gain(
+    estimator: Any,
+    X: Any,
+    y: Any,
+    *,
+    seeds: Any = 5,
+    cv: Any = None,
+    groups: Any = None,
+    metric: Any = "accuracy",
+    confidence: float = 0.95,
+    resume: Any = None,
+    n_jobs: int | None = None,
+    verbose: int = 0,
+) -> Gain:
+    r"""Train a student with and without its teacher, and say what the teacher is worth.
+
+    Both students are clones of `estimator`, with the same seed, folds, augmentation
+    and epochs; one has no teacher. So they begin with the same weights and see the same
+    batches; not so the students of a recipe, which draws seeds of their own. Each is
+    tested on rows that neither of them has seen.
+
+    Parameters
+    ----------
+    estimator : DistilledClassifier, recipe of skkd.recipes, or Pipeline
+        With its teacher. A Pipeline ends in one of the others; the steps before are
+        fitted once for both students, for each seed and fold: let them remember, as
+        ``ImageReader(memory=...)`` does. Of a recipe, the plain student is its
+        ``estimator`` without a teacher. It is not changed, nor is a fitted teacher.
+    X : array-like of n rows
+        As the estimator takes them: also paths of images, or a torch Dataset.
+    y : array-like of shape (n,)
+        Labels. Rows equal to the estimator's ``unlabeled`` are never tested; the plain
+        student trains without them.
+    seeds : int or iterable of int, default=5
+        Each is the student's ``random_state`` once. An int n stands for 0 to n - 1.
+    cv : None, int, splitter, iterable of (train, test), or callable, default=None
+        The folds, the same for all seeds. None: 5, stratified; with `groups`, groups
+        are kept together. One split into training and test rows is
+        ``[(train, test)]``. A function is called with the seed and returns any of
+        these, so that each seed has folds of its own.
+    groups : array-like of shape (n,), default=None
+        Rows of a group go to one side of a fold, and are drawn together in the
+        interval: copies, or images of one patient.
+    metric : {"accuracy", "balanced_accuracy"} or callable, default="accuracy"
+        Of the test rows of a fold; a callable is a function of (y_true, y_pred), the
+        higher the better.
+    confidence : float, default=0.95
+        Of the interval.
+    resume : str or path, default=None
+        A file to which each finished fit is written. Fits that are in it already are
+        not repeated; more seeds may be added. One of another estimator, other data,
+        folds or versions is refused. A file ``.lock`` beside it keeps others away.
+    n_jobs : int, default=None
+        Processes, as joblib counts them, each of one thread. Each remembers the
+        teacher's logits for itself, unless the estimator's ``memory`` is a folder.
+    verbose : int, default=0
+        1 shows a progress bar.
+
+    Returns
+    -------
+    Gain
+        The scores, the gain with its interval, and the verdict; prints as a table.
+
+    Raises
+    ------
+    TypeError
+        If `estimator` is something else.
+    ValueError
+        If it has no teacher or ``alpha=0``, the folds or another parameter make no
+        sense, or `resume` is a file of something else.
+
+    See Also
+    --------
+    skkd.teachers.check_health : What is probably wrong with a teacher.
+
+    Notes
+    -----
+    A fitted teacher must not have seen the rows that test here: it would pass on their
+    labels. With ``teacher_cv=None`` a clone is fitted to the training rows of each
+    fold, which is always clean. Where ``teacher_cv`` fits several, the score of the
+    teacher is that of the mean of their probabilities. With ``unlabeled`` the plain
+    student has fewer rows, so that it also takes fewer steps in as many epochs.
+
+    The gain is the mean of the differences over seeds and folds. Its interval takes
+    seeds and test rows for two crossed random samples: its variance is that between
+    the seeds, divided by their number, plus the mean covariance of two seeds over the
+    test rows, each with a quantile of Student's t, since with few seeds a bootstrap is
+    too narrow. With one seed it covers test rows alone. It does not cover other
+    training data: the folds of a cross-validation share most of their training rows,
+    and no unbiased estimate of that variance exists [1]_.
+
+    References
+    ----------
+    .. [1] Y. Bengio, Y. Grandvalet, "No Unbiased Estimator of the Variance of K-Fold
+       Cross-Validation", JMLR 5, 2004.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.svm import SVC
+    >>> from skkd import DistilledClassifier
+    >>> from skkd.report import gain
+    >>> X, y = load_digits(return_X_y=True)
+    >>> student = DistilledClassifier(
+    ...     teacher=SVC(gamma=0.001),
+    ...     teacher_cv=None,
+    ...     module__hidden=8,
+    ...     max_epochs=3,
+    ... )
+    >>> result = gain(student, X[:400], y[:400], seeds=2, cv=2)
+    >>> result.plain.shape  # seeds, folds
+    (2, 2)
+    >>> low, high = result.interval
+    >>> low <= result.gain <= high
+    True
+    """
+    check_estimator(estimator)
+    check_metric(metric)
+    check_confidence(confidence)
+    numbers = check_seeds(seeds)
+    net = net_of(split_steps(estimator)[1])
+    y, labelled = _labels(X, y, net.unlabeled)
+    check_teacher_of(net, find_classes(y[labelled], net.classes))
+    folds = folds_of_seeds(cv, numbers, y, labelled, groups)
+    plan = dict(zip(numbers, folds, strict=True))
+    records = _collect(estimator, X, y, labelled, plan, resume, n_jobs, verbose)
+    rows = np.arange(len(y)) if groups is None else np.asarray(groups)
+    units = np.unique(rows, return_inverse=True)[1]
+    fits = _as_fits(records, plan, y)
+    return Gain(fits, units, metric, confidence, grouped=groups is not None)
+
+
+def _labels(X: Any, y: Any, unlabeled: Any) -> tuple[np.ndarray, np.ndarray]:
+    given = labels_of(X, y)
+    checked, labelled = check_labels(X, given, unlabeled)
+    if not labelled.any():
+        raise ValueError(
+            f"No row of y is labelled (all equal unlabeled={unlabeled!r}): there is "
+            "nothing to test."
+        )
+    if checked.dtype.kind in "US" and not labelled.all():
+        # NumPy made strings of the mark, which the estimator would not know again.
+        values = np.empty(len(checked), dtype=object)
+        values[:] = [*given]
+        checked = values
+    return checked, labelled
+
+
+def _collect(
+    estimator: Any,
+    X: Any,
+    y: np.ndarray,
+    labelled: np.ndarray,
+    plan: dict[int, list[Fold]],
+    resume: Any,
+    n_jobs: int | None,
+    verbose: int,
+) -> list[Record]:
+    """Return a record of each fit: those of the file, and those that are missing."""
+    with ExitStack() as stack:
+        journal, done = None, []
+        if resume is not None:
+            journal = Journal(resume, about(estimator, X, y))
+            keys = {s: [split_key(f) for f in folds] for s, folds in plan.items()}
+            done = _of_plan(stack.enter_context(journal.opened()), keys, resume)
+        jobs = _missing(plan, {(r["seed"], r["fold"], r["network"]) for r in done})
+        total = len(done) + sum(len(job.networks) for job in jobs)
+        bar = stack.enter_context(
+            tqdm(
+                total=total,
+                initial=len(done),
+                desc="with and without teacher",
+                unit="fit",
+                disable=not verbose,
+            )
+        )
+        fresh = stack.enter_context(
+            closing(_run(estimator, X, y, labelled, jobs, n_jobs))
+        )
+        for record in fresh:
+            if journal is not None:
+                journal.add({**record, "rows": keys[record["seed"]][record["fold"]]})
+            done.append(record)
+            bar.update()
+    return done
+
+
+def _run(
+    estimator: Any,
+    X: Any,
+    y: np.ndarray,
+    labelled: np.ndarray,
+    jobs: Sequence[Job],
+    n_jobs: int | None,
+) -> Generator[Record, None, None]:
+    if min(effective_n_jobs(n_jobs), len(jobs)) <= 1:
+        for job in jobs:
+            yield from fit_job(estimator, X, y, labelled, job)
+        return
+    # Whatever is finished first is written first.
+    with parallel_config(inner_max_num_threads=1, backend="loky"):
+        parallel = Parallel(n_jobs=n_jobs, return_as="generator_unordered")
+        tasks = (delayed(fit_apart)(estimator, X, y, labelled, job) for job in jobs)
+        with closing(parallel(tasks)) as results:
+            for records in results:
+                yield from records
+
+
+def _missing(plan: dict[int, list[Fold]], done: set[tuple[int, int, str]]) -> list[Job]:
+    jobs = []
+    for seed, folds in plan.items():
+        for number, fold in enumerate(folds):
+            wanted = [n for n in _NETWORKS if (seed, number, n) not in done]
+            if wanted:
+                jobs.append(Job(seed, number, fold, tuple(wanted)))
+    return jobs
+
+
+def _of_plan(
+    records: list[Record], keys: dict[int, list[str]], resume: Any
+) -> list[Record]:
+    """Return the records of the seeds that are asked for, each fit once."""
+    found = {}
+    for record in records:
+        seed, fold = record["seed"], record["fold"]
+        if seed not in keys:
+            continue
+        if fold >= len(keys[seed]) or record["rows"] != keys[seed][fold]:
+            raise ValueError(
+                f"resume={str(resume)!r} holds fits of other folds: those of seed "
+                f"{seed}, fold {fold} differ. Pass the same cv (a splitter that "
+                "shuffles needs its random_state), or another path."
+            )
+        found[seed, fold, record["network"]] = record
+    return [*found.values()]
+
+
+def _as_fits(
+    records: list[Record], plan: dict[int, list[Fold]], y: np.ndarray
+) -> tuple[Fit, ...]:
+    """Return the predictions, by network, seed and fold."""
+    by_key = {(r["network"], r["seed"], r["fold"]): r for r in records}
+    if any(r.get("teacher") for r in records):
+        for seed in plan:
+            for number in range(len(plan[seed])):
+                said = by_key["distilled", seed, number]["teacher"]
+                by_key["teacher", seed, number] = {**said, "seconds": None}
+    fits = []
+    for network in ("plain", "distilled", "teacher"):
+        for seed, folds in plan.items():
+            for number, (_, test) in enumerate(folds):
+                record = by_key.get((network, seed, number))
+                if record is None:
+                    continue
+                truth = y[test]
+                said = np.asarray(record["predicted"])
+                if truth.dtype.kind != "U":  # may be longer than any of y
+                    said = said.astype(truth.dtype)
+                seconds, size = record["seconds"], record["n_parameters"]
+                fits.append(
+                    Fit(network, seed, number, test, truth, said, seconds, size)
+                )
+    return tuple(fits)

@@ -1,0 +1,273 @@
+"""What came out of training a student with and without its teacher."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from skkd.report._gain._interval import Interval, crossed_interval
+from skkd.report._gain._scoring import (
+    Fit,
+    check_metric,
+    differences,
+    score_of,
+)
+from skkd.report._tables import Table, count
+
+_NAMES = {
+    "plain": "plain student",
+    "distilled": "distilled student",
+    "teacher": "teacher",
+}
+
+
+@dataclass(frozen=True, repr=False)
+class Gain:
+    """Scores of a student with its teacher and without, and what to conclude.
+
+    Returned by :func:`gain`. Printed, it is a table and the verdict; a notebook shows
+    the same.
+
+    Parameters
+    ----------
+    predictions : tuple of Fit
+        What each network said of its test rows, a teacher for each distilled student.
+    units : ndarray of shape (n,)
+        Number of the row, or of its group, for each row of X.
+    metric : {"accuracy", "balanced_accuracy"} or callable
+    confidence : float
+    grouped : bool
+        Whether units are groups.
+
+    Attributes
+    ----------
+    plain, distilled : ndarray of shape (n_seeds, n_folds)
+        Scores of the students.
+    teacher : ndarray of shape (n_seeds, n_folds) or None
+        Scores of the teacher on the same rows; None where nobody can be asked.
+    gain : float
+        Mean of ``distilled - plain``.
+    interval : Interval
+        ``(low, high)`` of it.
+    verdict : str
+        What to conclude, in a line.
+    covers : str
+        What the interval covers, and what not, in a line.
+    seconds : dict of str to ndarray of shape (n_seeds, n_folds)
+        Of "plain" and "distilled": what `fit` took, asking the teacher included, steps
+        before the student not.
+    n_parameters : dict of str to int or None
+        Of "plain", "distilled" and "teacher".
+    """
+
+    predictions: tuple[Fit, ...]
+    units: np.ndarray
+    metric: Any = "accuracy"
+    confidence: float = 0.95
+    grouped: bool = False
+
+    def with_metric(self, metric: Any) -> Gain:
+        """Return the same fits, judged by another metric.
+
+        Parameters
+        ----------
+        metric : {"accuracy", "balanced_accuracy"} or callable
+            Of (y_true, y_pred); higher is better.
+
+        Returns
+        -------
+        Gain
+        """
+        check_metric(metric)
+        return Gain(self.predictions, self.units, metric, self.confidence, self.grouped)
+
+    # Figures ------------------------------------------------------------------
+
+    @cached_property
+    def plain(self) -> np.ndarray:
+        """Scores of the student without its teacher, (n_seeds, n_folds)."""
+        return self._scores("plain")
+
+    @cached_property
+    def distilled(self) -> np.ndarray:
+        """Scores of the student with its teacher, (n_seeds, n_folds)."""
+        return self._scores("distilled")
+
+    @cached_property
+    def teacher(self) -> np.ndarray | None:
+        """Scores of the teacher, (n_seeds, n_folds), None where it cannot be asked."""
+        return self._scores("teacher") if self._of("teacher") else None
+
+    @property
+    def gain(self) -> float:
+        """Mean of ``distilled - plain``."""
+        return float((self.distilled - self.plain).mean())
+
+    @cached_property
+    def interval(self) -> Interval:
+        """Bounds of the gain, at the confidence that was asked for."""
+        pairs: dict[int, list[tuple[Fit, Fit]]] = {}
+        for one, two in zip(self._of("plain"), self._of("distilled"), strict=True):
+            pairs.setdefault(one.seed, []).append((one, two))
+        of_seeds, influence = differences(self.metric, [*pairs.values()], self.units)
+        # As if one row, or group, could always be judged otherwise: that two students
+        # agree on a few rows does not prove that they are the same.
+        least = 1 / influence.shape[1] if self._percent else 0.0
+        return crossed_interval(of_seeds, influence, self.confidence, least)
+
+    @property
+    def seconds(self) -> dict[str, np.ndarray]:
+        """Seconds that `fit` took, of "plain" and "distilled"."""
+        return {
+            name: self._table(name, lambda fit: fit.seconds)
+            for name in ("plain", "distilled")
+        }
+
+    @property
+    def n_parameters(self) -> dict[str, int | None]:
+        """Numbers of parameters, None where a teacher is no network."""
+        firsts = {name: self._of(name)[:1] for name in _NAMES}
+        return {n: fits[0].n_parameters if fits else None for n, fits in firsts.items()}
+
+    # Words --------------------------------------------------------------------
+
+    @property
+    def verdict(self) -> str:
+        """What to conclude."""
+        low, high = self.interval
+        level = f"{100 * self.confidence:g} %"
+        bounds = f"{level} interval {self._show(low)} to {self._show(high)}"
+        if low > 0:
+            return f"gain of {self._show(self.gain)}{self._unit} ({bounds})"
+        if high < 0:
+            loss = self._show(-self.gain).lstrip("+")
+            return f"a loss of {loss}{self._unit} ({bounds})"
+        return f"no evidence of a gain: {self._show(self.gain)}{self._unit} ({bounds})"
+
+    @property
+    def covers(self) -> str:
+        """What the interval covers, and what not."""
+        seeds, folds = self.plain.shape
+        rows = np.unique(np.concatenate([fit.rows for fit in self._of("plain")]))
+        n_units = len(np.unique(self.units[rows]))
+        units = count(len(rows), "test row")
+        if self.grouped:
+            units += f" in {count(n_units, 'group')}"
+        of = f"{count(seeds, 'seed')} x {count(folds, 'fold')}, {units}."
+        rows_drawn = "other groups of test rows" if self.grouped else "other test rows"
+        covered: list[str] = []
+        left: list[str] = []
+        (covered if seeds > 1 else left).append("other seeds")
+        (covered if n_units > 1 else left).append(rows_drawn)
+        inside = " and ".join(covered) or "nothing"
+        outside = " or ".join([*left, "other training rows"])
+        return f"{of} The interval covers {inside}, not {outside}."
+
+    def __str__(self) -> str:
+        return "\n".join([self._shown().text(), "", self.verdict, self.covers])
+
+    __repr__ = __str__
+
+    def to_markdown(self) -> str:
+        """Return the table and the verdict in Markdown.
+
+        Returns
+        -------
+        str
+        """
+        return f"{self._shown().markdown()}\n\n{self.verdict}\n{self.covers}"
+
+    def _repr_html_(self) -> str:
+        verdict, covers = html.escape(self.verdict), html.escape(self.covers)
+        table = self._shown().html()
+        return f"<div>{table}<p><b>{verdict}</b><br>{covers}</p></div>"
+
+    def to_frame(self) -> Any:
+        """Return a row for each network, seed and fold.
+
+        Returns
+        -------
+        pandas.DataFrame
+            With the columns network, seed, fold, score, seconds, n_parameters.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+        """
+        try:
+            import pandas as pd
+        except ImportError as error:
+            raise ImportError(
+                "to_frame needs pandas: pip install pandas. The figures are arrays in "
+                "plain, distilled, teacher and seconds, too."
+            ) from error
+        return pd.DataFrame(
+            {
+                "network": [fit.network for fit in self.predictions],
+                "seed": [fit.seed for fit in self.predictions],
+                "fold": [fit.fold for fit in self.predictions],
+                "score": [self._score(fit) for fit in self.predictions],
+                "seconds": [fit.seconds for fit in self.predictions],
+                "n_parameters": [fit.n_parameters for fit in self.predictions],
+            }
+        )
+
+    # How it is made -----------------------------------------------------------
+
+    def _of(self, network: str) -> list[Fit]:
+        return [fit for fit in self.predictions if fit.network == network]
+
+    def _score(self, fit: Fit) -> float:
+        return score_of(self.metric, fit.y_true, fit.y_pred)
+
+    def _scores(self, network: str) -> np.ndarray:
+        return self._table(network, self._score)
+
+    def _table(self, network: str, value: Any) -> np.ndarray:
+        fits = self._of(network)
+        n_seeds = len({fit.seed for fit in fits})
+        return np.array([value(fit) for fit in fits], dtype=float).reshape(n_seeds, -1)
+
+    @property
+    def _percent(self) -> bool:
+        return not callable(self.metric)
+
+    @property
+    def _unit(self) -> str:
+        return " points" if self._percent else ""
+
+    def _show(self, value: float) -> str:
+        return f"{100 * value:+z.1f}" if self._percent else f"{value:+z.3f}"
+
+    def _shown(self) -> Table:
+        name = getattr(self.metric, "__name__", self.metric)
+        known = isinstance(name, str) and name.isidentifier()  # not so "<lambda>"
+        name = name.replace("_", " ") if known else "score"
+        rows = []
+        for network, title in _NAMES.items():
+            scores = getattr(self, network)
+            if scores is None:
+                continue
+            size = self.n_parameters[network]
+            seconds = self.seconds.get(network)
+            time = "" if seconds is None else f"{np.median(seconds):.1f}"
+            figures = "{:.3f}"
+            if self._percent:
+                scores, figures = 100 * scores, "{:.1f}"
+            shown = _spread(scores, figures) + " %" * self._percent
+            rows.append([title, shown, "" if size is None else f"{size:,}", time])
+        head = ["", name, "parameters", "seconds to fit"]
+        return Table(head, rows, caption="With and without teacher")
+
+
+def _spread(values: np.ndarray, figures: str) -> str:
+    """Return mean and standard deviation over the fits."""
+    mean = figures.format(values.mean())
+    if values.size == 1:
+        return mean
+    return f"{mean} ± {figures.format(values.std(ddof=1))}"

@@ -1,0 +1,203 @@
+"""A file of finished fits, so that what was interrupted can go on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import FunctionType
+from typing import Any
+
+import numpy as np
+from filelock import FileLock, Timeout
+from sklearn.base import BaseEstimator, clone
+from sklearn.pipeline import Pipeline
+from skorch import NeuralNet
+
+from skkd._evaluate.machine import version
+from skkd.memory._fingerprint import UnknowableError, _ContentHasher, fingerprint
+from skkd.memory._row_keys import row_keys
+from skkd.recipes._base import Recipe
+from skkd.report._gain._folds import Fold
+from skkd.teachers._as_teacher import as_teacher
+
+_FORMAT = 1
+# Parameters that do not decide what is learnt.
+_ASIDE = {"verbose", "memory", "device", "n_jobs", "strict"}
+
+
+class Journal:
+    """Records of fits, one a line of JSON, after a line that tells of what they are.
+
+    Parameters
+    ----------
+    path : str or path
+    about : dict of str to dict
+        Fingerprints: of the parameters of the estimator, of the data.
+
+    Raises
+    ------
+    ValueError
+        If the file is of something else; it says what differs.
+    """
+
+    def __init__(self, path: Any, about: dict[str, Any]) -> None:
+        self.path = Path(path)
+        self.about = about
+
+    @contextmanager
+    def opened(self) -> Iterator[list[dict[str, Any]]]:
+        """Keep other processes away; give the records that are there."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(f"{self.path}.lock", timeout=0)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise ValueError(
+                f"resume={str(self.path)!r}: another process is writing to this file. "
+                "Give each its own."
+            ) from error
+        try:
+            yield self._read()
+        finally:
+            lock.release()
+
+    def add(self, record: dict[str, Any]) -> None:
+        """Append a record, to be found even if the process is killed thereafter."""
+        with open(self.path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(record, separators=(",", ":")) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _read(self) -> list[dict[str, Any]]:
+        raw = self.path.read_bytes() if self.path.exists() else b""
+        whole = raw[: raw.rfind(b"\n") + 1]
+        if len(whole) < len(raw):  # killed while it wrote its last line
+            self._check_is_ours(raw, whole)
+            with open(self.path, "r+b") as file:
+                file.truncate(len(whole))
+        if not whole:
+            self.add({"skkd.report.gain": _FORMAT, **self.about})
+            return []
+        header, *lines = whole.decode("utf-8", "replace").splitlines()
+        self._check_header(self._parsed(1, header))
+        return [self._parsed(i, line) for i, line in enumerate(lines, start=2)]
+
+    def _check_is_ours(self, raw: bytes, whole: bytes) -> None:
+        if not whole and not raw.startswith(b'{"skkd.report.gain"'[: len(raw)]):
+            raise self._foreign()
+
+    def _parsed(self, number: int, line: str) -> dict[str, Any]:
+        try:
+            record = json.loads(line)
+        except ValueError as error:
+            if number == 1:
+                raise self._foreign() from error
+            raise ValueError(
+                f"resume={str(self.path)!r}: line {number} cannot be read. Take it out."
+            ) from error
+        if not isinstance(record, dict):
+            raise self._foreign()
+        return record
+
+    def _foreign(self) -> ValueError:
+        return ValueError(
+            f"resume={str(self.path)!r} was not written by gain: expected a file of "
+            "its own, or a path where there is none yet."
+        )
+
+    def _check_header(self, header: dict[str, Any]) -> None:
+        found = header.pop("skkd.report.gain", None)
+        if found is None:
+            raise self._foreign()
+        differs = [] if found == _FORMAT else ["the format of the file"]
+        for part, wanted in self.about.items():
+            held = header.get(part)
+            held = held if isinstance(held, dict) else {}
+            names = [k for k in {**held, **wanted} if held.get(k) != wanted.get(k)]
+            differs += [f"{name} of the {part}" for name in names]
+        if differs:
+            raise ValueError(
+                f"resume={str(self.path)!r} holds fits of something else: "
+                f"{', '.join(differs)} differ. Give another path, or delete the file "
+                "to begin anew."
+            )
+
+
+def about(estimator: Any, X: Any, y: np.ndarray) -> dict[str, dict[str, str]]:
+    """Return what tells these fits from others.
+
+    Parameters
+    ----------
+    estimator : DistilledClassifier, Recipe or Pipeline
+    X : array-like of n rows
+    y : ndarray of shape (n,)
+
+    Returns
+    -------
+    dict of str to dict
+    """
+    keys, kind = row_keys(X)
+    labels = repr((y.dtype.kind, y.tolist()))
+    data = {"X": _digest(kind.encode() + keys.tobytes()), "y": _digest(labels.encode())}
+    names = ("skkd", "torch", "scikit-learn")
+    return {
+        "estimator": _described(clone(estimator)),
+        "data": data,
+        "versions": {name: str(version(name)) for name in names},
+    }
+
+
+def split_key(fold: Fold) -> str:
+    """Return a hash of the rows of a fold."""
+    parts = [np.ascontiguousarray(part, dtype=np.int64).tobytes() for part in fold]
+    return _digest(b"|".join(parts))
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def _described(estimator: Any, prefix: str = "") -> dict[str, str]:
+    """Return a fingerprint of each parameter, in the steps and the net of a recipe."""
+    # By name: the code of ours, and of scikit-learn's, goes by the versions.
+    out = {f"{prefix}type": f"{type(estimator).__module__}.{type(estimator).__name__}"}
+    if isinstance(estimator, Pipeline):
+        params: Mapping[str, Any] = dict(estimator.steps)
+    else:
+        params = estimator.get_params(deep=False)
+    # The seed of each fit stands in for that of a student, not for that of a step.
+    aside = _ASIDE | ({"random_state"} if _is_seeded(estimator) else set())
+    for name, value in params.items():
+        if name in aside:
+            continue
+        inside = isinstance(estimator, (Pipeline, Recipe))
+        if inside and isinstance(value, BaseEstimator):
+            out |= _described(value, f"{prefix}{name}__")
+        else:
+            fitted = name == "teacher" and params.get("teacher_cv") == "prefit"
+            out[prefix + name] = _fingerprint(prefix + name, value, fitted=fitted)
+    return out
+
+
+def _is_seeded(estimator: Any) -> bool:
+    return isinstance(estimator, (NeuralNet, Recipe))
+
+
+def _fingerprint(name: str, value: Any, *, fitted: bool = False) -> str:
+    if fitted and value is not None:
+        value = as_teacher(value)
+    elif isinstance(value, NeuralNet):  # to be fitted: how it learns counts as well
+        value = (type(value), sorted(value.get_params(deep=False).items()))
+    try:
+        if isinstance(value, FunctionType):  # as one inside of another has no name
+            value = _ContentHasher()._describe_function(value)
+        return fingerprint(value)[:16]
+    except UnknowableError as error:
+        raise ValueError(
+            f"resume= cannot tell {name} of the estimator from another: "
+            f"{error.__cause__}. Leave out resume=."
+        ) from error
