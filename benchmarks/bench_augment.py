@@ -34,12 +34,12 @@ from common import (
 from torch import nn
 
 from skkd import DistilledClassifier
-from skkd.augment import Compose, Flip, ShiftCrop
-from skkd.memory import forget
+from skkd.augment import Compose, RandomCrop, RandomHorizontalFlip
+from skkd.memory import clear_cache
 from skkd.students import CifarResNet, load_cifar_resnet
 
 WEIGHTS = "weights/resnet56-cifar10jpeg-8977.pt"
-AUGMENT = Compose([ShiftCrop(4), Flip()])
+AUGMENT = Compose([RandomCrop(4), RandomHorizontalFlip()])
 REGIMES = {
     "live": {"augment": AUGMENT},
     "views=2": {"augment": AUGMENT, "views": 2},
@@ -89,11 +89,11 @@ def measure(regime, teacher, data, args, number):
     X, y = data.X.numpy(), data.y.numpy()
     if not args.quick:  # what is set up only once
         student(max_epochs=1).fit(X[:256], y[:256])
-    forget()
+    clear_cache()
     ASKED.clear()
     student = student(max_epochs=args.epochs)
     duration, _ = clocked(lambda: student.fit(X, y))
-    asked = sum(ASKED), student.teacher_pass_.computed
+    asked = sum(ASKED), student.cache_info_.misses
     return Run(duration, accuracy(student.module_, data), asked)
 
 
@@ -155,9 +155,9 @@ def main():
     bounds = Bounds(enforced=not args.quick)
     for regime, part in runs.items():
         rows = expected(regime, n, args.epochs)
-        # What is asked batch by batch is no pass, and not counted by `teacher_pass_`.
+        # What is asked batch by batch is no pass, and not counted by `cache_info_`.
         counts = (rows, 0 if regime == "live" else rows)
-        claim = f"{regime}: rows the teacher was asked, by itself and teacher_pass_"
+        claim = f"{regime}: rows the teacher was asked, by itself and cache_info_"
         bounds.equal(claim, {run.asked for run in part}, {counts})
     bounds.finish()
 

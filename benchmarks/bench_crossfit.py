@@ -37,7 +37,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.tree import DecisionTreeClassifier
 
 from skkd import DistilledClassifier
-from skkd.memory import forget
+from skkd.memory import clear_cache
 
 TEACHERS = {
     "decision tree, fully grown": DecisionTreeClassifier(random_state=0),
@@ -53,7 +53,7 @@ def one_round(X, y, sizes, epochs, seed):
     rows = draw(X, y, sizes, seed)
 
     def score(**params):
-        forget()
+        clear_cache()
         student = DistilledClassifier(
             max_epochs=epochs, random_state=seed, device="cpu", alpha=0.5, **params
         )

@@ -139,7 +139,7 @@ def measure(prepare, task, data, warm, number):
     duration, trained = clocked(train)
     for key, value in task.teacher.state_dict().items():
         assert torch.equal(value, before[key]), f"the teacher was changed: {key}"
-    asked = getattr(trained, "teacher_pass_", None)
+    asked = getattr(trained, "cache_info_", None)
     net = getattr(trained, "module_", trained)
     return Run(duration, accuracy(net, data), asked and tuple(asked[:2]))
 

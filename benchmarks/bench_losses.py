@@ -33,7 +33,7 @@ from skorch.callbacks import LRScheduler
 from torch.optim.lr_scheduler import OneCycleLR
 
 from skkd import DistilledClassifier
-from skkd.augment import Compose, Flip, ShiftCrop
+from skkd.augment import Compose, RandomCrop, RandomHorizontalFlip
 from skkd.losses import (
     CRD,
     DIST,
@@ -125,7 +125,7 @@ def fit(*, seed, folder, n_train, epochs, memory, temperature=4.0, **params):
         module__depth=8,
         teacher=read_teacher(folder),
         temperature=temperature,
-        augment=Compose([ShiftCrop(4), Flip()]),
+        augment=Compose([RandomCrop(4), RandomHorizontalFlip()]),
         views=2,
         memory=memory,
         optimizer=torch.optim.SGD,

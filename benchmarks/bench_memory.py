@@ -39,7 +39,7 @@ from common import (
 from torch import nn
 
 from skkd import DistilledClassifier
-from skkd.memory import LogitMemory, forget
+from skkd.memory import LogitMemory, clear_cache
 from skkd.students import MLP, SmallCNN
 
 SIZES, SLICES, PLANNED = (6250, 12500, 25000, 50000), (20_000, 100_000), 1_000_000
@@ -88,12 +88,12 @@ def measure(n, new_X, n_classes, module, teacher, memory):
     held = [peak_resident()]
     student.fit(new_X(512), np.arange(512) % n_classes)  # what is set up only once
     student.set_params(memory=memory)
-    forget()
+    clear_cache()
     held.append(peak_resident())
     X, y = new_X(n), np.arange(n) % n_classes
     duration, _ = clocked(lambda: student.fit(X, y))
-    taught = student.teacher_pass_
-    return Measured(duration, *held, peak_resident(), taught.computed, taught.bytes)
+    taught = student.cache_info_
+    return Measured(duration, *held, peak_resident(), taught.misses, taught.nbytes)
 
 
 def fit_images(n, number):
@@ -151,7 +151,7 @@ def bench_images(sizes, args, bounds):
     growth = np.polyfit(sizes, [peak.median for peak in peaks], 1)[0]
     claim = "bytes a row in memory, in bytes of an image (float32 would be 4)"
     bounds.at_most(claim, growth / np.prod(SHAPE), 1.5)
-    asked = [{run.computed for run in part} for part in runs]
+    asked = [{run.misses for run in part} for part in runs]
     bounds.equal("rows the teacher was asked about", asked, [{n} for n in sizes])
 
 
@@ -170,7 +170,7 @@ def bench_logits(slices, args, bounds, folder):
             )
             asked = list(slices) if fit == "asks" else [0, 0]
             claim = f"{kind}, {fit}: rows the teacher was asked about"
-            bounds.equal(claim, [few.computed, many.computed], asked)
+            bounds.equal(claim, [few.misses, many.misses], asked)
             disk, held = (
                 np.polyfit(slices, [getattr(run, of) for run in (few, many)], 1)
                 for of in ("on_disk", "peak")

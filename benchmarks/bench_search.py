@@ -9,7 +9,7 @@ How: 6,000 rows of MNIST, a CNN teaches a CNN (SmallCNN of width 4, the kind of 
 that images get by default) or, ``--student mlp``, an MLP 784-128-10; both searches once
 in each round, each in a process of its own, ratios taken round by round. Without a
 teacher temperature and alpha have no effect, so that both do the same 36 fits. The rows
-are counted twice: by the teacher, in its own ``forward``, and by ``teacher_pass_``.
+are counted twice: by the teacher, in its own ``forward``, and by ``cache_info_``.
 
     python benchmarks/bench_search.py --data FOLDER
 
@@ -37,7 +37,7 @@ from sklearn.model_selection import GridSearchCV
 from torch import nn
 
 from skkd import DistilledClassifier
-from skkd.memory import forget
+from skkd.memory import clear_cache
 from skkd.students import MLP, SmallCNN, Standardize
 
 GRID = {"temperature": [1, 2, 4, 8], "alpha": [0.25, 0.5, 0.9]}
@@ -78,7 +78,7 @@ def search(teacher, data, epochs, batch_size, grid, parts, number):
     computed, X, y = [], data.X.numpy(), data.y.numpy()
 
     def accuracy(estimator, X, y):
-        computed.append(estimator.teacher_pass_.computed if teacher else 0)
+        computed.append(estimator.cache_info_.misses if teacher else 0)
         return estimator.score(X, y)
 
     student = partial(
@@ -90,7 +90,7 @@ def search(teacher, data, epochs, batch_size, grid, parts, number):
         device="cpu",
     )
     student(max_epochs=1).fit(X[:512], y[:512])  # what is set up only once
-    forget()
+    clear_cache()
     ASKED.clear()
     found = GridSearchCV(
         student(max_epochs=epochs), grid, scoring=accuracy, cv=3, refit=False

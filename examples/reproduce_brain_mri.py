@@ -39,12 +39,14 @@ from reproduction import (
 )
 
 from skkd import DistilledClassifier, ImageReader
-from skkd.augment import Affine, ColorJitter, Compose, Flip
+from skkd.augment import ColorJitter, Compose, RandomAffine, RandomHorizontalFlip
 from skkd.losses import KD, FitNet, WeightedSum
 from skkd.report import Fit
 
-WARP = Affine(degrees=15, scale=(0.85, 1.2), translate=0.08)
-AUGMENT = Compose([Flip(), WARP, ColorJitter(brightness=0.25, contrast=0.25)])
+WARP = RandomAffine(degrees=15, scale=(0.85, 1.2), translate=0.08)
+AUGMENT = Compose(
+    [RandomHorizontalFlip(), WARP, ColorJitter(brightness=0.25, contrast=0.25)]
+)
 TAUGHT = {"temperature": 2.0, "alpha": 0.9, "lr": 3e-3}
 HINT = FitNet("maps", "maps", weight=0.3, remember=True)
 LOGITS_AND_MAPS = WeightedSum([("logits", KD()), ("maps", HINT)])

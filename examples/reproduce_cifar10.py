@@ -33,7 +33,7 @@ from torch import nn
 from torch.optim.lr_scheduler import OneCycleLR
 
 from skkd import DistilledClassifier, ImageReader, load_image_folder
-from skkd.augment import Compose, Flip, ShiftCrop
+from skkd.augment import Compose, RandomCrop, RandomHorizontalFlip
 from skkd.memory import LogitMemory
 from skkd.report import gain
 from skkd.students import Standardize, load_cifar_resnet
@@ -73,7 +73,7 @@ def network(module, epochs: int, lr: float, n_rows: int) -> DistilledClassifier:
         module,
         temperature=4,
         alpha=0.9,
-        augment=Compose([Flip(), ShiftCrop(max_shift=4)]),
+        augment=Compose([RandomHorizontalFlip(), RandomCrop(max_shift=4)]),
         views=12,  # of each image, about which the teacher is asked once
         precision="bf16",
         optimizer=torch.optim.SGD,

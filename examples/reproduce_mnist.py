@@ -35,11 +35,11 @@ from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from skkd import DistilledClassifier
-from skkd.augment import Affine
+from skkd.augment import RandomAffine
 from skkd.report import gain
 from skkd.students import MLP, Standardize
 
-AUGMENT = Affine(degrees=7, scale=0.07, translate=1 / 28, shear=7)
+AUGMENT = RandomAffine(degrees=7, scale=0.07, translate=1 / 28, shear=7)
 
 
 def load_mnist(folder: Path, part: str) -> tuple[np.ndarray, np.ndarray]:

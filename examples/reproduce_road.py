@@ -42,15 +42,15 @@ from reproduction import (
 from torch import nn
 
 from skkd import ImageReader
-from skkd.augment import Affine, ColorJitter, Compose, Flip
-from skkd.callbacks import SettleBatchNorm
+from skkd.augment import ColorJitter, Compose, RandomAffine, RandomHorizontalFlip
+from skkd.callbacks import UpdateBatchNorm
 from skkd.report import gain
 from skkd.students import SmallCNN, torchvision_model
 
 AUGMENT = Compose(
     [
-        Flip(),
-        Affine(degrees=10, scale=(0.9, 1.4), translate=0.1, fill="reflection"),
+        RandomHorizontalFlip(),
+        RandomAffine(degrees=10, scale=(0.9, 1.4), translate=0.1, fill="reflection"),
         ColorJitter(brightness=0.2, contrast=0.2, saturation=0.2),
     ]
 )
@@ -103,7 +103,7 @@ def main() -> None:
         net = learner(
             module,
             1 if quick else epochs,
-            SettleBatchNorm(),
+            UpdateBatchNorm(),
             teacher=teacher,
             teacher_cv=None,  # fitted anew to the training rows of each fold
             distillation=LOGITS_AND_MAPS,

@@ -47,13 +47,17 @@ from sklearn.model_selection import StratifiedGroupKFold
 from skorch.callbacks import Freezer, ProgressBar
 
 from skkd import ImageReader, load_image_folder
-from skkd.augment import Affine, Compose, Flip
-from skkd.callbacks import SettleBatchNorm
+from skkd.augment import Compose, RandomAffine, RandomHorizontalFlip
+from skkd.callbacks import UpdateBatchNorm
 from skkd.report import gain
 from skkd.students import torchvision_model
 
-AFFINE = Affine(degrees=20, scale=(0.8, 1.3), translate=0.1, fill="reflection")
-LEARNS = {"augment": Compose([AFFINE, Flip()]), "lr": 3e-3, "batch_size": 32}
+AFFINE = RandomAffine(degrees=20, scale=(0.8, 1.3), translate=0.1, fill="reflection")
+LEARNS = {
+    "augment": Compose([AFFINE, RandomHorizontalFlip()]),
+    "lr": 3e-3,
+    "batch_size": 32,
+}
 
 
 def load(folder: Path, step: int) -> tuple[np.ndarray, ...]:
@@ -80,7 +84,7 @@ def network(args: argparse.Namespace, frozen: int, *show: Any, max_epochs, **par
     """
     params |= {**weights_of(args), **LEARNS, "module__name": "mobilenet_v2"}
     stay = Freezer([f"backbone.features.{i}.*" for i in range(frozen)])
-    callbacks = stay, SettleBatchNorm(), *show
+    callbacks = stay, UpdateBatchNorm(), *show
     return learner(torchvision_model, max_epochs, *callbacks, **params)
 
 
@@ -125,7 +129,7 @@ def main() -> None:
     hints = {"distillation": LOGITS_AND_MAPS, **taught, **LEARNS}
     students = {
         "first layers": student(max_epochs=epochs),
-        "from nothing": learner(FromNothing, long, SettleBatchNorm(), **hints),
+        "from nothing": learner(FromNothing, long, UpdateBatchNorm(), **hints),
     }
     results = {}
     for name, net in students.items():

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from skkd.memory import forget
+from skkd.memory import clear_cache
 
 # The networks of the tests are so small that threads cost more than they give.
 torch.set_num_threads(1)
@@ -16,7 +16,7 @@ torch.set_num_threads(1)
 @pytest.fixture(autouse=True)
 def _nothing_remembered():
     """Ask every teacher anew in every test."""
-    forget()
+    clear_cache()
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""SettleBatchNorm: statistics of the trained network, and of nothing else."""
+"""UpdateBatchNorm: statistics of the trained network, and of nothing else."""
 
 import pickle
 
@@ -9,8 +9,8 @@ from sklearn.base import clone
 from torch import nn
 
 from skkd import DistilledClassifier
-from skkd.augment import Flip
-from skkd.callbacks import SettleBatchNorm
+from skkd.augment import RandomHorizontalFlip
+from skkd.callbacks import UpdateBatchNorm
 from skkd.students import SmallCNN
 
 N = 48
@@ -21,7 +21,7 @@ LABELS = np.arange(N) % 2
 
 def distil(**params):
     params = {"module": SmallCNN, "module__width": 4, "max_epochs": 3} | params
-    params = {"callbacks": [SettleBatchNorm()], "batch_size": 12, "lr": 0.05} | params
+    params = {"callbacks": [UpdateBatchNorm()], "batch_size": 12, "lr": 0.05} | params
     return DistilledClassifier(random_state=0, **params)
 
 
@@ -59,7 +59,7 @@ def test_weights_stay_as_they_are():
 
 
 def test_rows_are_augmented_as_in_training():
-    net = distil(augment=Flip(p=1.0)).fit(IMAGES, LABELS)
+    net = distil(augment=RandomHorizontalFlip(p=1.0)).fit(IMAGES, LABELS)
     mean, _ = first_statistics(net, IMAGES[..., ::-1].copy())
     plain, _ = first_statistics(net, IMAGES)
     found = norms(net.module_)[0].running_mean
@@ -88,7 +88,7 @@ def test_a_last_batch_of_one_row_and_networks_without_normalisation():
     distil(batch_size=-1).fit(IMAGES, LABELS)
     linear = nn.Sequential(nn.Flatten(), nn.Linear(192, 2))
     images = IMAGES.astype(np.float32) / 255
-    DistilledClassifier(linear, callbacks=[SettleBatchNorm()]).fit(images, LABELS)
+    DistilledClassifier(linear, callbacks=[UpdateBatchNorm()]).fit(images, LABELS)
 
 
 @pytest.mark.parametrize("train_split", [None, 3])

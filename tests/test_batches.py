@@ -38,7 +38,7 @@ from skkd._data.rows import (
     len_of,
     pair_of,
 )
-from skkd._data.weights import weights_beside
+from skkd._data.weights import sample_weight_fields
 
 N = 11
 
@@ -47,18 +47,18 @@ def array(dtype=np.float32):
     return (np.random.RandomState(0).rand(N, 3) * 50).astype(dtype)
 
 
-def training_set(X, beside=True, codes=None):
-    codes = np.arange(N) % 3 if codes is None else np.asarray(codes)
+def training_set(X, batch_fields=True, y_encoded=None):
+    y_encoded = np.arange(N) % 3 if y_encoded is None else np.asarray(y_encoded)
     extra = {
         TEACHER_LOGITS: np.random.RandomState(1).randn(N, 3).astype(np.float32),
         HARD_WEIGHT: np.arange(N) * 1.0,
     }
     return TrainingSet(
-        SkorchDataset(X, codes),
+        SkorchDataset(X, y_encoded),
         X=X,
-        y=np.array([*"abc"])[codes],
-        codes=codes,
-        beside=extra if beside else None,
+        y=np.array([*"abc"])[y_encoded],
+        y_encoded=y_encoded,
+        batch_fields=extra if batch_fields else None,
     )
 
 
@@ -100,7 +100,7 @@ class TestWholeBatches:
         "wrap",
         [
             lambda X: training_set(X),
-            lambda X: training_set(X, beside=False),
+            lambda X: training_set(X, batch_fields=False),
             lambda X: SkorchDataset(X),
             lambda X: SkorchDataset(X, np.arange(N)),
             lambda X: Subset(training_set(X), [3, 1, 8, 8]),
@@ -139,7 +139,7 @@ class TestWholeBatches:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             for X in (frozen, array()[::-1], np.asfortranarray(array())):
-                ((inputs, _), *_) = loader(training_set(X, beside=False), N)
+                ((inputs, _), *_) = loader(training_set(X, batch_fields=False), N)
                 np.testing.assert_array_equal(inputs, X)
 
     @pytest.mark.parametrize(
@@ -173,12 +173,12 @@ class TestTrainingSet:
         assert code == 1
         np.testing.assert_array_equal(inputs[INPUT], X[4])
         np.testing.assert_array_equal(
-            inputs[TEACHER_LOGITS], dataset.beside[TEACHER_LOGITS][4]
+            inputs[TEACHER_LOGITS], dataset.batch_fields[TEACHER_LOGITS][4]
         )
         assert len(dataset) == N
 
     def test_nothing_beside_means_the_plain_input(self):
-        inputs, _ = training_set(array(), beside=False)[0]
+        inputs, _ = training_set(array(), batch_fields=False)[0]
         np.testing.assert_array_equal(inputs, array()[0])
 
     def test_split_inputs(self):
@@ -189,8 +189,8 @@ class TestTrainingSet:
         assert split_inputs(rows)[0] is rows
 
     def test_labelled_part(self):
-        codes = np.array([0, -1, 1, 1, -1, 2, 0, 0, -1, 1, 2])
-        dataset = training_set(array(), codes=codes)
+        y_encoded = np.array([0, -1, 1, 1, -1, 2, 0, 0, -1, 1, 2])
+        dataset = training_set(array(), y_encoded=y_encoded)
         assert labelled_part(dataset).indices == [0, 2, 3, 5, 6, 7, 9, 10]
         part = labelled_part(Subset(dataset, [4, 3, 1, 0]))
         assert part.indices == [3, 0]
@@ -202,12 +202,12 @@ class TestTrainingSet:
 
 class TestWeights:
     def test_none_where_all_weigh_the_same(self):
-        assert weights_beside(None, np.ones(N, dtype=bool)) == {}
+        assert sample_weight_fields(None, np.ones(N, dtype=bool)) == {}
 
     def test_the_mean_is_one(self):
         weight = np.random.RandomState(0).rand(N)
         labelled = np.arange(N) < 4
-        beside = weights_beside(weight, labelled)
+        beside = sample_weight_fields(weight, labelled)
         assert beside[SOFT_WEIGHT].mean() == pytest.approx(1)
         assert beside[HARD_WEIGHT].mean() == pytest.approx(1)
         assert not beside[HARD_WEIGHT][4:].any()
@@ -221,37 +221,37 @@ class TestWeights:
         rng = np.random.RandomState(0)
         weight, loss = rng.rand(12), rng.rand(12)
         labelled = rng.rand(12) < 0.4
-        beside = weights_beside(weight, labelled)
+        beside = sample_weight_fields(weight, labelled)
         for key, w in ((HARD_WEIGHT, weight * labelled), (SOFT_WEIGHT, weight)):
             batches = rng.permutation(12).reshape(4, 3)
             mean = np.mean([(beside[key][b] * loss[b]).mean() for b in batches])
             assert mean == pytest.approx(np.average(loss, weights=w))
 
     def test_without_any_label(self):
-        beside = weights_beside(None, np.zeros(N, dtype=bool))
+        beside = sample_weight_fields(None, np.zeros(N, dtype=bool))
         assert not beside[HARD_WEIGHT].any()
 
     def test_without_weights_the_teacher_speaks_of_all_rows_alike(self):
         """So that a loss over a whole batch takes unlabelled rows too."""
-        assert SOFT_WEIGHT not in weights_beside(None, np.arange(N) < 4)
+        assert SOFT_WEIGHT not in sample_weight_fields(None, np.arange(N) < 4)
 
     def test_centred_on_a_part(self):
         dataset = training_set(array())
         weight = np.random.RandomState(0).rand(N)
-        logits = dataset.beside[TEACHER_LOGITS].copy()
-        dataset.beside |= weights_beside(weight, np.arange(N) % 2 == 0)
+        logits = dataset.batch_fields[TEACHER_LOGITS].copy()
+        dataset.batch_fields |= sample_weight_fields(weight, np.arange(N) % 2 == 0)
         rows = np.array([0, 3, 4, 9])
         center_weights(Subset(dataset, rows))
         for key in (HARD_WEIGHT, SOFT_WEIGHT):
-            assert dataset.beside[key][rows].mean() == pytest.approx(1)
-        np.testing.assert_array_equal(dataset.beside[TEACHER_LOGITS], logits)
+            assert dataset.batch_fields[key][rows].mean() == pytest.approx(1)
+        np.testing.assert_array_equal(dataset.batch_fields[TEACHER_LOGITS], logits)
 
     def test_centred_on_something_else(self):
         dataset = training_set(array())
-        before = dataset.beside[HARD_WEIGHT].copy()
+        before = dataset.batch_fields[HARD_WEIGHT].copy()
         center_weights(dataset)
         center_weights(TensorDataset(torch.zeros(3)))
-        np.testing.assert_array_equal(dataset.beside[HARD_WEIGHT], before)
+        np.testing.assert_array_equal(dataset.batch_fields[HARD_WEIGHT], before)
 
 
 class Plain(Dataset):

@@ -27,7 +27,7 @@ from skkd._estimator.compute import (
     fetch_losses,
     resolve_precision,
 )
-from skkd.augment import Flip
+from skkd.augment import RandomHorizontalFlip
 from skkd.losses import KD
 from skkd.students import MLP
 from skkd.teachers import as_teacher
@@ -180,7 +180,7 @@ class TestPrecision:
                 bare.get_buffer(name).copy_(buffer)
         optimizer = torch.optim.SGD(bare.parameters(), lr=net.lr, foreach=False)
         of_row = {row.tobytes(): said for row, said in zip(X, table, strict=True)}
-        for rows, codes in batches:
+        for rows, y_encoded in batches:
             if net.channels_last_:
                 inputs = rows.contiguous(memory_format=torch.channels_last)
             else:
@@ -188,8 +188,8 @@ class TestPrecision:
             said = np.stack([of_row[row.tobytes()] for row in rows.numpy()])
             optimizer.zero_grad()
             out = bare.train()(inputs)
-            hard = nn.functional.cross_entropy(out, codes)
-            soft = KD()(out, torch.from_numpy(said), codes, 4.0).mean()
+            hard = nn.functional.cross_entropy(out, y_encoded)
+            soft = KD()(out, torch.from_numpy(said), y_encoded, 4.0).mean()
             (0.5 * hard + 0.5 * soft).backward()
             optimizer.step()
         assert len(batches) == 3
@@ -259,7 +259,7 @@ class TestPrecision:
                 precision=precision,
                 **params,
             ).fit(X, y)
-        assert net.teacher_pass_.reused == N
+        assert net.cache_info_.hits == N
         with torch.no_grad():
             expected = teacher(torch.from_numpy(X))
         for logits in heard:
@@ -382,7 +382,7 @@ class TestPrecision:
         distil(
             **params,
             teacher=teacher,
-            augment=Flip(),
+            augment=RandomHorizontalFlip(),
             precision="bf16",
             distillation=spy,
         ).fit(X, y)
@@ -840,7 +840,9 @@ class TestBatchesOnADevice:
     def rows(self, X, y, table):
         base = Dataset(X, y)
         beside = {TEACHER_LOGITS: table}
-        return TrainingSet(base, X=X, y=y, codes=y.astype(np.int64), beside=beside)
+        return TrainingSet(
+            base, X=X, y=y, y_encoded=y.astype(np.int64), batch_fields=beside
+        )
 
     def batches(self, dataset):
         drawn = DataLoader(
@@ -853,9 +855,9 @@ class TestBatchesOnADevice:
         return [*drawn]
 
     def assert_same(self, one, other):
-        for (a, codes), (b, other_codes) in zip(one, other, strict=True):
-            assert torch.equal(codes, other_codes)
-            assert codes.dtype == other_codes.dtype == torch.int64
+        for (a, y_encoded), (b, other_codes) in zip(one, other, strict=True):
+            assert torch.equal(y_encoded, other_codes)
+            assert y_encoded.dtype == other_codes.dtype == torch.int64
             (inputs, beside), (others, besides) = split_inputs(a), split_inputs(b)
             assert torch.equal(inputs, others)
             assert inputs.dtype == others.dtype
@@ -896,25 +898,27 @@ class TestBatchesOnADevice:
         for values in (X, X[::-1], X.astype(np.uint8)):
             shown = values.view()
             shown.setflags(write=False)
-            codes = y.astype(np.int64)
-            codes.setflags(write=False)
+            y_encoded = y.astype(np.int64)
+            y_encoded.setflags(write=False)
             said = table.view()
             said.setflags(write=False)
             rows = TrainingSet(
-                Dataset(shown, codes),
+                Dataset(shown, y_encoded),
                 X=shown,
-                y=codes,
-                codes=codes.copy(),
-                beside={TEACHER_LOGITS: said},
+                y=y_encoded,
+                y_encoded=y_encoded.copy(),
+                batch_fields={TEACHER_LOGITS: said},
             )
             moved = rows.to("cpu")
             np.testing.assert_array_equal(moved.arrays().numpy(), values)
             assert moved.arrays().dtype == torch.as_tensor(values.copy()).dtype
-            distil(max_epochs=1, teacher=Steady()).fit(shown, codes)
+            distil(max_epochs=1, teacher=Steady()).fit(shown, y_encoded)
 
     def test_mappings_move_key_by_key(self, X, y):
         parts = {"a": X[:, :1], "b": X[:, 1:]}
-        rows = TrainingSet(Dataset(parts, y), X=parts, y=y, codes=y.astype(np.int64))
+        rows = TrainingSet(
+            Dataset(parts, y), X=parts, y=y, y_encoded=y.astype(np.int64)
+        )
         moved = rows.to("cpu").arrays()
         assert moved.keys() == parts.keys()
         np.testing.assert_array_equal(moved["b"].numpy(), parts["b"])

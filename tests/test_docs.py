@@ -12,7 +12,14 @@ import torch
 
 import skkd
 from skkd import DistilledClassifier, ImageReader
-from skkd.augment import Affine, ColorJitter, Cutout, Flip, Mixup, ShiftCrop
+from skkd.augment import (
+    ColorJitter,
+    Mixup,
+    RandomAffine,
+    RandomCrop,
+    RandomErasing,
+    RandomHorizontalFlip,
+)
 from skkd.losses._registry import LOSSES
 from skkd.memory import LogitMemory
 from skkd.students import MLP, CifarResNet, SmallCNN, torchvision_model
@@ -71,7 +78,15 @@ def test_the_commands_of_the_readme_name_what_is_there():
     "cls",
     [
         *(DistilledClassifier, ImageReader, LogitMemory, MLP, SmallCNN, CifarResNet),
-        *(Affine, ColorJitter, Flip, ShiftCrop, Cutout, Mixup, torchvision_model),
+        *(
+            RandomAffine,
+            ColorJitter,
+            RandomHorizontalFlip,
+            RandomCrop,
+            RandomErasing,
+            Mixup,
+            torchvision_model,
+        ),
     ],
 )
 def test_documented_defaults_are_the_defaults(cls):

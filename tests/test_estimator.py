@@ -236,13 +236,13 @@ class TestLoss:
         net = self.frozen(distillation=spy, temperature=3.5, batch_size=7)
         net.fit(X, labels, teacher_logits=table)
         seen = []
-        for student, teacher, codes, temperature in batches:
+        for student, teacher, y_encoded, temperature in batches:
             rows = [
                 int(np.flatnonzero((X[:, :C] == s).all(axis=1))[0]) for s in student
             ]
             np.testing.assert_array_equal(teacher.numpy(), table[rows])
-            np.testing.assert_array_equal(codes.numpy(), y[rows])
-            assert codes.dtype == torch.int64
+            np.testing.assert_array_equal(y_encoded.numpy(), y[rows])
+            assert y_encoded.dtype == torch.int64
             assert temperature == 3.5
             seen += rows
         assert seen != list(range(N))  # shuffled

@@ -17,7 +17,7 @@ from skorch.callbacks import Callback, Checkpoint
 from torch import nn
 
 from skkd import DistilledClassifier
-from skkd.augment import Flip, ShiftCrop
+from skkd.augment import RandomCrop, RandomHorizontalFlip
 from skkd.losses import KD, FeatureLoss, WeightedSum
 from skkd.memory import LogitMemory
 from skkd.students import MLP, SmallCNN
@@ -158,7 +158,9 @@ def test_the_students_layer_is_what_the_loss_sees():
 
 @pytest.mark.parametrize("remember", [False, True])
 def test_fixed_views_are_shown_to_both(remember):
-    net = distil(Gap(*LAYERS, remember=remember), augment=Flip(), views=2)
+    net = distil(
+        Gap(*LAYERS, remember=remember), augment=RandomHorizontalFlip(), views=2
+    )
     net.fit(IMAGES, LABELS)
     seen = rows_seen()
     both = np.concatenate(
@@ -166,14 +168,14 @@ def test_fixed_views_are_shown_to_both(remember):
     )
     distance = np.abs(seen[:, None] - both[None]).max(2).min(1)
     assert distance.max() < 1e-4
-    assert net.teacher_pass_.computed == (2 * N if remember else 0)
+    assert net.cache_info_.misses == (2 * N if remember else 0)
 
 
 def test_live_and_plain_views():
-    distil(augment=ShiftCrop(2), views="plain").fit(IMAGES, LABELS)
+    distil(augment=RandomCrop(2), views="plain").fit(IMAGES, LABELS)
     np.testing.assert_allclose(rows_seen(), expected_rows(IMAGES), rtol=1e-4, atol=1e-5)
     SEEN.clear()
-    distil(augment=ShiftCrop(2)).fit(IMAGES, LABELS)
+    distil(augment=RandomCrop(2)).fit(IMAGES, LABELS)
     assert np.abs(rows_seen() - expected_rows(IMAGES)).max() > 1e-2
 
 
@@ -191,13 +193,13 @@ def test_remembered_features_are_asked_for_once(tmp_path):
     again = distil(loss, memory=memory).fit(IMAGES, LABELS)
     other = distil(Gap("body.0", "body.0", remember=True), memory=memory)
     other.fit(IMAGES, LABELS)
-    passes = [net.teacher_pass_[:2] for net in (first, again, other)]
+    passes = [net.cache_info_[:2] for net in (first, again, other)]
     assert passes == [(N, 0), (0, N), (N, 0)]
     assert same(weights(first), weights(again))
 
 
 def test_logits_are_not_asked_for_in_vain():
-    assert distil().fit(IMAGES, LABELS).teacher_pass_.computed == 0
+    assert distil().fit(IMAGES, LABELS).cache_info_.misses == 0
 
 
 def test_without_names_the_inputs_of_the_last_linear_layers_are_compared():
@@ -463,7 +465,10 @@ SHARED = Shared().eval()
         ({"distillation": Gap("body.0", "relu"), "teacher": SHARED}, "more than once"),
         ({"distillation": Gap("body.0", "spare"), "teacher": SHARED}, "not called"),
         (
-            {"distillation": Gap(*LAYERS, remember=True), "augment": Flip()},
+            {
+                "distillation": Gap(*LAYERS, remember=True),
+                "augment": RandomHorizontalFlip(),
+            },
             "fixed views",
         ),
         (

@@ -21,7 +21,7 @@ from skorch import NeuralNetClassifier
 from torch import nn
 
 from skkd import DistilledClassifier, TeacherWarning
-from skkd.augment import Flip
+from skkd.augment import RandomHorizontalFlip
 from skkd.memory import LogitMemory
 from skkd.teachers import Finding, as_teacher, check_health
 from skkd.teachers.health._check import sample_rows
@@ -305,22 +305,22 @@ def test_two_classes_may_be_swapped():
 
 def test_a_teacher_that_confuses_two_classes_is_not_permuted():
     rng = np.random.RandomState(0)
-    codes = np.repeat(CLASSES, 1000)
-    decisions = codes.copy()
+    y_encoded = np.repeat(CLASSES, 1000)
+    decisions = y_encoded.copy()
     for true, taken in [(3, 5), (5, 3)]:
-        rows = np.flatnonzero(codes == true)
+        rows = np.flatnonzero(y_encoded == true)
         decisions[rng.choice(rows, 550, replace=False)] = taken  # 55 of 100
-    assert find_permutation(decisions, codes, 10) is None
+    assert find_permutation(decisions, y_encoded, 10) is None
 
 
 def test_many_classes_with_few_rows():
-    codes = np.repeat(np.arange(100), 5)
+    y_encoded = np.repeat(np.arange(100), 5)
     rng = np.random.RandomState(0)
     right = rng.rand(500) < 0.8
-    decisions = np.where(right, codes, rng.randint(0, 100, 500))
-    assert find_permutation(decisions, codes, 100) is None
+    decisions = np.where(right, y_encoded, rng.randint(0, 100, 500))
+    assert find_permutation(decisions, y_encoded, 100) is None
     order = rng.permutation(100)
-    found = find_permutation(order[decisions], codes, 100)
+    found = find_permutation(order[decisions], y_encoded, 100)
     assert (found[order] == np.arange(100)).mean() > 0.95
 
 
@@ -436,18 +436,18 @@ def linear_of_one_class(X):
 
 def weak(n, k, strength, seed, prior=None):
     rng = np.random.RandomState(seed)
-    codes = rng.choice(k, n, p=prior)
+    y_encoded = rng.choice(k, n, p=prior)
     logits = rng.randn(n, k)
-    logits[np.arange(n), codes] += strength
-    return logits, codes
+    logits[np.arange(n), y_encoded] += strength
+    return logits, y_encoded
 
 
 @pytest.mark.parametrize("n, k", [(12, 2), (50, 2), (50, 3), (150, 10), (500, 100)])
 def test_a_weak_teacher_is_useful(n, k):
     alarms = 0
     for seed in range(40):
-        logits, codes = weak(n, k, 0.5, seed)  # right in 64 of 100 for two classes
-        alarms += len(examine(logits, codes, classes=np.arange(k)))
+        logits, y_encoded = weak(n, k, 0.5, seed)  # right in 64 of 100 for two classes
+        alarms += len(examine(logits, y_encoded, classes=np.arange(k)))
     assert alarms == 0
 
 
@@ -461,23 +461,23 @@ def test_noise_is_found_where_rows_suffice(n, k, least):
 
 def test_a_teacher_that_never_answers_the_rare_class_may_know_it():
     prior = np.array([0.95, 0.05])
-    logits, codes = weak(1000, 2, 1.0, 0, prior)
+    logits, y_encoded = weak(1000, 2, 1.0, 0, prior)
     logits += 2 * np.log(prior)
     assert (logits.argmax(axis=1) == 0).mean() > 0.99
-    assert examine(logits, codes, classes=[0, 1]) == []
+    assert examine(logits, y_encoded, classes=[0, 1]) == []
 
 
 def test_a_teacher_of_balanced_classes_is_healthy_though_less_accurate():
-    logits, codes = weak(1000, 2, 1.0, 0, [0.95, 0.05])
-    assert (logits.argmax(axis=1) == codes).mean() < 0.9
-    assert examine(logits, codes, classes=[0, 1]) == []
+    logits, y_encoded = weak(1000, 2, 1.0, 0, [0.95, 0.05])
+    assert (logits.argmax(axis=1) == y_encoded).mean() < 0.9
+    assert examine(logits, y_encoded, classes=[0, 1]) == []
 
 
 def test_a_poor_teacher_is_worse_than_the_most_frequent_class():
-    logits, codes = weak(1000, 3, 0.3, 0, [0.6, 0.3, 0.1])
-    (found,) = examine(logits, codes, classes=[0, 1, 2])
+    logits, y_encoded = weak(1000, 3, 0.3, 0, [0.6, 0.3, 0.1])
+    (found,) = examine(logits, y_encoded, classes=[0, 1, 2])
     assert found.code == "below-majority"
-    share = (codes == 0).mean()
+    share = (y_encoded == 0).mean()
     assert f"most frequent class has {share:.3g}" in found.message
 
 
@@ -587,7 +587,9 @@ def test_asking_a_live_teacher_draws_nothing(seed, trained, monkeypatch):
     weights = []
     for ask in [True, False]:
         if not ask:
-            monkeypatch.setattr("skkd._estimator.taught.check_up", lambda *_, **__: [])
+            monkeypatch.setattr(
+                "skkd._estimator.taught.check_teacher_outputs", lambda *_, **__: []
+            )
         torch.manual_seed(3)
         fitted = student(module, augment=Shift(), random_state=seed).fit(X, y)
         weights.append(state(fitted.module_))
@@ -611,7 +613,7 @@ def test_views_and_coded_memories_are_looked_at(teacher):
         return noise(np.reshape(X, (len(X), -1)))
 
     with pytest.warns(TeacherWarning, match="chance-level"):
-        student(say, augment=Flip(), views=2).fit(images, y)
+        student(say, augment=RandomHorizontalFlip(), views=2).fit(images, y)
     memory = LogitMemory(dtype="float16", top_k=3)
     assert student(teacher, memory=memory).fit(X, y).teacher_findings_ == []
 
@@ -630,28 +632,31 @@ def test_a_search_says_the_same_of_the_same_rows(teacher):
 
 def test_the_evidence_is_what_shuffled_labels_show():
     rng = np.random.RandomState(0)
-    codes = rng.choice(3, 90, p=[0.6, 0.3, 0.1])
-    scores = rng.rand(90, 3) + 0.2 * np.eye(3)[codes]
+    y_encoded = rng.choice(3, 90, p=[0.6, 0.3, 0.1])
+    scores = rng.rand(90, 3) + 0.2 * np.eye(3)[y_encoded]
     decisions = scores.argmax(axis=1)
 
-    def recall(codes):
+    def recall(y_encoded):
         share = (np.bincount(decisions, minlength=3) / 90).sum() / 3
-        return (balanced_accuracy_score(codes, decisions) - share) / (1 - 1 / 3)
+        return (balanced_accuracy_score(y_encoded, decisions) - share) / (1 - 1 / 3)
 
-    def area(codes):
+    def area(y_encoded):
         areas = []
         for c in range(3):
-            own, rest = scores[codes == c, c], scores[codes != c, c]
+            own, rest = scores[y_encoded == c, c], scores[y_encoded != c, c]
             areas.append((own[:, None] > rest).mean())
         return 2 * np.mean(areas) - 1
 
-    areas = [roc_auc_score(codes == c, scores[:, c]) for c in range(3)]
-    assert area(codes) == pytest.approx(2 * np.mean(areas) - 1)
+    areas = [roc_auc_score(y_encoded == c, scores[:, c]) for c in range(3)]
+    assert area(y_encoded) == pytest.approx(2 * np.mean(areas) - 1)
 
-    found = evidence_of_decisions(decisions, codes), evidence_of_ranks(scores, codes)
+    found = (
+        evidence_of_decisions(decisions, y_encoded),
+        evidence_of_ranks(scores, y_encoded),
+    )
     for evidence, statistic in zip(found, (recall, area), strict=True):
-        assert evidence.gain == pytest.approx(statistic(codes))
-        drawn = [statistic(rng.permutation(codes)) for _ in range(500)]
+        assert evidence.gain == pytest.approx(statistic(y_encoded))
+        drawn = [statistic(rng.permutation(y_encoded)) for _ in range(500)]
         assert abs(np.mean(drawn)) < 0.15 * np.std(drawn)
         assert evidence.deviation == pytest.approx(np.std(drawn), rel=0.1)
 
@@ -680,13 +685,13 @@ def test_a_trained_head_does_not_look_as_it_was_drawn(trained):
 
 
 def test_a_sample_has_every_class_with_its_share():
-    codes = np.repeat([-1, 0, 1], [500, 9000, 500])
-    rows = sample_rows(codes, 1000, 0)
+    y_encoded = np.repeat([-1, 0, 1], [500, 9000, 500])
+    rows = sample_rows(y_encoded, 1000, 0)
     assert len(np.unique(rows)) == 1000
-    assert np.bincount(codes[rows] + 1).tolist() == [50, 900, 50]
-    assert np.array_equal(rows, sample_rows(codes, 1000, 0))
-    assert not np.array_equal(rows, sample_rows(codes, 1000, 1))
-    assert sample_rows(codes, 10_000).tolist() == list(range(10_000))
+    assert np.bincount(y_encoded[rows] + 1).tolist() == [50, 900, 50]
+    assert np.array_equal(rows, sample_rows(y_encoded, 1000, 0))
+    assert not np.array_equal(rows, sample_rows(y_encoded, 1000, 1))
+    assert sample_rows(y_encoded, 10_000).tolist() == list(range(10_000))
 
 
 def test_large_data_are_sampled(teacher):

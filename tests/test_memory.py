@@ -34,8 +34,8 @@ from torch.utils.data import TensorDataset
 from skkd import DistillationWarning, DistilledClassifier
 from skkd._store.disk import _digest
 from skkd._store.segments import Segment, checksums
-from skkd.augment import Flip, ShiftCrop
-from skkd.memory import LogitMemory, TeacherPass, forget
+from skkd.augment import RandomCrop, RandomHorizontalFlip
+from skkd.memory import CacheInfo, LogitMemory, clear_cache
 from skkd.memory import _logits as memory
 from skkd.search import pruned_cross_val_score
 from skkd.students import MLP
@@ -129,7 +129,7 @@ def taught(teacher, rows=X, labels=y, fit_params=None, **params):
     whole = {"batch_size": -1, "iterator_train__shuffle": False}
     est = student(teacher, distillation=spy, **whole, **params)
     est.fit(rows, labels, **(fit_params or {}))
-    return seen[0], est.teacher_pass_
+    return seen[0], est.cache_info_
 
 
 def fresh(teacher, rows=X, labels=y, **params):
@@ -149,13 +149,13 @@ def place(request, tmp_path):
 def test_equal_rows_are_asked_about_once(place):
     est = student(nb(), memory=place)
     assert asked(lambda: est.fit(X, y)) == DISTINCT
-    done = est.teacher_pass_
-    assert isinstance(done, TeacherPass)
+    done = est.cache_info_
+    assert isinstance(done, CacheInfo)
     assert done[:3] == (DISTINCT, 1, 0)
     assert done.note == ""
-    assert done.bytes >= DISTINCT * (16 + 12 + 8)
+    assert done.nbytes >= DISTINCT * (16 + 12 + 8)
     assert asked(lambda: est.fit(X, y)) == 0
-    assert est.teacher_pass_[:3] == (0, 150, 0)
+    assert est.cache_info_[:3] == (0, 150, 0)
 
 
 def test_grid_search_is_one_pass(place):
@@ -163,7 +163,7 @@ def test_grid_search_is_one_pass(place):
     grid = {"temperature": [1, 2, 4], "alpha": [0.0, 0.5, 1]}
     grid = GridSearchCV(est, grid, cv=3, error_score="raise")
     assert asked(lambda: grid.fit(X, y)) == DISTINCT
-    assert grid.best_estimator_.teacher_pass_.computed == 0
+    assert grid.best_estimator_.cache_info_.misses == 0
 
 
 def test_searches_give_what_they_gave_without_memory(place):
@@ -194,7 +194,7 @@ def test_optuna_trials_are_one_pass(place):
     def objective(trial):
         one = clone(est).set_params(temperature=trial.suggest_float("T", 1, 8))
         score = pruned_cross_val_score(one, X, y, trial, cv=3).mean()
-        passes.append(one.fit(X, y).teacher_pass_.computed)
+        passes.append(one.fit(X, y).cache_info_.misses)
         return score
 
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(0))
@@ -215,7 +215,7 @@ def test_bootstraps_and_permutations(place):
     for _ in range(4):
         rows = rng.integers(150, size=150)
         total += asked(lambda rows=rows: est.fit(X[rows], y[rows]))
-        assert est.teacher_pass_.computed + est.teacher_pass_.reused == 150
+        assert est.cache_info_.misses + est.cache_info_.hits == 150
         got, _ = taught(nb(), X[rows], y[rows], memory=place)
         assert_array_equal(got, fresh(nb(), X[rows], y[rows]))
     assert total <= DISTINCT
@@ -317,9 +317,9 @@ def test_rows_in_all_forms(form):
     assert first.note == ""
     again, second = taught(teacher, rows, labels, beside, **params)
     assert_array_equal(again, got)
-    assert second.computed == 0
+    assert second.misses == 0
     distinct = len(np.unique(np.asarray(wanted).round(4), axis=0))
-    assert distinct - 2 <= first.computed <= DISTINCT
+    assert distinct - 2 <= first.misses <= DISTINCT
     if form == "dataset":
         return
     # Slices of it are the same rows.
@@ -347,7 +347,7 @@ def test_a_file_that_changes_is_asked_about_again(tmp_path, place):
     before, first = taught(teacher, rows, labels, beside, memory=place)
     Image.new("L", (2, 2), 17).save(paths[4])
     after, second = taught(teacher, rows, labels, beside, memory=place)
-    assert (first.computed, second.computed) == (6, 1)
+    assert (first.misses, second.misses) == (6, 1)
     assert (before != after).any(axis=1).tolist() == [False] * 4 + [True, False]
     assert_array_equal(after, fresh(teacher, rows, labels, fit_params=beside))
 
@@ -423,16 +423,16 @@ def test_a_teacher_that_changes_is_asked_again(kind, place):
     before = fresh(teacher)
     got, first = taught(teacher, memory=place)
     assert_array_equal(got, before)
-    assert first.computed == DISTINCT
+    assert first.misses == DISTINCT
     # Temperature, alpha, seed and student are none of its business.
     est.set_params(temperature=1, alpha=0.9, lr=0.1, random_state=1)
-    assert est.fit(X, y).teacher_pass_.computed == 0
+    assert est.fit(X, y).cache_info_.misses == 0
     if kind != "class":  # pickle would not find it
         twin = pickle.loads(pickle.dumps(teacher))
-        assert student(twin, memory=place).fit(X, y).teacher_pass_.computed == 0
+        assert student(twin, memory=place).fit(X, y).cache_info_.misses == 0
     change(teacher)
     changed, second = taught(teacher, memory=place)
-    assert second.computed == DISTINCT
+    assert second.misses == DISTINCT
     assert_array_equal(changed, fresh(teacher))
     assert (changed != before).any()
 
@@ -444,7 +444,7 @@ def test_what_changes_back_is_known_again(place):
     taught(teacher, memory=place)
     teacher.linear.weight.data.div_(2)
     again, done = taught(teacher, memory=place)
-    assert done.computed == 0
+    assert done.misses == 0
     assert_array_equal(again, before)
 
 
@@ -453,7 +453,7 @@ def test_a_teacher_that_goes_on_training(place):
     for _ in range(3):
         net.partial_fit(X.astype("f"), y)
         got, done = taught(net, memory=place)
-        assert done.computed == DISTINCT
+        assert done.misses == DISTINCT
         assert_array_equal(got, fresh(net))
 
 
@@ -464,7 +464,7 @@ def test_classes_of_the_student_in_another_order(place):
     names = np.array(["a", "b", "c"])
     teacher = CountedNB().fit(X, names[y])
     got, done = taught(teacher, X, names[y], memory=place)
-    assert done.computed == DISTINCT
+    assert done.misses == DISTINCT
     assert_array_equal(got, fresh(teacher, X, names[y]))
 
 
@@ -479,7 +479,7 @@ def test_rows_of_its_own(place):
     for rows in (X, X[:, ::-1].copy(), -X, X.astype("f")):
         beside = {"teacher_X": rows}
         got, done = taught(nb(), X, y, beside, memory=place)
-        assert done.computed == DISTINCT
+        assert done.misses == DISTINCT
         assert_array_equal(got, fresh(nb(), X, y, fit_params=beside))
 
 
@@ -488,7 +488,7 @@ def test_one_bit_of_one_row(place):
     taught(nb(), rows, memory=place)
     rows.view(np.int64)[7, 2] ^= 1 << 51
     got, done = taught(nb(), rows, memory=place)
-    assert done.computed == 1
+    assert done.misses == 1
     assert_array_equal(got, fresh(nb(), rows))
 
 
@@ -503,7 +503,7 @@ def test_dtypes_of_rows(place):
     labels = [0, 1, 2] * 2
     for rows in (zero, -zero, zero.astype("f"), zero.astype("u1"), zero.astype("i1")):
         got, done = taught(Kind(), rows, labels, memory=place)
-        assert done.computed == 1
+        assert done.misses == 1
         assert_array_equal(got, fresh(Kind(), rows, labels))
 
 
@@ -550,7 +550,7 @@ def test_students_are_the_same_bit_for_bit(place):
 def test_memory_false_remembers_nothing():
     est = student(nb(), memory=False)
     assert [asked(lambda: est.fit(X, y)) for _ in range(2)] == [150, 150]
-    assert est.teacher_pass_ == TeacherPass(150)
+    assert est.cache_info_ == CacheInfo(150)
     # Not even for others.
     assert asked(lambda: student(nb()).fit(X, y)) == DISTINCT
 
@@ -560,12 +560,12 @@ def test_alpha_zero_asks_and_leaves_nothing(m, tmp_path):
     m = str(tmp_path / "memory") if m == "path" else m
     est = student(nb(), memory=m, alpha=0)
     assert asked(lambda: est.fit(X, y)) == 0
-    assert est.teacher_pass_ == TeacherPass()
+    assert est.cache_info_ == CacheInfo()
     assert not list(tmp_path.iterdir())
     est = student(None, memory=m).fit(X, y)
-    assert est.teacher_pass_ == TeacherPass()
+    assert est.cache_info_ == CacheInfo()
     given = student(nb(), memory=m).fit(X, y, teacher_logits=np.zeros((150, 3)))
-    assert given.teacher_pass_ == TeacherPass()
+    assert given.cache_info_ == CacheInfo()
     assert not list(tmp_path.iterdir())
 
 
@@ -573,7 +573,7 @@ def test_alpha_zero_asks_and_leaves_nothing(m, tmp_path):
 def test_clones_are_others_at_every_fit(teacher_cv, tmp_path):
     est = student(CountedNB(), teacher_cv=teacher_cv, memory=str(tmp_path))
     assert [asked(lambda: est.fit(X, y)) for _ in range(2)] == [150, 150]
-    assert est.teacher_pass_.computed == 150
+    assert est.cache_info_.misses == 150
     assert not list(tmp_path.iterdir())
 
 
@@ -581,8 +581,8 @@ def test_functions_are_asked_in_each_fit(tmp_path):
     for teacher in (counted_function, lambda rows: counted_function(rows)):
         est = student(teacher)
         assert [asked(lambda est=est: est.fit(X, y)) for _ in range(2)] == [150, 150]
-        assert est.teacher_pass_.computed == 150
-        assert "is a function, known by its name" in est.teacher_pass_.note
+        assert est.cache_info_.misses == 150
+        assert "is a function, known by its name" in est.cache_info_.note
         for one in (teacher, [teacher, nb()]):
             for m in (str(tmp_path), LogitMemory(), joblib.Memory(None)):
                 with pytest.raises(
@@ -598,7 +598,7 @@ def test_what_cannot_be_pickled_is_asked_in_each_fit(name, tmp_path):
     setattr(teacher, name, threading.Lock())
     est = student(teacher)
     assert [asked(lambda: est.fit(X, y)) for _ in range(2)] == [150, 150]
-    assert "memory= cannot tell" in est.teacher_pass_.note
+    assert "memory= cannot tell" in est.cache_info_.note
     with pytest.raises(ValueError, match="memory= cannot tell"):
         student(teacher, memory=str(tmp_path)).fit(X, y)
 
@@ -612,7 +612,7 @@ def test_rows_that_cannot_be_told_are_asked_about_in_each_fit(tmp_path):
     est = student(make_pipeline(FunctionTransformer(ignore_rows), teacher))
     for _ in range(2):
         assert asked(lambda: est.fit(X, y, teacher_X=rows)) == 150
-    assert est.teacher_pass_.note
+    assert est.cache_info_.note
 
 
 def ignore_rows(rows):
@@ -625,8 +625,8 @@ def ignore_rows(rows):
 def test_forget():
     est = student(nb())
     est.fit(X, y)
-    assert est.teacher_pass_.bytes > 0
-    forget()
+    assert est.cache_info_.nbytes > 0
+    clear_cache()
     assert asked(lambda: est.fit(X, y)) == DISTINCT
 
 
@@ -636,10 +636,10 @@ def test_the_bound():
         got, done = taught(nb(), memory=small)
         assert_array_equal(got, fresh(nb()))
         assert memory._STORE.nbytes <= 36 * 50
-    assert 0 < done.reused < 60
+    assert 0 < done.hits < 60
     got, done = taught(nb(), memory=LogitMemory(max_bytes=0))
     assert_array_equal(got, fresh(nb()))
-    assert memory._STORE.nbytes == done.bytes == 0
+    assert memory._STORE.nbytes == done.nbytes == 0
 
 
 def test_the_least_recently_used_teacher_is_forgotten():
@@ -674,7 +674,7 @@ def test_threads_that_ask_at_once(place):
     def fit():
         est = student(teacher, memory=place)
         start.wait()
-        passes.append(est.fit(X, y).teacher_pass_.computed)
+        passes.append(est.fit(X, y).cache_info_.misses)
 
     threads = [threading.Thread(target=fit) for _ in range(3)]
 
@@ -718,7 +718,7 @@ def test_a_search_in_two_processes(tmp_path):
     two = search(2, place)
     lines = [int(line) for line in (tmp_path / "log").read_text().split()]
     assert sum(lines) == DISTINCT
-    assert two.best_estimator_.teacher_pass_.computed == 0
+    assert two.best_estimator_.cache_info_.misses == 0
     one = search(1, False)
     assert_array_equal(
         one.cv_results_["mean_test_score"], two.cv_results_["mean_test_score"]
@@ -739,7 +739,7 @@ def test_paths_and_joblibs_memory_share_one_store(tmp_path):
     ]
     est = student(nb())
     passes = [
-        clone(est).set_params(memory=m).fit(X, y).teacher_pass_.computed for m in forms
+        clone(est).set_params(memory=m).fit(X, y).cache_info_.misses for m in forms
     ]
     assert passes == [DISTINCT] + [0] * 6
     # Nothing was remembered in the process beside it, as Memory(None) would show.
@@ -749,7 +749,7 @@ def test_paths_and_joblibs_memory_share_one_store(tmp_path):
         LogitMemory(),
         LogitMemory(joblib.Memory(None)),
     ):
-        passes.append(clone(est).set_params(memory=m).fit(X, y).teacher_pass_.computed)
+        passes.append(clone(est).set_params(memory=m).fit(X, y).cache_info_.misses)
     assert passes[7:] == [DISTINCT, 0, 0, 0]
     # What joblib itself keeps there does not mind.
     assert joblib.Memory(tmp_path, verbose=0).cache(len)("abc") == 3
@@ -758,7 +758,7 @@ def test_paths_and_joblibs_memory_share_one_store(tmp_path):
 def test_relative_paths(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     student(nb(), memory="here").fit(X, y)
-    assert student(nb(), memory=tmp_path / "here").fit(X, y).teacher_pass_.computed == 0
+    assert student(nb(), memory=tmp_path / "here").fit(X, y).cache_info_.misses == 0
 
 
 @pytest.mark.parametrize("name", ["keys", "rows", "checks"])
@@ -771,9 +771,9 @@ def test_a_damaged_file_is_reported_and_repaired(name, tmp_path):
     with pytest.warns(DistillationWarning, match="is damaged") as caught:
         got, done = taught(nb(), memory=str(tmp_path))
     assert str(folder) in str(caught[0].message)
-    assert done.computed == DISTINCT
+    assert done.misses == DISTINCT
     assert_array_equal(got, fresh(nb()))
-    assert est.fit(X, y).teacher_pass_.computed == 0
+    assert est.fit(X, y).cache_info_.misses == 0
 
 
 def test_a_place_that_cannot_be_written(tmp_path):
@@ -807,7 +807,7 @@ def test_a_pass_in_parts_is_the_same(place, monkeypatch):
     ASKED.clear()
     got, done = taught(nb(), memory=place)
     assert_array_equal(got, whole)
-    assert max(ASKED) == 7 and sum(ASKED) == done.computed == DISTINCT
+    assert max(ASKED) == 7 and sum(ASKED) == done.misses == DISTINCT
 
 
 class Breaking(CountedNB):
@@ -826,7 +826,7 @@ def test_an_interrupted_pass_keeps_what_it_has(place, monkeypatch):
     assert sum(ASKED) == 60
     ASKED[:] = [0] * 4
     est.fit(X, y)
-    assert est.teacher_pass_[:2] == (DISTINCT - 60, 61)
+    assert est.cache_info_[:2] == (DISTINCT - 60, 61)
 
 
 # --- verify= ------------------------------------------------------------------------
@@ -851,12 +851,12 @@ def outside():
 def test_verify_counts(place):
     est = student(nb(), memory=LogitMemory(place, verify=10))
     assert asked(lambda: est.fit(X, y)) == DISTINCT
-    assert est.teacher_pass_[:3] == (DISTINCT, 1, 0)
+    assert est.cache_info_[:3] == (DISTINCT, 1, 0)
     assert asked(lambda: est.fit(X, y)) == 10
-    assert est.teacher_pass_[:3] == (0, 150, 10)
+    assert est.cache_info_[:3] == (0, 150, 10)
     est.set_params(memory=LogitMemory(place, verify=1000))
     assert asked(lambda: est.fit(X, y)) == 150
-    assert est.teacher_pass_.verified == 150
+    assert est.cache_info_.verified == 150
 
 
 @pytest.mark.parametrize("options", [{}, {"dtype": "float16"}, {"top_k": 2}])
@@ -885,7 +885,7 @@ def test_verify_does_not_mind_the_last_digits(place, outside, options):
     # Two logits change places, which of them is kept is not a matter of content.
     est = student(Tied(), memory=LogitMemory(place, verify=150, **options)).fit(X, y)
     outside["scale"] = -1.0
-    assert est.fit(X, y).teacher_pass_.verified == 150
+    assert est.fit(X, y).cache_info_.verified == 150
 
 
 class Tied(CountedObject):
@@ -902,7 +902,7 @@ def test_a_tampered_store(tmp_path):
     np.save(folder / "rows.npy", rows)
     with pytest.warns(DistillationWarning, match="checksum of a row"):
         got, done = taught(nb(), memory=tmp_path)
-    assert done.computed == DISTINCT
+    assert done.misses == DISTINCT
     assert_array_equal(got, fresh(nb()))
     # Who forges the checksums too is found out by verify= alone.
     (folder,) = files_in(tmp_path)
@@ -953,7 +953,7 @@ def test_it_is_a_parameter_like_others(tmp_path):
     assert "LogitMemory" in repr(est)
     assert "verify=2" in repr(est.memory)
     loaded = pickle.loads(pickle.dumps(est.fit(X, y)))
-    assert loaded.fit(X, y).teacher_pass_[:3] == (0, 150, 2)
+    assert loaded.fit(X, y).cache_info_[:3] == (0, 150, 2)
     grid = GridSearchCV(est, {"memory__top_k": [1, None]}, cv=2, error_score="raise")
     assert asked(lambda: grid.fit(X, y)) >= DISTINCT
     whole = GridSearchCV(
@@ -970,14 +970,14 @@ def test_smaller_forms_teach_the_same_twice(place, options):
     m = LogitMemory(place, **options)
     params = {"max_epochs": 3, "train_split": ValidSplit(3), "memory": m}
     first, again = (student(nb(), **params).fit(X, y) for _ in range(2))
-    assert (first.teacher_pass_.computed, again.teacher_pass_.computed) == (DISTINCT, 0)
+    assert (first.cache_info_.misses, again.cache_info_.misses) == (DISTINCT, 0)
     assert_array_equal(first.predict_proba(X), again.predict_proba(X))
     full = student(nb(), **{**params, "memory": False}).fit(X, y)
     assert_allclose(first.predict_proba(X), full.predict_proba(X), atol=0.02)
     assert (first.predict_proba(X) != full.predict_proba(X)).any()
     # They are not taken for one another, nor for the full ones.
     other, done = taught(nb(), memory=place)
-    assert done.computed == DISTINCT
+    assert done.misses == DISTINCT
     assert_array_equal(other, fresh(nb()))
 
 
@@ -1027,29 +1027,36 @@ def test_views_are_asked_about_once(place):
             **{"augment": augment, "views": views, "memory": place},
         )
         count = asked(lambda: est.fit(rows, labels))
-        assert count == est.teacher_pass_.computed
-        assert count + est.teacher_pass_.reused == views * len(rows)
+        assert count == est.cache_info_.misses
+        assert count + est.cache_info_.hits == views * len(rows)
         return count
 
-    crop = ShiftCrop(1)
+    crop = RandomCrop(1)
     assert fit(crop) == 60
     assert fit(crop) == 0
     assert fit(clone(crop)) == 0
     assert fit(crop, rows=IMAGES[::-2], labels=LABELS[::-2]) == 0
     assert fit(crop, views=3) == 30  # the first two are the same
-    assert fit(ShiftCrop(2)) == 60
-    assert fit(Flip()) == 60
+    assert fit(RandomCrop(2)) == 60
+    assert fit(RandomHorizontalFlip()) == 60
     changed = Sees()
     changed.linear.weight.data.mul_(2)
     assert fit(crop, teacher=changed) == 60
 
 
 def test_a_view_is_not_the_row(place):
-    est = student(Sees(), augment=Flip(p=1.0), views=1, memory=place)
+    est = student(Sees(), augment=RandomHorizontalFlip(p=1.0), views=1, memory=place)
     assert asked(lambda: est.fit(IMAGES, LABELS)) == 30
     assert asked(lambda: student(Sees(), memory=place).fit(IMAGES, LABELS)) == 30
     flipped = IMAGES[..., ::-1].copy()
-    got, _ = taught(Sees(), IMAGES, LABELS, memory=place, augment=Flip(p=1.0), views=1)
+    got, _ = taught(
+        Sees(),
+        IMAGES,
+        LABELS,
+        memory=place,
+        augment=RandomHorizontalFlip(p=1.0),
+        views=1,
+    )
     assert_allclose(got, fresh(Sees(), flipped, LABELS), rtol=1e-5, atol=1e-5)
 
 
@@ -1065,10 +1072,10 @@ MADE_BY = {
 def test_parameters_of_what_made_a_net_are_not_its_content(name):
     callbacks = [("x", EpochScoring("accuracy"))]
     middle = DistilledClassifier(MLP, max_epochs=0, callbacks=callbacks).fit(X, y)
-    assert taught(middle)[1].computed == DISTINCT
+    assert taught(middle)[1].misses == DISTINCT
     middle.set_params(**{name: MADE_BY[name]})
     _, done = taught(middle)
-    assert (done.computed, done.reused, done.note) == (0, 150, "")
+    assert (done.misses, done.hits, done.note) == (0, 150, "")
 
 
 def test_a_taught_student_as_a_teacher(recwarn):
@@ -1076,8 +1083,8 @@ def test_a_taught_student_as_a_teacher(recwarn):
     own = DistilledClassifier(teacher=lambda rows: np.zeros((len(rows), 3)))
     middle = own.set_params(max_epochs=1, random_state=0).fit(X, y)
     small = DistilledClassifier(teacher=middle, max_epochs=1, module__hidden=2)
-    assert small.fit(X, y).teacher_pass_.computed == 149  # two rows are equal
+    assert small.fit(X, y).cache_info_.misses == 149  # two rows are equal
     middle.predict(X)
-    assert small.fit(X, y).teacher_pass_.computed == 0
+    assert small.fit(X, y).cache_info_.misses == 0
     middle.partial_fit(X, y)
-    assert small.fit(X, y).teacher_pass_.computed == 149  # two rows are equal
+    assert small.fit(X, y).cache_info_.misses == 149  # two rows are equal

@@ -293,10 +293,10 @@ def test_each_assistant_teaches_the_next(teacher):
     widths = [len(weights(member)[0]) for member in members(chain)]
     assert widths == [32, 16, 8]
     assert [m.temperature for m in members(chain)] == [4.0, 2.0, 4.0]
-    assert first.teacher_pass_.computed == N_DISTINCT
-    assert second.teacher_pass_.computed == N_DISTINCT
+    assert first.cache_info_.misses == N_DISTINCT
+    assert second.cache_info_.misses == N_DISTINCT
     again = clone(chain).fit(X, y)
-    assert [m.teacher_pass_.computed for m in members(again)] == [0, 0, 0]
+    assert [m.cache_info_.misses for m in members(again)] == [0, 0, 0]
 
 
 def test_a_chain_without_assistants_is_a_student(teacher):
@@ -377,8 +377,8 @@ def test_an_ensemble_teaches_the_mean_of_its_probabilities(teacher):
     ensemble = DistilledEnsemble(net(teacher=teacher, alpha=1.0), n_students=3)
     ensemble.fit(X, y)
     assert all(member.teacher_ is teacher for member in ensemble.students_)
-    asked = [member.teacher_pass_ for member in ensemble.students_]
-    assert [taught.computed for taught in asked] == [N_DISTINCT, 0, 0]
+    asked = [member.cache_info_ for member in ensemble.students_]
+    assert [taught.misses for taught in asked] == [N_DISTINCT, 0, 0]
     assert ensemble.student_.teacher_ == ensemble.students_
     mean = np.mean([one.predict_proba(X) for one in ensemble.students_], axis=0)
     assert_allclose(ensemble.ensemble_predict_proba(X), mean)
@@ -546,13 +546,13 @@ def test_the_epochs_of_a_cohort_are_recorded():
 
 
 def test_images_with_augmentation():
-    from skkd.augment import Compose, Flip, Mixup
+    from skkd.augment import Compose, Mixup, RandomHorizontalFlip
 
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (40, 1, 8, 8), dtype=np.uint8)
     labels = np.arange(40) % 2
     student = DistilledClassifier(
-        augment=Compose([Flip(), Mixup()]),
+        augment=Compose([RandomHorizontalFlip(), Mixup()]),
         module__width=2,
         max_epochs=1,
         random_state=0,

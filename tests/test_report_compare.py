@@ -219,7 +219,7 @@ def test_the_same_network_in_every_guise(models):
 
 
 def test_recipes_searches_and_skorch():
-    codes = digits.target[:1000]
+    y_encoded = digits.target[:1000]
     skorch = NeuralNetClassifier(
         nn.Sequential(nn.Linear(64, 10)),
         criterion=nn.CrossEntropyLoss,
@@ -229,14 +229,14 @@ def test_recipes_searches_and_skorch():
     )
     small = net(max_epochs=1)
     models = {
-        "skorch": skorch.fit(X, codes),
-        "search": GridSearchCV(small, {"lr": [0.01]}, cv=2).fit(X, codes),
-        "generations": BornAgain(small, 2, ensemble=True).fit(X, codes),
-        "ensemble": DistilledEnsemble(small, 2).fit(X, codes),
+        "skorch": skorch.fit(X, y_encoded),
+        "search": GridSearchCV(small, {"lr": [0.01]}, cv=2).fit(X, y_encoded),
+        "generations": BornAgain(small, 2, ensemble=True).fit(X, y_encoded),
+        "ensemble": DistilledEnsemble(small, 2).fit(X, y_encoded),
         "vote": VotingClassifier([("a", small), ("b", small)], voting="soft").fit(
-            X, codes
+            X, y_encoded
         ),
-        "platt": CalibratedClassifierCV(SVC(gamma=0.001), cv=2).fit(X, codes),
+        "platt": CalibratedClassifierCV(SVC(gamma=0.001), cv=2).fit(X, y_encoded),
     }
     measured = quick(models, y=digits.target[1000:1400]).measures
     one = 64 * 8 + 8 * 10 + 18

@@ -24,7 +24,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skkd import DistilledClassifier, ImageReader, load_image_folder
-from skkd.augment import Flip
+from skkd.augment import RandomHorizontalFlip
 from skkd.callbacks import Anneal, WarmUp
 from skkd.memory._fingerprint import fingerprint
 from skkd.recipes import AssistantChain, BornAgain, DistilledEnsemble, MutualLearning
@@ -98,7 +98,7 @@ def test_both_students_see_the_same(views):
         module__width=4,
         teacher=SmallCNN(5, (1, 8, 8), width=8).eval(),
         alpha=1e-12,  # so that the teacher is asked, and makes no difference
-        augment=Flip(),
+        augment=RandomHorizontalFlip(),
         views=views,
         max_epochs=3,
         lr=0.05,

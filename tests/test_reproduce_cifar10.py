@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from skkd import DistilledClassifier
-from skkd.callbacks import SettleBatchNorm
+from skkd.callbacks import UpdateBatchNorm
 from skkd.students import CifarResNet
 
 LARGER = "ignore:The student .* is larger than its teacher"
@@ -45,7 +45,7 @@ def weights(tmp_path):
     noise = np.random.default_rng(1).normal(0, 20, (64, 3, 32, 32))
     X = (noise + np.repeat([190, 60], 32)[:, None, None, None]).clip(0, 255)
     network = CifarResNet(2, (3, 32, 32), depth=8)
-    net = DistilledClassifier(network, max_epochs=3, callbacks=[SettleBatchNorm()])
+    net = DistilledClassifier(network, max_epochs=3, callbacks=[UpdateBatchNorm()])
     net.fit(X.astype(np.uint8), np.repeat([0, 1], 32))
     torch.save(net.module_.state_dict(), tmp_path / "resnet.pt")
     return tmp_path / "resnet.pt"

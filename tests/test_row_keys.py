@@ -30,7 +30,7 @@ from torch import nn
 from torch.utils.data import Dataset, TensorDataset
 
 from skkd.images import ImageReader
-from skkd.memory._fingerprint import UnknowableError, fingerprint
+from skkd.memory._fingerprint import FingerprintError, fingerprint
 from skkd.memory._row_keys import row_keys, view_seeds
 from skkd.teachers import as_teacher
 
@@ -368,7 +368,7 @@ def test_arrays_that_joblib_maps_into_its_workers(tmp_path):
     ],
 )
 def test_what_cannot_be_known(content):
-    with pytest.raises(UnknowableError, match="memory= cannot tell one teacher"):
+    with pytest.raises(FingerprintError, match="memory= cannot tell one teacher"):
         fingerprint(content())
 
 
@@ -386,7 +386,7 @@ def test_what_refers_to_itself():
     assert same(Cyclic(), Cyclic())
     loop = nn.Linear(2, 2)
     loop.__dict__["parent"] = loop
-    with pytest.raises(UnknowableError):
+    with pytest.raises(FingerprintError):
         fingerprint(loop)
 
 
@@ -463,7 +463,7 @@ LAZY = {
     "nested": Pairs([(x, (x[0], [f"{i}"])) for i, x in enumerate(X)]),
     "pil": Pairs(LISTS["images-of-pil"]),
 }
-ROWS = np.array([7, 2, 2, 11, 0])
+INDEX = np.array([7, 2, 2, 11, 0])
 
 
 def sliced(form, rows):
@@ -476,9 +476,9 @@ def sliced(form, rows):
 def test_keys_of_a_slice_are_the_slice_of_the_keys(form):
     keys, kind = row_keys(FORMS[form])
     assert keys.shape == (12, 2) and keys.dtype == np.uint64
-    part, kind_of_part = row_keys(sliced(FORMS[form], ROWS))
+    part, kind_of_part = row_keys(sliced(FORMS[form], INDEX))
     assert kind_of_part == kind
-    assert_array_equal(part, keys[ROWS])
+    assert_array_equal(part, keys[INDEX])
     n_rows = 12 if form not in ("bool", "texts", "series", "bytes") else 3
     assert form == "bool" or len(np.unique(keys, axis=0)) == n_rows
     again, _ = row_keys(copy.deepcopy(FORMS[form]))
@@ -489,9 +489,9 @@ def test_keys_of_a_slice_are_the_slice_of_the_keys(form):
 def test_keys_of_lists(form):
     rows = LISTS[form]
     keys, kind = row_keys(rows)
-    part, kind_of_part = row_keys([rows[i] for i in ROWS])
+    part, kind_of_part = row_keys([rows[i] for i in INDEX])
     assert kind_of_part == kind
-    assert_array_equal(part, keys[ROWS])
+    assert_array_equal(part, keys[INDEX])
     assert len(np.unique(keys, axis=0)) == (3 if form == "strings" else 12)
 
 
@@ -501,9 +501,9 @@ def test_keys_of_lazy_rows(form, wrap, monkeypatch):
     dataset = wrap(LAZY[form])
     keys, kind = row_keys(dataset)
     assert keys.shape == (12, 2)
-    part, kind_of_part = row_keys(torch.utils.data.Subset(LAZY[form], ROWS.tolist()))
+    part, kind_of_part = row_keys(torch.utils.data.Subset(LAZY[form], INDEX.tolist()))
     assert kind_of_part == kind
-    assert_array_equal(part, keys[ROWS])
+    assert_array_equal(part, keys[INDEX])
     assert len(np.unique(keys, axis=0)) == (3 if form == "texts" else 12)
     monkeypatch.setattr("skkd.memory._row_keys._BATCH_SIZE", 5)
     assert_array_equal(row_keys(dataset)[0], keys)
@@ -686,7 +686,7 @@ def test_sparse_rows_by_content_and_left_alone():
     ],
 )
 def test_rows_that_cannot_be_known(rows):
-    with pytest.raises(UnknowableError, match=r"memory= cannot tell.*memory=False"):
+    with pytest.raises(FingerprintError, match=r"memory= cannot tell.*memory=False"):
         row_keys(rows)
 
 
@@ -703,7 +703,7 @@ def test_seeds_of_views_go_with_the_row():
     seeds = view_seeds(keys, 3)
     assert seeds.shape == (12, 3) and seeds.dtype == np.int64
     assert len(np.unique(seeds)) == 36
-    assert_array_equal(view_seeds(row_keys(X[ROWS])[0], 3), seeds[ROWS])
+    assert_array_equal(view_seeds(row_keys(X[INDEX])[0], 3), seeds[INDEX])
     # More views leave those there were alone.
     assert_array_equal(view_seeds(keys, 5)[:, :3], seeds)
 

@@ -172,7 +172,7 @@ def test_alpha_may_begin_at_0_and_is_then_the_plain_student(teacher):
     plain = student(max_epochs=1).fit(X, y)
     assert_array_equal(warm.predict_proba(X), plain.predict_proba(X))
     longer = student(Anneal("alpha", 0, 0.9), teacher=teacher, alpha=0.9).fit(X, y)
-    assert longer.teacher_pass_.computed + longer.teacher_pass_.reused == len(X)
+    assert longer.cache_info_.misses + longer.cache_info_.hits == len(X)
 
 
 def test_epochs_count_on_where_a_fit_goes_on(teacher):

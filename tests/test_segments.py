@@ -21,7 +21,7 @@ from skkd._store.disk import DiskTable
 from skkd._store.process import ProcessStore, ProcessTable
 from skkd._store.segments import Segment, checksums, merged
 from skkd.memory._codecs import (
-    Encoded,
+    EncodedLogits,
     FullCodec,
     TopCodec,
     codec_for,
@@ -692,7 +692,7 @@ def test_float16_overflow_names_the_remedy(k):
 def test_encoded_rows_are_decoded_as_they_are_asked_for(k):
     z = realistic(10, 5)
     codec = codec_for("float32", k, 5)
-    whole, rows = both_ways(codec, z), Encoded(codec.encode(z), codec)
+    whole, rows = both_ways(codec, z), EncodedLogits(codec.encode(z), codec)
     assert len(rows) == 10
     for part in (slice(2, 5), np.array([7, 7, 0]), [1], np.arange(10) % 2 == 0):
         assert_array_equal(rows[part], whole[part])

@@ -390,7 +390,7 @@ def test_invalid_distillation(teacher, value):
 # --- teacher_logits and sample_weight, sliced per fold ------------------------------
 
 # Logits that tell their row: column 0 holds its number, and so does X.
-ROWS = np.column_stack([np.arange(60), np.zeros(60)])
+INDEX = np.column_stack([np.arange(60), np.zeros(60)])
 LABELS = np.tile([0, 1, 2], 20)
 ROW_LOGITS = np.column_stack([np.arange(60), LABELS, np.zeros(60)]).astype(float)
 
@@ -427,7 +427,7 @@ def routed(estimator, routing):
 
 
 def splits():
-    return list(StratifiedKFold(3).split(ROWS, LABELS))
+    return list(StratifiedKFold(3).split(INDEX, LABELS))
 
 
 @pytest.mark.parametrize("routing", [False, True])
@@ -453,7 +453,7 @@ def test_logits_are_sliced_per_fold(routing, in_pipeline, weighted, container, b
             params[f"{prefix}sample_weight"] = np.linspace(1, 2, 60)
         name = "distilledclassifier__temperature" if in_pipeline else "temperature"
         grid = GridSearchCV(model, {name: [1, 2]}, cv=splits(), error_score="raise")
-        grid.fit(ROWS, LABELS, **params)
+        grid.fit(INDEX, LABELS, **params)
     train = [sorted(train.tolist()) for train, _ in splits()]
     assert batches == [*train, *train, list(range(60))]
 
@@ -464,7 +464,7 @@ def test_logits_that_nobody_asked_for_are_refused_by_routing():
         with pytest.raises(
             sklearn.exceptions.UnsetMetadataPassedError, match="teacher_logits"
         ):
-            grid.fit(ROWS, LABELS, teacher_logits=ROW_LOGITS)
+            grid.fit(INDEX, LABELS, teacher_logits=ROW_LOGITS)
 
 
 def test_logits_take_the_place_of_the_teacher(teacher):
@@ -480,16 +480,16 @@ def test_logits_take_the_place_of_the_teacher(teacher):
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.int64])
 def test_logits_of_any_precision(dtype):
-    est = quick(alpha=1).fit(ROWS, LABELS, teacher_logits=ROW_LOGITS.astype(dtype))
-    expected = quick(alpha=1).fit(ROWS, LABELS, teacher_logits=ROW_LOGITS)
-    assert_array_equal(est.predict_proba(ROWS), expected.predict_proba(ROWS))
+    est = quick(alpha=1).fit(INDEX, LABELS, teacher_logits=ROW_LOGITS.astype(dtype))
+    expected = quick(alpha=1).fit(INDEX, LABELS, teacher_logits=ROW_LOGITS)
+    assert_array_equal(est.predict_proba(INDEX), expected.predict_proba(INDEX))
 
 
 def test_tensor_of_logits():
     logits = torch.tensor(ROW_LOGITS, requires_grad=True)
-    est = quick().fit(ROWS, LABELS, teacher_logits=logits)
-    expected = quick().fit(ROWS, LABELS, teacher_logits=ROW_LOGITS)
-    assert_array_equal(est.predict_proba(ROWS), expected.predict_proba(ROWS))
+    est = quick().fit(INDEX, LABELS, teacher_logits=logits)
+    expected = quick().fit(INDEX, LABELS, teacher_logits=ROW_LOGITS)
+    assert_array_equal(est.predict_proba(INDEX), expected.predict_proba(INDEX))
     assert logits.grad is None
 
 
@@ -511,7 +511,7 @@ def test_tensor_of_logits():
 @pytest.mark.filterwarnings("ignore:overflow encountered in cast:RuntimeWarning")
 def test_bad_logits(logits, message):
     with pytest.raises(ValueError, match=message):
-        quick().fit(ROWS, LABELS, teacher_logits=logits)
+        quick().fit(INDEX, LABELS, teacher_logits=logits)
 
 
 @pytest.mark.parametrize(
@@ -526,7 +526,7 @@ def test_bad_logits(logits, message):
 )
 def test_bad_sample_weight(weight, message):
     with pytest.raises(ValueError, match=message):
-        quick().fit(ROWS, LABELS, sample_weight=weight)
+        quick().fit(INDEX, LABELS, sample_weight=weight)
 
 
 # --- Shown in a line, and as a diagram ----------------------------------------------

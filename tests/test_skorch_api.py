@@ -54,13 +54,13 @@ def X():
 
 
 @pytest.fixture(scope="module")
-def codes(X):
+def y_encoded(X):
     return (X[:, 0] + 0.3 * X[:, 1] > 0).astype(int)
 
 
 @pytest.fixture(scope="module")
-def y(codes):
-    return np.array(["no", "yes"])[codes]
+def y(y_encoded):
+    return np.array(["no", "yes"])[y_encoded]
 
 
 @pytest.fixture(scope="module")
@@ -416,50 +416,52 @@ class TestDatasets:
     @pytest.mark.parametrize(
         "make",
         [
-            lambda X, codes: TensorDataset(torch.tensor(X), torch.tensor(codes)),
-            lambda X, codes: SkorchDataset(X, codes),
-            lambda X, codes: Folder(X, codes.tolist()),
-            lambda X, codes: Folder(X, torch.tensor(codes)),
-            lambda X, codes: Bare(X, codes),
-            lambda X, codes: Bare(X, codes.tolist()),
-            lambda X, codes: Bare(X, torch.tensor(codes)),
+            lambda X, y_encoded: TensorDataset(
+                torch.tensor(X), torch.tensor(y_encoded)
+            ),
+            lambda X, y_encoded: SkorchDataset(X, y_encoded),
+            lambda X, y_encoded: Folder(X, y_encoded.tolist()),
+            lambda X, y_encoded: Folder(X, torch.tensor(y_encoded)),
+            lambda X, y_encoded: Bare(X, y_encoded),
+            lambda X, y_encoded: Bare(X, y_encoded.tolist()),
+            lambda X, y_encoded: Bare(X, torch.tensor(y_encoded)),
         ],
         ids=["Tensor", "skorch", "targets", "tensor targets", "NumPy", "int", "tensor"],
     )
     @pytest.mark.parametrize("part", [False, True], ids=["whole", "Subset"])
-    def test_one_in_the_place_of_X(self, X, codes, make, part):
+    def test_one_in_the_place_of_X(self, X, y_encoded, make, part):
         rows = range(5, N) if part else range(N)
-        dataset = make(X, codes)
+        dataset = make(X, y_encoded)
         dataset = Subset(dataset, rows) if part else dataset
-        teacher = LogisticRegression().fit(X, codes)
+        teacher = LogisticRegression().fit(X, y_encoded)
         params = {"module": MLP, "module__input_shape": (D,), "teacher": teacher}
         from_dataset = distil(**params).fit(dataset, None)
-        from_arrays = distil(**params).fit(X[rows], codes[rows])
+        from_arrays = distil(**params).fit(X[rows], y_encoded[rows])
         assert equal(from_dataset, from_arrays)
         assert from_dataset.score(dataset, None) == from_arrays.score(
-            X[rows], codes[rows]
+            X[rows], y_encoded[rows]
         )
         np.testing.assert_array_equal(
             from_dataset.predict(dataset), from_arrays.predict(X[rows])
         )
 
-    def test_nested_subsets(self, X, codes):
-        inner = Subset(Folder(X, codes.tolist()), range(10, 50))
+    def test_nested_subsets(self, X, y_encoded):
+        inner = Subset(Folder(X, y_encoded.tolist()), range(10, 50))
         net = distil().fit(Subset(inner, [30, 2, 7, 12, 39]), None)
         np.testing.assert_array_equal(net.history[0, "train_loss"] > 0, True)
         assert len(net.predict(inner)) == 40
 
-    def test_labels_are_found_without_reading_rows(self, X, codes):
-        folder = Folder(X, codes.tolist())
+    def test_labels_are_found_without_reading_rows(self, X, y_encoded):
+        folder = Folder(X, y_encoded.tolist())
         distil(max_epochs=0).fit(Subset(folder, range(40)), None)
         assert folder.n_read == 1  # for its shape
 
-    def test_but_not_where_they_are_transformed(self, X, codes):
-        net = distil().fit(Folder(X, codes.tolist(), plus_ten), None)
+    def test_but_not_where_they_are_transformed(self, X, y_encoded):
+        net = distil().fit(Folder(X, y_encoded.tolist(), plus_ten), None)
         assert net.classes_.tolist() == [10, 11]
 
-    def test_labels_beside_a_dataset(self, X, codes, y):
-        net = distil().fit(Folder(X, codes.tolist()), y)
+    def test_labels_beside_a_dataset(self, X, y_encoded, y):
+        net = distil().fit(Folder(X, y_encoded.tolist()), y)
         assert net.classes_.tolist() == ["no", "yes"]
 
     def test_strings_in_a_skorch_dataset(self, net, X, y):
@@ -472,7 +474,7 @@ class TestDatasets:
             np.testing.assert_array_equal(twin.predict(part), net.predict(X[rows]))
             assert twin.score(part, None) == net.score(X[rows], y[rows])
 
-    def test_rows_of_several_float64_arrays(self, X, codes):
+    def test_rows_of_several_float64_arrays(self, X, y_encoded):
         class Pairs(Bare):
             def __getitem__(self, i):
                 row, code = super().__getitem__(i)
@@ -482,11 +484,11 @@ class TestDatasets:
             def forward(self, inputs):
                 return super().forward(*inputs)
 
-        net = distil(module=First).fit(Pairs(X, codes), None)
-        assert net.predict(Pairs(X, codes)).shape == (N,)
+        net = distil(module=First).fit(Pairs(X, y_encoded), None)
+        assert net.predict(Pairs(X, y_encoded)).shape == (N,)
 
-    def test_teachers_of_every_kind_read_datasets(self, X, codes):
-        dataset = Bare(X, codes)
+    def test_teachers_of_every_kind_read_datasets(self, X, y_encoded):
+        dataset = Bare(X, y_encoded)
         params = {"module": nn.Linear(D, 2), "random_state": 0}
         distil(teacher=nn.Linear(D, 2), **params).fit(dataset, None)
         distil(teacher=lambda x: np.zeros((len(x), 2)), **params).fit(dataset, None)
@@ -564,15 +566,17 @@ class TestDatasets:
 
 class TestSplits:
     @pytest.mark.parametrize("names", [["no", "yes"], [5, 9], [0, 1]])
-    def test_a_predefined_split_in_labels(self, X, codes, names):
-        labels = np.array(names)[codes]
+    def test_a_predefined_split_in_labels(self, X, y_encoded, names):
+        labels = np.array(names)[y_encoded]
         held_out = SkorchDataset(X[:20], labels[:20])
         for valid in (held_out, Subset(held_out, range(5, 20))):
             net = distil(train_split=predefined_split(valid)).fit(X, labels)
             rows = slice(0, 20) if valid is held_out else slice(5, 20)
             expected = net.score(X[rows], labels[rows])
             assert net.history[-1, "valid_acc"] == pytest.approx(expected)
-            p = net.predict_proba(X[rows])[np.arange(len(codes[rows])), codes[rows]]
+            p = net.predict_proba(X[rows])[
+                np.arange(len(y_encoded[rows])), y_encoded[rows]
+            ]
             expected = -np.log(p).mean()
             assert net.history[-1, "valid_loss"] == pytest.approx(expected, rel=1e-4)
 
@@ -696,13 +700,13 @@ class TestParts:
         assert equal(twin.fit(X, y), net.fit(X, y))
 
     @pytest.mark.parametrize("weight", [None, np.full(N, 2.0)])
-    def test_label_smoothing(self, X, y, codes, weight):
+    def test_label_smoothing(self, X, y, y_encoded, weight):
         net = distil(
             module=nn.Linear(D, 2), lr=0.0, criterion__label_smoothing=0.2, max_epochs=1
         ).fit(X, y, sample_weight=weight)
         log_p = np.log(net.predict_proba(X))
         target = np.full((N, 2), 0.1)
-        target[np.arange(N), codes] += 0.8
+        target[np.arange(N), y_encoded] += 0.8
         expected = -(target * log_p).sum(axis=1).mean()
         assert net.history[-1, "train_loss"] == pytest.approx(expected, rel=1e-5)
 

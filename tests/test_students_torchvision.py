@@ -664,9 +664,9 @@ def test_a_student_from_random_weights():
     assert teacher.module_.head.out_features == 3
     student = net(teacher=teacher)
     proba = student.fit(x, y).predict_proba(x)
-    assert student.teacher_pass_.computed == len(x)
+    assert student.cache_info_.misses == len(x)
     again = clone(student).fit(x, y)
-    assert again.teacher_pass_.reused == len(x)
+    assert again.cache_info_.hits == len(x)
     np.testing.assert_array_equal(again.predict_proba(x), proba)
     back = pickle.loads(pickle.dumps(student))
     np.testing.assert_array_equal(back.predict_proba(x), proba)

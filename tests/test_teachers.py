@@ -1027,8 +1027,8 @@ def test_a_random_teacher_leaves_the_students_stream_alone():
 
 # --- Clones of a teacher, and what they may see -------------------------------------
 
-ROWS = np.column_stack([np.arange(90), np.tile([0, 1, 2], 30)]).astype(float)
-LABELS = ROWS[:, 1].astype(int)
+INDEX = np.column_stack([np.arange(90), np.tile([0, 1, 2], 30)]).astype(float)
+LABELS = INDEX[:, 1].astype(int)
 
 
 class Recorder(ClassifierMixin, BaseEstimator):
@@ -1059,12 +1059,12 @@ def log():
 
 
 def folds():
-    return list(StratifiedKFold(3).split(ROWS, LABELS))
+    return list(StratifiedKFold(3).split(INDEX, LABELS))
 
 
 def test_out_of_fold_teachers_see_neither_their_rows_nor_the_test_fold(log):
     est = student(Recorder(), teacher_cv=3)
-    cross_val_score(est, ROWS, LABELS, cv=folds(), error_score="raise")
+    cross_val_score(est, INDEX, LABELS, cv=folds(), error_score="raise")
     assert len(log) == 9
     for i, (train, test) in enumerate(folds()):
         of_fold = log[3 * i : 3 * i + 3]
@@ -1078,7 +1078,7 @@ def test_out_of_fold_teachers_see_neither_their_rows_nor_the_test_fold(log):
 
 def test_one_clone_sees_the_training_rows_and_no_test_fold(log):
     est = student(Recorder(), teacher_cv=None)
-    cross_val_score(est, ROWS, LABELS, cv=folds(), error_score="raise")
+    cross_val_score(est, INDEX, LABELS, cv=folds(), error_score="raise")
     assert [(saw, asked) for saw, asked, _ in log] == [
         (set(train), set(train)) for train, _ in folds()
     ]
@@ -1090,16 +1090,16 @@ def test_one_clone_sees_the_training_rows_and_no_test_fold(log):
         (3, folds()),
         (StratifiedKFold(3), folds()),
         (folds(), folds()),
-        (LeaveOneOut(), list(LeaveOneOut().split(ROWS))),
+        (LeaveOneOut(), list(LeaveOneOut().split(INDEX))),
     ],
     ids=["int", "splitter", "iterable", "one-out"],
 )
 def test_each_row_gets_the_target_of_its_own_clone(teacher_cv, splits):
-    got = taught(GaussianNB(), ROWS, LABELS, teacher_cv=teacher_cv)
+    got = taught(GaussianNB(), INDEX, LABELS, teacher_cv=teacher_cv)
     expected = np.empty((90, 3))
     for train, test in splits:
-        one = GaussianNB().fit(ROWS[train], LABELS[train])
-        expected[test] = log_clip(one.predict_proba(ROWS[test]))
+        one = GaussianNB().fit(INDEX[train], LABELS[train])
+        expected[test] = log_clip(one.predict_proba(INDEX[test]))
     assert_allclose(got, expected, rtol=1e-5, atol=1e-6)
 
 
@@ -1107,14 +1107,14 @@ def test_unlabelled_rows_are_taught_by_all_and_fitted_by_none(log):
     labels = LABELS.copy()
     labels[::4] = -1
     hidden = set(range(0, 90, 4))
-    est = student(Recorder(), teacher_cv=3, unlabeled=-1).fit(ROWS, labels)
+    est = student(Recorder(), teacher_cv=3, unlabeled=-1).fit(INDEX, labels)
     assert len(est.teacher_) == 3
     for saw, asked, _ in log:
         assert not saw & asked
         assert not saw & hidden
     assert [asked for _, asked, _ in log[3:]] == [hidden] * 3
     log.clear()
-    student(Recorder(), teacher_cv=None, unlabeled=-1).fit(ROWS, labels)
+    student(Recorder(), teacher_cv=None, unlabeled=-1).fit(INDEX, labels)
     assert [(saw, asked) for saw, asked, _ in log] == [
         (set(range(90)) - hidden, set(range(90)))
     ]
@@ -1133,7 +1133,7 @@ def test_unlabelled_rows_are_taught_by_all_and_fitted_by_none(log):
 )
 def test_splits_that_are_no_partition(teacher_cv, log):
     with pytest.raises(ValueError, match="hold out each labelled row exactly once"):
-        student(Recorder(), teacher_cv=teacher_cv).fit(ROWS, LABELS)
+        student(Recorder(), teacher_cv=teacher_cv).fit(INDEX, LABELS)
     assert not log
 
 
@@ -1188,12 +1188,12 @@ def test_sample_weight_reaches_the_teacher(teacher_cv):
     Weighted.weights.clear()
     weight = np.linspace(0.5, 2, 90)
     est = student(Weighted(), teacher_cv=teacher_cv)
-    est.fit(ROWS, LABELS, sample_weight=weight)
+    est.fit(INDEX, LABELS, sample_weight=weight)
     assert len(Weighted.weights) == (teacher_cv or 1)
     for rows, given in Weighted.weights:
         assert_array_equal(given, weight[rows])
     Weighted.weights.clear()
-    est.fit(ROWS, LABELS)
+    est.fit(INDEX, LABELS)
     assert all(given is None for _, given in Weighted.weights)
 
 
@@ -1210,7 +1210,7 @@ def test_parameters_of_the_teacher_can_be_searched(log):
         cv=2,
         refit=False,
         error_score="raise",
-    ).fit(ROWS, LABELS)
+    ).fit(INDEX, LABELS)
     assert [C for _, _, C in log] == [0.1, 0.1, 10.0, 10.0]
     assert grid.estimator.teacher.C == 1.0
     assert grid.estimator.get_params()["teacher__C"] == 1.0
@@ -1237,18 +1237,18 @@ def test_parameters_of_a_teacher_that_has_none(teacher):
 def test_alpha_zero_runs_no_teacher(teacher_cv, log):
     teacher = Raises() if teacher_cv == "prefit" else Recorder()
     est = student(teacher, teacher_cv=teacher_cv, alpha=0, max_epochs=3)
-    est.fit(ROWS, LABELS)
+    est.fit(INDEX, LABELS)
     assert not log
-    plain = student(max_epochs=3).fit(ROWS, LABELS)
-    assert_array_equal(est.predict_proba(ROWS), plain.predict_proba(ROWS))
+    plain = student(max_epochs=3).fit(INDEX, LABELS)
+    assert_array_equal(est.predict_proba(INDEX), plain.predict_proba(INDEX))
     if teacher_cv == "prefit":
         with pytest.raises(AssertionError, match="the teacher was asked"):
-            est.set_params(alpha=0.5).fit(ROWS, LABELS)
+            est.set_params(alpha=0.5).fit(INDEX, LABELS)
 
 
 def test_teacher_is_asked_once_and_not_in_prediction(log):
-    est = student(Recorder().fit(ROWS, LABELS), max_epochs=3).fit(ROWS, LABELS)
-    est.predict(ROWS), est.score(ROWS, LABELS)
+    est = student(Recorder().fit(INDEX, LABELS), max_epochs=3).fit(INDEX, LABELS)
+    est.predict(INDEX), est.score(INDEX, LABELS)
     assert len(log) == 1
 
 

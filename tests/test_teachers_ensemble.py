@@ -38,7 +38,7 @@ class Says:
         return self.z[np.asarray(X, int).ravel()]
 
 
-ROWS = np.arange(7)[:, None]
+INDEX = np.arange(7)[:, None]
 COLUMNS = np.arange(4)
 
 
@@ -57,7 +57,7 @@ def log_softmax(z):
 def test_by_value(weights, temperatures, average):
     members = [Says(i) for i in range(3)]
     options = {"weights": weights, "temperatures": temperatures, "average": average}
-    got = as_teacher(members, **options).logits(ROWS, COLUMNS)
+    got = as_teacher(members, **options).logits(INDEX, COLUMNS)
     expected = ensemble([m.z for m in members], **options)
     assert got.dtype == np.float64
     if average == "proba":  # what an ensemble says is a distribution
@@ -78,7 +78,7 @@ def test_by_value(weights, temperatures, average):
 def test_dtypes(dtypes, expected, average):
     members = [Says(i, dtype) for i, dtype in enumerate(dtypes)]
     options = {"weights": [1, 2], "temperatures": [3, 0.7], "average": average}
-    got = as_teacher(members, **options).logits(ROWS, COLUMNS)
+    got = as_teacher(members, **options).logits(INDEX, COLUMNS)
     assert got.dtype == expected
     by_hand = ensemble([m.z for m in members], **options)
     assert_allclose(got, by_hand, rtol=1e-5, atol=2e-5)
@@ -87,7 +87,7 @@ def test_dtypes(dtypes, expected, average):
 def test_far_logits_do_not_underflow():
     members = [Says(0), Says(1)]
     members[0].z *= 1e4
-    got = as_teacher(members, temperatures=[2, 3]).logits(ROWS, COLUMNS)
+    got = as_teacher(members, temperatures=[2, 3]).logits(INDEX, COLUMNS)
     assert np.isfinite(got).all()
     z = [m.z for m in members]
     assert_allclose(got, ensemble(z, temperatures=[2, 3]), rtol=1e-10)
@@ -109,17 +109,17 @@ def test_a_temperature_of_a_list_in_a_list_is_of_its_mean():
     nested = as_teacher([as_teacher([one, two], weights=[3, 1]), three])
     outer = as_teacher([[one, two], three], temperatures=[4, 1], weights=[2, 1])
     inner = ensemble([one.z, two.z], weights=[3, 1])
-    assert_allclose(nested.logits(ROWS, COLUMNS), ensemble([inner, three.z]))
+    assert_allclose(nested.logits(INDEX, COLUMNS), ensemble([inner, three.z]))
     inner = ensemble([one.z, two.z])
     expected = ensemble([inner, three.z], temperatures=[4, 1], weights=[2, 1])
-    assert_allclose(outer.logits(ROWS, COLUMNS), expected)
+    assert_allclose(outer.logits(INDEX, COLUMNS), expected)
 
 
 def test_one_that_weighs_nothing_is_not_run_but_checked():
     members = [Says(0), Says(1), Says(2)]
     members[1].z[:] = np.nan
     teacher = as_teacher(members, weights=[1, 0, 1], average="logits")
-    got = teacher.logits(ROWS, COLUMNS)
+    got = teacher.logits(INDEX, COLUMNS)
     assert_allclose(got, (members[0].z + members[2].z) / 2)
     assert [m.calls for m in members] == [1, 0, 1]
     stranger = GaussianNB().fit(X, NAMES[y])
@@ -182,7 +182,7 @@ def test_another_temperature_is_another_teacher_to_the_memory():
     def computed(**options):
         teacher = as_teacher(members, **options)
         student = DistilledClassifier(teacher=teacher, max_epochs=1, module__hidden=())
-        return student.fit(X, y).teacher_pass_.computed
+        return student.fit(X, y).cache_info_.misses
 
     every = [computed(), computed(temperatures=[1, 2]), computed(temperatures=[2, 1])]
     assert every == [150, 150, 150]

@@ -27,8 +27,8 @@ from torchvision.models import ResNet18_Weights
 from torchvision.transforms import v2
 
 from skkd import DistilledClassifier, ImageReader
-from skkd.augment import Flip, Mixup
-from skkd.memory import UnknowableError
+from skkd.augment import Mixup, RandomHorizontalFlip
+from skkd.memory import FingerprintError
 from skkd.teachers import as_teacher
 
 # Teachers in here are asked about rows of their own; none has to be right.
@@ -167,8 +167,8 @@ def test_the_preset_of_torchvisions_weights():
     assert np.corrcoef(got.ravel(), expected.ravel())[0, 1] > 0.999
     student_of = small_student(teacher, teacher_transform=preset)
     student_of.fit(photos, [0, 1, 2, 3, 4])
-    assert student_of.teacher_pass_.computed == 5
-    assert student_of.fit(photos, [0, 1, 2, 3, 4]).teacher_pass_.reused == 5
+    assert student_of.cache_info_.misses == 5
+    assert student_of.fit(photos, [0, 1, 2, 3, 4]).cache_info_.hits == 5
 
 
 @pytest.mark.parametrize("rows", [200, 1, 64, 65])
@@ -288,7 +288,7 @@ def test_lazy_images(tmp_path):
     teacher = Seen()
     est = student(teacher, teacher_transform=to_teacher(), module=Small)
     pipe = make_pipeline(reader, est).fit(paths, y[:24])
-    assert pipe[-1].teacher_pass_.computed == 24
+    assert pipe[-1].cache_info_.misses == 24
     said = as_teacher(teacher, transform=to_teacher())
     got = said.logits(reader.transform(paths), CLASSES)
     assert_allclose(got, by_hand(teacher, IMAGES[:24]), rtol=1e-4, atol=1e-5)
@@ -310,7 +310,7 @@ def test_rows_of_its_own_are_transformed():
 
 @pytest.mark.parametrize("views", [None, 2])
 def test_the_augmented_view_is_transformed(views):
-    teacher, flip = Seen(), Flip(p=1.0)
+    teacher, flip = Seen(), RandomHorizontalFlip(p=1.0)
     params = {"augment": flip, "views": views, "teacher_transform": to_teacher()}
     got, _ = taught(teacher, IMAGES, **params)
     expected = by_hand(teacher, IMAGES[..., ::-1])
@@ -392,7 +392,7 @@ def test_clones_grids_and_pickles():
     back = pickle.loads(pickle.dumps(est.fit(IMAGES, y)))
     assert_array_equal(back.predict_proba(IMAGES), est.predict_proba(IMAGES))
     back.fit(IMAGES, y)
-    assert back.teacher_pass_.computed == 0
+    assert back.cache_info_.misses == 0
     wrapped = as_teacher(teacher, transform=transform)
     assert clone(wrapped) is wrapped
     copy = pickle.loads(pickle.dumps(wrapped))
@@ -426,9 +426,9 @@ def test_parameters_of_the_transform_are_searched():
     grid = GridSearchCV(est, {"teacher_transform__by": [0.0, 9.0]}, cv=2, refit=False)
     grid.fit(IRIS, SPECIES)
     assert shift.by == 0.0
-    assert est.fit(IRIS, SPECIES).teacher_pass_.computed == 0
+    assert est.fit(IRIS, SPECIES).cache_info_.misses == 0
     est.set_params(teacher_transform__by=2.5).fit(IRIS, SPECIES)
-    assert est.teacher_pass_.computed > 140
+    assert est.cache_info_.misses > 140
 
 
 def test_set_on_a_fitted_net():
@@ -458,7 +458,7 @@ def test_a_taught_student_is_the_same_teacher_whoever_taught_it():
     est = small_student(Seen(), teacher_transform=to_teacher()).fit(IMAGES, y)
     first = student(est, module=Small).fit(IMAGES, y)
     est.set_params(teacher_transform=to_teacher(20))
-    assert (first.teacher_pass_.computed, first.fit(IMAGES, y).teacher_pass_[0]) == (
+    assert (first.cache_info_.misses, first.fit(IMAGES, y).cache_info_[0]) == (
         len(np.unique(digits, axis=0)),
         0,
     )
@@ -479,7 +479,7 @@ class Mean(nn.Module):
 
 
 def computed(teacher, **params):
-    return small_student(teacher, **params).fit(IRIS, SPECIES).teacher_pass_[0]
+    return small_student(teacher, **params).fit(IRIS, SPECIES).cache_info_[0]
 
 
 def test_the_transform_is_part_of_the_teachers_content(tmp_path):
@@ -504,8 +504,8 @@ def test_the_transform_is_part_of_the_teachers_content(tmp_path):
 def test_transforms_of_torchvision_are_known_by_content(other):
     def asked(transform):
         est = small_student(wide, teacher_transform=transform).fit(IMAGES, y)
-        assert est.teacher_pass_.note == ""
-        return est.teacher_pass_.computed
+        assert est.cache_info_.note == ""
+        return est.cache_info_.misses
 
     wide = Pixels()
     every = asked(to_teacher())
@@ -533,10 +533,12 @@ def test_functions_are_asked_in_each_fit(transform, tmp_path):
     bayes = GaussianNB().fit(IRIS, SPECIES)
     est = small_student(bayes, teacher_transform=transform)
     for _ in range(2):
-        taught = est.fit(IRIS, SPECIES).teacher_pass_
-        assert taught.computed == 150
+        taught = est.fit(IRIS, SPECIES).cache_info_
+        assert taught.misses == 150
         assert "the transform of as_teacher(Gaus" in taught.note
-    with pytest.raises(UnknowableError, match=r"GaussianNB, transform=.*is a function"):
+    with pytest.raises(
+        FingerprintError, match=r"GaussianNB, transform=.*is a function"
+    ):
         est.set_params(memory=tmp_path).fit(IRIS, SPECIES)
 
 
@@ -583,12 +585,12 @@ def test_a_function_inside_is_asked_in_each_fit(transform, tmp_path, monkeypatch
     probabilities = []
     for factor in (0.5, 100.0):
         monkeypatch.setitem(globals(), "FACTOR", factor)
-        taught = est.fit(IRIS, SPECIES).teacher_pass_
-        assert (taught.computed, taught.reused) == (150, 0)
+        taught = est.fit(IRIS, SPECIES).cache_info_
+        assert (taught.misses, taught.hits) == (150, 0)
         assert "is a function" in taught.note
         probabilities.append(est.predict_proba(IRIS))
     assert (probabilities[0] != probabilities[1]).any()
-    with pytest.raises(UnknowableError, match="inside of the transform"):
+    with pytest.raises(FingerprintError, match="inside of the transform"):
         est.set_params(memory=tmp_path).fit(IRIS, SPECIES)
 
 

@@ -17,7 +17,7 @@ from skkd._data.labels import (
 from skkd._data.weights import check_sample_weight, row_weights
 from skkd._fit.parameters import check_augment, check_hyperparameters
 from skkd._utils.rng import preserved_rng, seeded_rng
-from skkd.augment import Flip, Mixup
+from skkd.augment import Mixup, RandomHorizontalFlip
 from skkd.teachers._logits import check_logits
 
 X6 = np.zeros((6, 2))
@@ -60,21 +60,21 @@ class TestHyperparameters:
             check_augment(abs, "plain", *arguments)  # asked for by name
 
     def test_views(self):
-        check_augment(Flip(), 3, "prefit", None, None)
+        check_augment(RandomHorizontalFlip(), 3, "prefit", None, None)
         with pytest.raises(ValueError, match=r"views=2 are views that augment= makes"):
             check_augment(None, 2, "prefit", None, None)
         for views in (0, -1, 1.5, True, "live"):
             with pytest.raises(ValueError, match="expected None, a whole number"):
-                check_augment(Flip(), views, "prefit", None, None)
+                check_augment(RandomHorizontalFlip(), views, "prefit", None, None)
         with pytest.raises(ValueError, match="takes no `seeds`"):
             check_augment(lambda x: x, 2, "prefit", None, None)
         for views in (2, "plain"):
             with pytest.raises(ValueError, match="mixes the rows"):
                 check_augment(Mixup(), views, "prefit", None, None)
         with pytest.raises(ValueError, match="p="):
-            check_augment(Flip(p=2), None, "prefit", None, None)
+            check_augment(RandomHorizontalFlip(p=2), None, "prefit", None, None)
         with pytest.raises(ValueError, match="augment="):
-            check_augment(Flip(), 2, "prefit", X6, None)
+            check_augment(RandomHorizontalFlip(), 2, "prefit", X6, None)
 
 
 class TestWeights:
@@ -203,9 +203,9 @@ class TestLabels:
 
     def test_encode_labels(self):
         y = np.array(["b", "?", "a"])
-        codes = encode_labels(y, y != "?", np.array(["b", "a"]))
-        assert codes.tolist() == [0, -1, 1]
-        assert codes.dtype == np.int64
+        y_encoded = encode_labels(y, y != "?", np.array(["b", "a"]))
+        assert y_encoded.tolist() == [0, -1, 1]
+        assert y_encoded.dtype == np.int64
         with pytest.raises(ValueError, match=r"outside the known classes: \?\. Known"):
             encode_labels(y, np.ones(3, bool), np.array(["b", "a"]))
 

@@ -20,14 +20,14 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 from skkd import DistilledClassifier
-from skkd.augment import Compose, Cutout, Flip, Mixup, ShiftCrop
+from skkd.augment import Compose, Mixup, RandomCrop, RandomErasing, RandomHorizontalFlip
 from skkd.memory import LogitMemory
 from skkd.memory._row_keys import row_keys, view_seeds
 from skkd.students import MLP
 
 N, C = 36, 3
 SHAPE = (2, 5, 6)
-AUGMENT = Compose([Flip(), ShiftCrop(2)])
+AUGMENT = Compose([RandomHorizontalFlip(), RandomCrop(2)])
 
 
 @pytest.fixture(scope="module")
@@ -192,7 +192,7 @@ class TestFixedViews:
         seeds = view_seeds(row_keys(X)[0], 3)
         picked = []
 
-        class Spy(Flip):
+        class Spy(RandomHorizontalFlip):
             def __call__(self, x, seeds=None):
                 picked.append(np.asarray(seeds))
                 return super().__call__(x, seeds)
@@ -240,15 +240,17 @@ class TestFixedViews:
     @pytest.mark.filterwarnings(r"ignore:\[chance-level\]:skkd.TeacherWarning")
     def test_each_view_is_asked_about_once(self, X, y):
         params = {"teacher": Asked(), "augment": AUGMENT}
-        first = distil(views=3, **params).fit(X, y).teacher_pass_
-        assert (first.computed, first.reused) == (3 * N, 0)
+        first = distil(views=3, **params).fit(X, y).cache_info_
+        assert (first.misses, first.hits) == (3 * N, 0)
         again = distil(views=3, random_state=9, **params).fit(X[::-1], y[::-1])
-        assert again.teacher_pass_[:2] == (0, 3 * N)
-        more = distil(views=4, **params).fit(X, y).teacher_pass_
+        assert again.cache_info_[:2] == (0, 3 * N)
+        more = distil(views=4, **params).fit(X, y).cache_info_
         assert more[:2] == (N, 3 * N)
-        other = distil(views=1, teacher=Asked(), augment=Flip()).fit(X, y)
-        assert other.teacher_pass_[:2] == (N, 0)
-        part = distil(views=2, **params).fit(X[:10], y[:10]).teacher_pass_
+        other = distil(views=1, teacher=Asked(), augment=RandomHorizontalFlip()).fit(
+            X, y
+        )
+        assert other.cache_info_[:2] == (N, 0)
+        part = distil(views=2, **params).fit(X[:10], y[:10]).cache_info_
         assert part[:2] == (0, 20)
         assert sum(ASKED) == 5 * N
 
@@ -277,7 +279,7 @@ class TestFixedViews:
         spy = Hearing()
         net = distil(
             teacher=Asked(),
-            augment=Flip(p=1.0),
+            augment=RandomHorizontalFlip(p=1.0),
             views=2,
             unlabeled=-1,
             train_split=ValidSplit(3),
@@ -329,20 +331,20 @@ class TestFixedViews:
         memory = LogitMemory(top_k=1)
         params = {"augment": AUGMENT, "views": 2, "memory": memory}
         net = distil(teacher=Asked(), distillation=spy, **params).fit(X, y)
-        assert net.teacher_pass_.computed == 2 * N
+        assert net.cache_info_.misses == 2 * N
         for logits in spy.heard:
             assert logits.shape[1] == C
             values = logits.sort(dim=1).values
             torch.testing.assert_close(values[:, 0], values[:, 1])  # the others
             assert (values[:, 2] > values[:, 1]).all()
         again = distil(teacher=Asked(), **params).fit(X, y)
-        assert again.teacher_pass_[:2] == (0, 2 * N)
+        assert again.cache_info_[:2] == (0, 2 * N)
 
     def test_rows_of_a_dataset(self, X, y):
         rows = TensorDataset(torch.from_numpy(X), torch.from_numpy(y))
         net = distil(teacher=Asked(), augment=AUGMENT, views=2).fit(rows, None)
-        assert net.teacher_pass_[:2] == (2 * N, 0)
-        assert net.fit(rows, None).teacher_pass_[:2] == (0, 2 * N)
+        assert net.cache_info_[:2] == (2 * N, 0)
+        assert net.fit(rows, None).cache_info_[:2] == (0, 2 * N)
 
     @pytest.mark.parametrize("kind", ["tensor", "read-only", "reversed"])
     def test_whatever_holds_the_rows(self, X, y, kind):
@@ -361,15 +363,15 @@ class TestFixedViews:
     def test_a_teacher_fitted_on_the_way(self, X, y):
         net = distil(teacher=Flat(), teacher_cv=None, augment=AUGMENT, views=2)
         net.fit(X, y)
-        assert net.teacher_pass_.computed == 2 * N
+        assert net.cache_info_.misses == 2 * N
         assert net.teacher_.classes_.tolist() == [0, 1, 2]
 
     def test_in_a_search(self, X, y):
         grid = [
             {"views": [None, 2, "plain"]},
-            {"augment": [Flip(), ShiftCrop(1)], "views": [2]},
+            {"augment": [RandomHorizontalFlip(), RandomCrop(1)], "views": [2]},
         ]
-        net = distil(teacher=Asked(), augment=Flip(), max_epochs=1)
+        net = distil(teacher=Asked(), augment=RandomHorizontalFlip(), max_epochs=1)
         search = GridSearchCV(net, grid, cv=StratifiedKFold(3), refit=False)
         search.fit(X, y)
         assert len(search.cv_results_["params"]) == 5
@@ -393,12 +395,17 @@ class TestFixedViews:
             ({"augment": lambda x: x, "views": 2}, "takes no `seeds`"),
             ({"augment": nn.Identity(), "views": 2}, "takes no `seeds`"),
             ({"views": 2, "teacher_cv": 3}, r"teacher_cv=3"),
-            ({"augment": Flip(p=2), "views": 2}, r"Flip\(p=2\)"),
+            (
+                {"augment": RandomHorizontalFlip(p=2), "views": 2},
+                r"RandomHorizontalFlip\(p=2\)",
+            ),
         ],
         ids=stable_repr,
     )
     def test_refusals_name_the_reason(self, X, y, params, message):
-        net = distil(**{"teacher": Asked(), "augment": Flip(), **params})
+        net = distil(
+            **{"teacher": Asked(), "augment": RandomHorizontalFlip(), **params}
+        )
         with pytest.raises(ValueError, match=message):
             net.fit(X, y)
         assert not net.initialized_
@@ -410,7 +417,7 @@ class TestFixedViews:
     )
     @pytest.mark.parametrize("views", [None, 2])
     def test_what_was_said_of_other_rows_is_refused(self, X, y, arguments, views):
-        net = distil(teacher=Asked(), augment=Flip(), views=views)
+        net = distil(teacher=Asked(), augment=RandomHorizontalFlip(), views=views)
         with pytest.raises(ValueError, match="views='plain'"):
             net.fit(X, y, **arguments)
 
@@ -424,7 +431,7 @@ class TestPlain:
         }
         net = distil(
             teacher=teacher,
-            augment=Flip(p=1.0),
+            augment=RandomHorizontalFlip(p=1.0),
             views="plain",
             distillation=spy,
             batch_size=-1,
@@ -440,17 +447,17 @@ class TestPlain:
         heard, net = self.heard(X, y, teacher=Oracle(log))
         np.testing.assert_array_equal(heard, logits_of(X))
         np.testing.assert_array_equal(np.concatenate(log), X)
-        assert net.teacher_pass_.computed == N
+        assert net.cache_info_.misses == N
 
     def test_it_is_remembered_as_without_augment(self, X, y):
         distil(teacher=Asked()).fit(X, y)
         _, net = self.heard(X, y, teacher=Asked())
-        assert net.teacher_pass_[:2] == (0, N)
+        assert net.cache_info_[:2] == (0, N)
 
     def test_the_student_sees_the_view(self, X, y):
         net = recording(
             teacher=Asked(),
-            augment=Flip(p=1.0),
+            augment=RandomHorizontalFlip(p=1.0),
             views="plain",
             batch_size=-1,
             iterator_train__shuffle=False,
@@ -481,12 +488,12 @@ class TestPlain:
 
     def test_any_callable_augments(self, X, y):
         net = distil(teacher=Asked(), augment=lambda x: x * 2, views="plain")
-        assert net.fit(X, y).teacher_pass_.computed == N
+        assert net.fit(X, y).cache_info_.misses == N
 
     def test_in_a_pipeline(self, X, y):
-        student = distil(teacher=Asked(), augment=Flip(), views="plain")
+        student = distil(teacher=Asked(), augment=RandomHorizontalFlip(), views="plain")
         pipeline = make_pipeline(FunctionTransformer(), student).fit(X, y)
-        assert pipeline[-1].teacher_pass_.computed == N
+        assert pipeline[-1].cache_info_.misses == N
 
 
 class Linear(nn.Module):
@@ -573,7 +580,7 @@ class TestMixup:
         np.testing.assert_allclose(got, expected, rtol=1e-5)
 
     def test_without_a_teacher(self, X, y):
-        net = self.fit(X, y, augment=Compose([Flip(p=0.0), Telling()]))
+        net = self.fit(X, y, augment=Compose([RandomHorizontalFlip(p=0.0), Telling()]))
         expected = self.expected(net, X, y, np.ones(N))
         got = net.history[-1, "batches", :, "train_loss"]
         np.testing.assert_allclose(got, expected, rtol=1e-5)
@@ -663,7 +670,7 @@ class TestMixup:
         rows = (X * 40 + 128).clip(0, 255).astype(np.uint8)
         net = DistilledClassifier(
             teacher=Asked(),
-            augment=Compose([Flip(), Cutout(2), Mixup(0.4)]),
+            augment=Compose([RandomHorizontalFlip(), RandomErasing(2), Mixup(0.4)]),
             max_epochs=1,
             random_state=0,
             device="cpu",

@@ -16,8 +16,8 @@ from sklearn.preprocessing import StandardScaler
 
 from skkd import DistilledClassifier
 from skkd._estimator import workers as _workers
-from skkd.augment import Flip
-from skkd.memory import UnknowableError
+from skkd.augment import RandomHorizontalFlip
+from skkd.memory import FingerprintError
 from skkd.students import MLP
 from skkd.teachers import as_teacher
 
@@ -161,7 +161,7 @@ class TestOnce:
         assert len(teacher.noted("dump")) > 2
 
     def unknowable(self, content):
-        raise UnknowableError("unknown")
+        raise FingerprintError("unknown")
 
     @pytest.mark.parametrize("cls", [DistilledClassifier, Mine])
     def test_the_very_same_comes_back(self, X, y, teacher, cls):
@@ -176,7 +176,7 @@ class TestOnce:
 
     def test_a_teacher_that_was_asked_live_comes_back(self, X, y, teacher):
         images = X.reshape(N, 1, 2, 2)
-        student = distil(teacher=teacher, augment=Flip())
+        student = distil(teacher=teacher, augment=RandomHorizontalFlip())
         done = cross_validate(student, images, y, cv=3, n_jobs=2, return_estimator=True)
         for net in done["estimator"]:
             assert net.teacher_ is teacher

@@ -3,7 +3,7 @@
 import torch
 
 from skkd import DistilledClassifier
-from skkd.memory import forget
+from skkd.memory import clear_cache
 
 NAME = "skkd"
 
@@ -31,7 +31,7 @@ def prepare(task, seed, precision):
     """Return a fit that asks the teacher about every row."""
     net, X, y = estimator(task, seed, precision=precision), task.X.numpy(), task.y
     y = y.numpy()
-    forget()
+    clear_cache()
 
     def train():
         net.fit(X, y)

@@ -20,12 +20,12 @@ def center_weights(dataset: Any) -> None:
     base, rows = unwrap(dataset)
     if rows is None or not isinstance(base, TrainingSet):
         return
-    for key in {HARD_WEIGHT, SOFT_WEIGHT} & base.beside.keys():
-        base.beside[key] = of_mean_1(base.beside[key], rows)
+    for key in {HARD_WEIGHT, SOFT_WEIGHT} & base.batch_fields.keys():
+        base.batch_fields[key] = of_mean_1(base.batch_fields[key], rows)
 
 
 class TrainingSet(Dataset):
-    """The rows of a fit: input, class number, and what travels beside the input.
+    """The rows of a fit: input, class number, and its batch fields.
 
     Parameters
     ----------
@@ -33,9 +33,9 @@ class TrainingSet(Dataset):
         Gives ``(input, target)`` for a row.
     X, y : array-like
         The rows and labels as the user gave them: what callbacks see.
-    codes : ndarray of shape (n,), int64
+    y_encoded : ndarray of shape (n,), int64
         Column of each row's class; -1 marks an unlabelled row.
-    beside : dict of str to ndarray of n rows
+    batch_fields : dict of str to ndarray of n rows
         Further keys for the batch, such as the teacher's logits.
     """
 
@@ -45,25 +45,27 @@ class TrainingSet(Dataset):
         *,
         X: Any,
         y: np.ndarray,
-        codes: Any,
-        beside: dict[str, Any] | None = None,
+        y_encoded: Any,
+        batch_fields: dict[str, Any] | None = None,
     ) -> None:
-        self.base, self.X, self.y, self.codes = base, X, y, codes
-        self.beside = beside or {}
+        self.base, self.X, self.y, self.y_encoded = base, X, y, y_encoded
+        self.batch_fields = batch_fields or {}
 
     def __len__(self) -> int:
-        return len(self.codes)
+        return len(self.y_encoded)
 
     def __getitem__(self, i: int) -> tuple[Any, Any]:
         inputs, _ = pair_of(self.base, i)
-        return self._with_beside(inputs, i), self.codes[i]
+        return self._with_beside(inputs, i), self.y_encoded[i]
 
     def to(self, device: Any) -> TrainingSet:
         """Return the same rows with all arrays on `device`."""
         base = Dataset(_to(self.arrays(), device))
-        codes = torch.as_tensor(self.codes).to(device)
-        beside = _to(self.beside, device)
-        return TrainingSet(base, X=self.X, y=self.y, codes=codes, beside=beside)
+        y_encoded = torch.as_tensor(self.y_encoded).to(device)
+        batch_fields = _to(self.batch_fields, device)
+        return TrainingSet(
+            base, X=self.X, y=self.y, y_encoded=y_encoded, batch_fields=batch_fields
+        )
 
     def arrays(self) -> Any:
         """Return the array(s) behind the rows, or None where items are made."""
@@ -71,13 +73,15 @@ class TrainingSet(Dataset):
 
     def batch(self, inputs: Any, rows: np.ndarray) -> tuple[Any, torch.Tensor]:
         """Return what a loss needs of `rows`, given their stacked `inputs`."""
-        return self._with_beside(inputs, rows), torch.as_tensor(self.codes[rows])
+        return self._with_beside(inputs, rows), torch.as_tensor(self.y_encoded[rows])
 
     def _with_beside(self, inputs: Any, rows: Any) -> Any:
-        if not self.beside:
+        if not self.batch_fields:
             return inputs
-        beside = {k: torch.as_tensor(v[rows]) for k, v in self.beside.items()}
-        return {INPUT: inputs, **beside}
+        batch_fields = {
+            k: torch.as_tensor(v[rows]) for k, v in self.batch_fields.items()
+        }
+        return {INPUT: inputs, **batch_fields}
 
 
 class WholeBatches(torch.utils.data.Dataset):
@@ -128,8 +132,8 @@ def _has_room(device: Any, rows: TrainingSet) -> bool:
         return False
     X = rows.arrays()
     inputs = X.values() if isinstance(X, Mapping) else [X]
-    beside = rows.beside.values()
-    values = [*inputs, *beside]
+    batch_fields = rows.batch_fields.values()
+    values = [*inputs, *batch_fields]
     if not all(isinstance(v, (np.ndarray, torch.Tensor)) for v in values):
         return False  # decoded by the batch, since they are too many
     n_bytes = sum(v.nbytes for v in values)
@@ -179,10 +183,10 @@ def unwrap(dataset: Any) -> tuple[Any, np.ndarray | None]:
 def labelled_part(dataset: Any) -> Any:
     """Return those rows of a (part of a) TrainingSet that have a label."""
     base, rows = unwrap(dataset)
-    if not isinstance(base, TrainingSet) or (base.codes >= 0).all():
+    if not isinstance(base, TrainingSet) or (base.y_encoded >= 0).all():
         return dataset
     rows = np.arange(len(base)) if rows is None else rows
-    return Subset(base, rows[base.codes[rows] >= 0].tolist())
+    return Subset(base, rows[base.y_encoded[rows] >= 0].tolist())
 
 
 def batch_of(dataset: Any, numbers: Sequence[int]) -> Any:

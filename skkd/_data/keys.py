@@ -24,21 +24,21 @@ SOFT_WEIGHT = "soft_weight"
 TEACHER_FEATURES = "teacher_features"
 
 
-ROWS = "rows"
+INDEX = "rows"
 
 
 VIEW_SEEDS = "view_seeds"
 
 
-PARTNER = "partner"
+MIXUP_INDEX = "partner"
 
 
-SHARE = "share"
+MIXUP_LAM = "share"
 
 
 def split_inputs(X: Any) -> tuple[Any, dict[str, torch.Tensor]]:
     """Split a batch into the input of the module and what travels beside it."""
     if isinstance(X, Mapping) and INPUT in X:
-        beside = dict(X)
-        return beside.pop(INPUT), beside
+        batch_fields = dict(X)
+        return batch_fields.pop(INPUT), batch_fields
     return X, {}

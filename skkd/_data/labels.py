@@ -135,9 +135,9 @@ def encode_labels(
             f"Known are {classes.tolist()[:20]}. Classes are fixed by the first fit, "
             "or by classes=[...]."
         )
-    codes = np.full(len(y), -1, dtype=np.int64)
-    codes[labelled] = [column[label] for label in known]
-    return codes
+    y_encoded = np.full(len(y), -1, dtype=np.int64)
+    y_encoded[labelled] = [column[label] for label in known]
+    return y_encoded
 
 
 def labelled_accuracy(

@@ -11,7 +11,7 @@ from sklearn.utils.validation import _check_sample_weight
 from skkd._data.keys import HARD_WEIGHT, SOFT_WEIGHT
 
 
-def weights_beside(
+def sample_weight_fields(
     weight: np.ndarray | None, labelled: np.ndarray
 ) -> dict[str, np.ndarray]:
     """Return the rows' weights in the two terms of the loss, each of mean 1.

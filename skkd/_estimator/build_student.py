@@ -18,7 +18,7 @@ from skkd._data.batches import TrainingSet, batch_of, loader
 from skkd._data.keys import SOFT_WEIGHT, split_inputs
 from skkd._utils.modules import (
     describe,
-    evaluating,
+    eval_mode,
     first_tensor,
     uncompiled,
 )
@@ -109,8 +109,8 @@ class StudentNet(NeuralNetClassifier):
 
     def _weighted_inputs(self, dataset: Any) -> Iterator[tuple[Any, Any]]:
         for batch in loader(dataset, batch_size=1024):
-            inputs, beside = split_inputs(unpack_data(batch)[0])
-            yield inputs, beside.get(SOFT_WEIGHT)
+            inputs, batch_fields = split_inputs(unpack_data(batch)[0])
+            yield inputs, batch_fields.get(SOFT_WEIGHT)
 
     @contextmanager
     def _random_stream(self, fresh: bool = False) -> Iterator[int | None]:
@@ -131,7 +131,7 @@ class StudentNet(NeuralNetClassifier):
 
     def _check_outputs(self, rows: TrainingSet) -> None:
         batch = batch_of(rows, range(min(2, len(rows))))
-        with evaluating(self.module_), torch.no_grad():
+        with eval_mode(self.module_), torch.no_grad():
             try:
                 outputs = first_tensor(self.infer(batch[0]))
             except (RuntimeError, TypeError) as error:

@@ -134,8 +134,8 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
         The trained student.
     teacher_ : object
         ``teacher`` itself, or the clones that ``teacher_cv`` fitted; None where there
-        is none. `teacher_pass_` tells what it was asked.
-    teacher_pass_ : TeacherPass
+        is none. `cache_info_` tells what it was asked.
+    cache_info_ : CacheInfo
         How many rows it was asked about, how many were remembered.
     teacher_findings_ : list of Finding
         What is probably wrong with the teacher; empty where nothing was found.

@@ -38,7 +38,7 @@ class ComputedNet(StudentNet):
         inputs, _ = split_inputs(x)
         # Before they move: not every device has float64.
         inputs = cast_floats(inputs, self.module_)
-        inputs = to_tensor(self._moved(inputs), device=self.device)
+        inputs = to_tensor(self._to_device(inputs), device=self.device)
         first = self.channels_last_ is None
         if first:
             self.channels_last_ = False
@@ -94,7 +94,7 @@ class ComputedNet(StudentNet):
         half = resolve_precision(self.precision, kind) == "bf16"
         return kind == "cpu" or (kind == "cuda" and half)
 
-    def _moved(self, inputs: Any) -> Any:
+    def _to_device(self, inputs: Any) -> Any:
         """Start the copy of pinned inputs to the device, without waiting for it."""
         if (
             isinstance(inputs, torch.Tensor)

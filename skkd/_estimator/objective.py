@@ -13,10 +13,10 @@ from skorch.utils import to_tensor
 from skkd._data.batches import unwrap
 from skkd._data.keys import (
     HARD_WEIGHT,
+    INDEX,
     INPUT,
-    PARTNER,
-    ROWS,
-    SHARE,
+    MIXUP_INDEX,
+    MIXUP_LAM,
     SOFT_WEIGHT,
     TEACHER_FEATURES,
     TEACHER_LOGITS,
@@ -33,7 +33,7 @@ from skkd._utils.modules import (
 )
 
 # What is a number of a row, never a value.
-_NUMBERS = (PARTNER, ROWS)
+_NUMBERS = (MIXUP_INDEX, INDEX)
 
 
 class DistillationNet(SklearnNet):
@@ -71,32 +71,34 @@ class DistillationNet(SklearnNet):
         return super().train_step(batch, **fit_params)
 
     def _prepared(self, X: Any, y: Any) -> tuple[Any, Any]:
-        inputs, beside = split_inputs(X)
-        view = inputs if self.augment is None else self._augmented(inputs, beside)
+        inputs, batch_fields = split_inputs(X)
+        view = inputs if self.augment is None else self._augmented(inputs, batch_fields)
         if self.live_teacher_ is not None:
             plain = isinstance(self.views, str)
             with self._precise():
-                beside.update(self.live_teacher_.beside(inputs if plain else view))
-        return ({INPUT: view, **beside} if beside else view), y
+                batch_fields.update(
+                    self.live_teacher_.targets(inputs if plain else view)
+                )
+        return ({INPUT: view, **batch_fields} if batch_fields else view), y
 
-    def _augmented(self, inputs: Any, beside: dict[str, torch.Tensor]) -> Any:
+    def _augmented(self, inputs: Any, batch_fields: dict[str, torch.Tensor]) -> Any:
         inputs = to_tensor(cast_floats(inputs, self.module_), device=self.device)
-        if VIEW_SEEDS in beside:
-            return self.augment(inputs, self._pick_view(beside))
+        if VIEW_SEEDS in batch_fields:
+            return self.augment(inputs, self._pick_view(batch_fields))
         if not getattr(self.augment, "mixes_rows", False):
             return self.augment(inputs)
         view, partner, share = self.augment.mix(inputs)
-        beside.update({PARTNER: partner.cpu(), SHARE: share})
+        batch_fields.update({MIXUP_INDEX: partner.cpu(), MIXUP_LAM: share})
         return view
 
-    def _pick_view(self, beside: dict[str, torch.Tensor]) -> torch.Tensor:
+    def _pick_view(self, batch_fields: dict[str, torch.Tensor]) -> torch.Tensor:
         """Choose one of the fixed views of each row, and what was said of it."""
-        seeds = beside.pop(VIEW_SEEDS)  # (n, n_views)
+        seeds = batch_fields.pop(VIEW_SEEDS)  # (n, n_views)
         rows = torch.arange(len(seeds))
         # Each in its turn: all views of a row count alike, and a batch has several.
         picked = (len(self.history) + seeds[:, 0]) % seeds.shape[1]
-        for key in {TEACHER_LOGITS, TEACHER_FEATURES} & beside.keys():
-            beside[key] = beside[key][rows, picked]
+        for key in {TEACHER_LOGITS, TEACHER_FEATURES} & batch_fields.keys():
+            batch_fields[key] = batch_fields[key][rows, picked]
         return seeds[rows, picked]
 
     def get_loss(
@@ -123,34 +125,38 @@ class DistillationNet(SklearnNet):
             return super().get_loss(y_pred, y_true, X=X, training=False)
         like = first_tensor(y_pred)
         dtype = torch.promote_types(like.dtype, torch.float32)
-        beside = {
+        batch_fields = {
             key: torch.as_tensor(value).to(
                 device=like.device, dtype=None if key in _NUMBERS else dtype
             )
             for key, value in split_inputs(X)[1].items()
         }
         alpha = self._now("alpha")
-        if alpha == 0 or not self._is_taught(beside):
-            return self._hard_loss(y_pred, y_true, beside)
-        soft = self._soft_loss(y_pred, y_true, beside)
+        if alpha == 0 or not self._is_taught(batch_fields):
+            return self._hard_loss(y_pred, y_true, batch_fields)
+        soft = self._soft_loss(y_pred, y_true, batch_fields)
         if alpha == 1:
             return soft
-        hard = self._hard_loss(y_pred, y_true, beside)
+        hard = self._hard_loss(y_pred, y_true, batch_fields)
         return (1 - alpha) * hard + alpha * soft
 
-    def _is_taught(self, beside: Any) -> bool:
+    def _is_taught(self, batch_fields: Any) -> bool:
         """Tell whether a batch has anything to learn from but its labels."""
-        return TEACHER_LOGITS in beside or self.features_ is not None or not self.needs_
+        return (
+            TEACHER_LOGITS in batch_fields
+            or self.features_ is not None
+            or not self.needs_
+        )
 
-    def _hard_loss(self, y_pred: Any, y: Any, beside: Any) -> torch.Tensor:
-        weight, share = beside.get(HARD_WEIGHT), beside.get(SHARE)
+    def _hard_loss(self, y_pred: Any, y: Any, batch_fields: Any) -> torch.Tensor:
+        weight, share = batch_fields.get(HARD_WEIGHT), batch_fields.get(MIXUP_LAM)
         if weight is None and share is None:
             return super().get_loss(y_pred, y, training=True)
         weight = torch.ones_like(share) if weight is None else weight
         if share is None:
             return (weight * self._each_hard_loss(y_pred, y)).mean()
         # A mixed row has the labels of both, each with its share.
-        other = beside[PARTNER]
+        other = batch_fields[MIXUP_INDEX]
         own = share * weight * self._each_hard_loss(y_pred, y)
         others = (1 - share) * weight[other]
         return (
@@ -177,13 +183,13 @@ class DistillationNet(SklearnNet):
             raise ValueError(_not_by_row(f"criterion={type(criterion).__name__}"))
         return each
 
-    def _soft_loss(self, y_pred: Any, y: Any, beside: Any) -> torch.Tensor:
+    def _soft_loss(self, y_pred: Any, y: Any, batch_fields: Any) -> torch.Tensor:
         student = first_tensor(y_pred)
         if isinstance(uncompiled(self.criterion_), torch.nn.NLLLoss):
             student = log_probabilities(student)
         y = to_tensor(y, device=self.device)
-        logits, temperature = beside.get(TEACHER_LOGITS), self._now("temperature")
-        share, other = beside.get(SHARE), beside.get(PARTNER)
+        logits, temperature = batch_fields.get(TEACHER_LOGITS), self._now("temperature")
+        share, other = batch_fields.get(MIXUP_LAM), batch_fields.get(MIXUP_INDEX)
 
         def on_logits(loss: Any) -> torch.Tensor:
             own = loss(student, logits, y, temperature)
@@ -197,8 +203,8 @@ class DistillationNet(SklearnNet):
         if self.features_ is None:
             each = on_logits(self.distillation_)
         else:
-            each = self.features_.total(on_logits, beside)
-        weight = beside.get(SOFT_WEIGHT)
+            each = self.features_.total(on_logits, batch_fields)
+        weight = batch_fields.get(SOFT_WEIGHT)
         if each.shape not in ((), (len(student),)):
             raise ValueError(
                 f"distillation={self.distillation!r} gives a loss of shape "

@@ -67,7 +67,9 @@ class SklearnNet(SklearnParamsMixin, ComputedNet):
         """
         if self.initialized_:
             # A value that is there already is no reason to lose a trained student.
-            params = {k: v for k, v in params.items() if not _holds(vars(self), k, v)}
+            params = {
+                k: v for k, v in params.items() if not _is_unchanged(vars(self), k, v)
+            }
         builds = any(name.startswith(_BUILT) for name in params)
         if not self.initialized_ or not builds:
             return super().set_params(**params)
@@ -109,25 +111,27 @@ class SklearnNet(SklearnParamsMixin, ComputedNet):
         self,
         X: Any,
         y: np.ndarray,
-        codes: np.ndarray,
-        beside: dict[str, np.ndarray] | None = None,
+        y_encoded: np.ndarray,
+        batch_fields: dict[str, np.ndarray] | None = None,
         given_X: Any = None,
     ) -> TrainingSet:
-        base = super().get_dataset(X, codes)
+        base = super().get_dataset(X, y_encoded)
         given_X = X if given_X is None else given_X
-        return TrainingSet(base, X=given_X, y=y, codes=codes, beside=beside)
+        return TrainingSet(
+            base, X=given_X, y=y, y_encoded=y_encoded, batch_fields=batch_fields
+        )
 
     def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
         """Split as ``train_split`` says; rows without a label are never held out."""
         if not isinstance(X, TrainingSet):  # `fit_loop` was called, not `fit`
             X = self._rows(*self._read(X, y, fresh=False))
         plain = np.array_equal(self.classes_, np.arange(len(self.classes_)))
-        self.labels_are_codes_ = plain and bool((X.codes >= 0).all())
+        self.labels_are_codes_ = plain and bool((X.y_encoded >= 0).all())
         known = labelled_part(X)
         if not self.train_split or known is X:
             train, valid = super().get_split_datasets(X, X.y, **fit_params)
         else:
-            y = X.y[X.codes >= 0]
+            y = X.y[X.y_encoded >= 0]
             train, valid = self.train_split(known, y, **fit_params)
             base, rows = unwrap(train)
             if base is not X:
@@ -135,7 +139,7 @@ class SklearnNet(SklearnParamsMixin, ComputedNet):
                     "train_split gave training data of its own, which have no "
                     "unlabelled rows: use one that splits, such as ValidSplit."
                 )
-            unlabelled = np.flatnonzero(X.codes < 0)
+            unlabelled = np.flatnonzero(X.y_encoded < 0)
             train = Subset(X, np.concatenate([rows, unlabelled]).tolist())
         if valid is not None and not isinstance(unwrap(valid)[0], TrainingSet):
             valid = self._with_codes(valid)
@@ -145,10 +149,12 @@ class SklearnNet(SklearnParamsMixin, ComputedNet):
     def _with_codes(self, dataset: Any) -> Any:
         """Replace labels by class numbers in a dataset that came from elsewhere."""
         y, known = check_labels(dataset, labels_of(dataset, None))
-        codes = encode_labels(y, known, self.classes_)
-        if y.dtype == codes.dtype and (y == codes).all():
+        y_encoded = encode_labels(y, known, self.classes_)
+        if y.dtype == y_encoded.dtype and (y == y_encoded).all():
             return dataset
-        return TrainingSet(dataset, X=getattr(dataset, "X", dataset), y=y, codes=codes)
+        return TrainingSet(
+            dataset, X=getattr(dataset, "X", dataset), y=y, y_encoded=y_encoded
+        )
 
     def get_iterator(self, dataset: Any, training: bool = False) -> Any:
         """Iterate over batches: whole slices of arrays, shuffled in a fit."""
@@ -211,14 +217,14 @@ class SklearnNet(SklearnParamsMixin, ComputedNet):
         if isinstance(kwargs.get("X"), TrainingSet):
             kwargs["X"] = kwargs["X"].X
         if "batch" in kwargs:
-            if method_name != "on_batch_begin" and not self._heeded(method_name):
+            if method_name != "on_batch_begin" and not self._has_listener(method_name):
                 return
-            kwargs.update(self._as_given(kwargs["batch"], kwargs.get("y_pred")))
+            kwargs.update(self._decode_batch(kwargs["batch"], kwargs.get("y_pred")))
         if method_name == "on_epoch_end" and "dataset_train" in kwargs:  # to be scored
             kwargs["dataset_train"] = labelled_part(kwargs["dataset_train"])
         super().notify(method_name, **kwargs)
 
-    def _heeded(self, method_name: str) -> bool:
+    def _has_listener(self, method_name: str) -> bool:
         """Tell whether the net, or a callback, does anything when notified so."""
         parties = [(self, NeuralNet), *((cb, Callback) for _, cb in self.callbacks_)]
         return any(
@@ -227,17 +233,19 @@ class SklearnNet(SklearnParamsMixin, ComputedNet):
             for party, base in parties
         )
 
-    def _as_given(self, batch: Any, y_pred: Any) -> dict[str, Any]:
+    def _decode_batch(self, batch: Any, y_pred: Any) -> dict[str, Any]:
         """Return batch and prediction in labels, without the unlabelled rows."""
-        X, codes = unpack_data(batch)
-        X, codes = split_inputs(X)[0], torch.as_tensor(codes)
+        X, y_encoded = unpack_data(batch)
+        X, y_encoded = split_inputs(X)[0], torch.as_tensor(y_encoded)
         if self.labels_are_codes_:
-            return {"batch": (X, codes)}
-        labelled = codes >= 0
+            return {"batch": (X, y_encoded)}
+        labelled = y_encoded >= 0
         if not labelled.all():
-            X, codes, y_pred = (_select(v, labelled) for v in (X, codes, y_pred))
+            X, y_encoded, y_pred = (
+                _select(v, labelled) for v in (X, y_encoded, y_pred)
+            )
         plain = np.array_equal(self.classes_, np.arange(len(self.classes_)))
-        y = codes if plain else self.classes_[codes.cpu().numpy()]
+        y = y_encoded if plain else self.classes_[y_encoded.cpu().numpy()]
         return {"batch": (X, y)} | ({} if y_pred is None else {"y_pred": y_pred})
 
     # Prediction ---------------------------------------------------------------
@@ -289,7 +297,7 @@ class SklearnNet(SklearnParamsMixin, ComputedNet):
         return self.classes_[best]
 
 
-def _holds(params: Mapping[str, Any], name: str, value: Any) -> bool:
+def _is_unchanged(params: Mapping[str, Any], name: str, value: Any) -> bool:
     held = params.get(name, params)
     plain = isinstance(value, (str, int, float, tuple)) and type(held) is type(value)
     return name.startswith(_BUILT) and (held is value or (plain and held == value))

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from skkd._data.batches import TrainingSet
-from skkd._data.keys import ROWS, TEACHER_LOGITS, VIEW_SEEDS
-from skkd._data.weights import check_sample_weight, row_weights, weights_beside
+from skkd._data.keys import INDEX, TEACHER_LOGITS, VIEW_SEEDS
+from skkd._data.weights import check_sample_weight, row_weights, sample_weight_fields
 from skkd._estimator.compute import resolve_precision
 from skkd._estimator.objective import DistillationNet
 from skkd._fit.parameters import check_augment, check_hyperparameters
-from skkd._fit.soft_targets import Lesson, check_teacher, hold_lesson
-from skkd._fit.teacher_check import check_up
+from skkd._fit.soft_targets import SoftTargets, check_teacher, compute_soft_targets
+from skkd._fit.teacher_check import check_teacher_outputs
 from skkd._utils.modules import count_parameters, describe
 from skkd._utils.rng import seeded_rng
 from skkd.exceptions import DistillationWarning
@@ -54,21 +54,21 @@ class TaughtNet(DistillationNet):
         self.check_training_readiness()
         distillation = self._check_parameters(teacher_logits, teacher_X)
         given_X = X
-        X, y, codes = self._read(
+        X, y, y_encoded = self._read(
             X, y, fresh=fresh, classes=classes, unlabeled=self.unlabeled
         )
         if not hasattr(given_X, "iloc"):
             given_X = X  # only the names of columns are lost by now
         sample_weight = check_sample_weight(sample_weight, y)
-        weight = row_weights(sample_weight, self.class_weight, y, codes >= 0)
+        weight = row_weights(sample_weight, self.class_weight, y, y_encoded >= 0)
         needs, given = needs_of(distillation), teacher_logits is not None
-        adapter = self._check_teacher(needs, given=given, labelled=codes >= 0)
+        adapter = self._check_teacher(needs, given=given, labelled=y_encoded >= 0)
         if fresh:
             self.initialize()
         self.distillation_ = distillation
         self.needs_ = needs if self.alpha > 0 else frozenset()
-        beside = weights_beside(weight, codes >= 0)
-        rows = self._rows(X, y, codes, beside, given_X)
+        batch_fields = sample_weight_fields(weight, y_encoded >= 0)
+        rows = self._rows(X, y, y_encoded, batch_fields, given_X)
         teacher_X = given_X if teacher_X is None else teacher_X
         self.scheduled_ = {}  # as a net has it that was pickled in the middle of a fit
         try:
@@ -155,11 +155,13 @@ class TaughtNet(DistillationNet):
             logits = check_logits(logits, len(rows), self.classes_)
             needs = needs - {"logits"}
         if self.views is not None and not isinstance(self.views, str):
-            rows.beside[VIEW_SEEDS] = view_seeds(row_keys(rows.X)[0], self.views)
+            rows.batch_fields[VIEW_SEEDS] = view_seeds(row_keys(rows.X)[0], self.views)
         if self.teacher is None or not needs:
-            lesson = Lesson(self.teacher if isinstance(self.teacher_cv, str) else None)
+            targets = SoftTargets(
+                self.teacher if isinstance(self.teacher_cv, str) else None
+            )
         else:
-            lesson = hold_lesson(
+            targets = compute_soft_targets(
                 adapter,
                 self,
                 X,
@@ -168,15 +170,15 @@ class TaughtNet(DistillationNet):
                 needs=needs,
                 fit_params=fit_params,
             )
-        self.teacher_, self.live_teacher_ = lesson.teacher, lesson.live
-        self.teacher_pass_, self.features_ = lesson.taught, lesson.features
-        rows.beside.update(lesson.beside)
+        self.teacher_, self.live_teacher_ = targets.teacher, targets.live
+        self.cache_info_, self.features_ = targets.taught, targets.features
+        rows.batch_fields.update(targets.batch_fields)
         if logits is not None and self.alpha > 0:
-            rows.beside[TEACHER_LOGITS] = logits
-        if lesson.features is not None:
-            rows.beside[ROWS] = np.arange(len(rows))
-        self.teacher_findings_ = check_up(
-            self, X, rows, lesson, given=logits is not None
+            rows.batch_fields[TEACHER_LOGITS] = logits
+        if targets.features is not None:
+            rows.batch_fields[INDEX] = np.arange(len(rows))
+        self.teacher_findings_ = check_teacher_outputs(
+            self, X, rows, targets, given=logits is not None
         )
 
     def _check_student(

@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.exceptions import NotFittedError
 
 from skkd._evaluate.models import Said, Subject
-from skkd._utils.modules import describe, evaluating
+from skkd._utils.modules import describe, eval_mode
 from skkd._utils.rng import preserved_rng
 
 Subjects = Mapping[str, Subject]
@@ -63,7 +63,7 @@ def guarded(subjects: Subjects) -> Iterator[None]:
     with ExitStack() as stack:
         for device in {"cpu", *(str(tensor.device) for tensor in tensors)}:
             stack.enter_context(preserved_rng(device))
-        stack.enter_context(evaluating(*modules))
+        stack.enter_context(eval_mode(*modules))
         yield
 
 

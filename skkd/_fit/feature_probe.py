@@ -18,14 +18,14 @@ from skkd._fit.feature_terms import FeatureTerms, ask_with_features
 from skkd._utils.modules import (
     cast_floats,
     describe,
-    evaluating,
+    eval_mode,
     uncompiled,
 )
 from skkd.losses.weighted_sum import flatten
 from skkd.teachers import Teacher
 
 
-def look_inside(
+def build_feature_terms(
     estimator: Any,
     adapter: Teacher,
     X: Any,
@@ -64,16 +64,16 @@ def look_inside(
     terms = FeatureTerms(flatten(estimator.distillation_), student, network)
     few = np.arange(min(2, len(rows)))
     shown, asked = _probe(estimator, X, rows, few)
-    with evaluating(student), torch.enable_grad(), terms.watcher as watcher:
+    with eval_mode(student), torch.enable_grad(), terms.watcher as watcher:
         estimator.infer(shown, **fit_params)
         mine = watcher.last()
     names = terms.teacher_names
     theirs = ask_with_features(adapter, asked, estimator.classes_, names)[1]
     _check_rows(terms.student_names, mine, "student", len(few))
     _check_rows(names, theirs, "teacher", len(few))
-    _check_learning(estimator, terms, mine, labelled=bool((rows.codes >= 0).any()))
-    terms.build([part.detach() for part in mine], theirs, rows.codes)
-    if getattr(estimator.augment, "mixes_rows", False) and terms.contrasts_rows:
+    _check_learning(estimator, terms, mine, labelled=bool((rows.y_encoded >= 0).any()))
+    terms.build([part.detach() for part in mine], theirs, rows.y_encoded)
+    if getattr(estimator.augment, "mixes_rows", False) and terms.needs_indices:
         raise ValueError(
             f"augment={estimator.augment!r} mixes rows, and {terms.losses[0]!r} "
             "contrasts each row with others, which it may be mixed with: leave out "

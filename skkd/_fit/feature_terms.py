@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from skkd._data.keys import ROWS, TEACHER_FEATURES
+from skkd._data.keys import INDEX, TEACHER_FEATURES
 from skkd._data.rows import len_of
-from skkd._fit.layer_hooks import Watcher, find_layer
+from skkd._fit.layer_hooks import LayerRecorder, find_layer
 from skkd.losses import FeatureLoss
 from skkd.teachers import Teacher
 
@@ -46,7 +46,9 @@ class FeatureTerms:
         # A layer that several losses name is watched, and remembered, once.
         self.student_names = [*dict.fromkeys(name for name, _ in every)]
         self.teacher_names = [*dict.fromkeys(name for _, name in every)]
-        self.watcher = Watcher(student, self.student_names, keep=False, whose="student")
+        self.watcher = LayerRecorder(
+            student, self.student_names, keep=False, whose="student"
+        )
         for name in self.teacher_names:  # a wrong one is told before any pass
             find_layer(teacher, name, "teacher")
         self.remember = _remembered(self.losses)
@@ -73,16 +75,16 @@ class FeatureTerms:
         mine = dict(zip(self.student_names, student, strict=True))
         theirs = dict(zip(self.teacher_names, teacher, strict=True))
         self.teacher_shapes = [tuple(part.shape[1:]) for part in teacher]
-        codes = torch.as_tensor(labels)
+        y_encoded = torch.as_tensor(labels)
         for loss, pairs in zip(self.losses, self.pairs, strict=True):
             shapes = [
                 (tuple(mine[s].shape[1:]), tuple(theirs[t].shape[1:])) for s, t in pairs
             ]
-            self.comparisons.append(loss.build(shapes, codes))
+            self.comparisons.append(loss.build(shapes, y_encoded))
         self.comparisons.to(student[0].device, _working_dtype(student[0]))
 
     @property
-    def contrasts_rows(self) -> bool:
+    def needs_indices(self) -> bool:
         """Whether a row is compared with others of the training data."""
         return any(hasattr(comparison, "restrict") for comparison in self.comparisons)
 
@@ -117,7 +119,7 @@ class FeatureTerms:
             self.watcher.passes = []
 
     def total(
-        self, on_logits: Callable[[Any], Tensor], beside: Mapping[str, Tensor]
+        self, on_logits: Callable[[Any], Tensor], batch_fields: Mapping[str, Tensor]
     ) -> Tensor:
         """Return the weighted sum of all parts, of those on logits too.
 
@@ -125,8 +127,8 @@ class FeatureTerms:
         ----------
         on_logits : callable
             From a loss on logits to its value.
-        beside : mapping of str to Tensor
-            What travels beside the input of the batch that the student saw last.
+        batch_fields : mapping of str to Tensor
+            Of the batch that the student saw last.
 
         Returns
         -------
@@ -134,7 +136,7 @@ class FeatureTerms:
         """
         features = [part.to(_working_dtype(part)) for part in self.watcher.last()]
         mine = dict(zip(self.student_names, features, strict=True))
-        theirs = dict(zip(self.teacher_names, self._unpack(beside), strict=True))
+        theirs = dict(zip(self.teacher_names, self._unpack(batch_fields), strict=True))
         compared = iter(zip(self.pairs, self.comparisons, strict=True))
         values = []
         for weight, loss in self.parts:
@@ -142,13 +144,13 @@ class FeatureTerms:
                 pairs, compare = next(compared)
                 student = [mine[name] for name, _ in pairs]
                 teacher = [theirs[name] for _, name in pairs]
-                value = compare(student, teacher, beside[ROWS])
+                value = compare(student, teacher, batch_fields[INDEX])
             else:
                 value = on_logits(loss)
-            if value.shape not in ((), beside[ROWS].shape):
+            if value.shape not in ((), batch_fields[INDEX].shape):
                 raise ValueError(
                     f"{loss!r} gives a loss of shape {tuple(value.shape)}, expected "
-                    f"({len(beside[ROWS])},), one for each row of the batch, or a "
+                    f"({len(batch_fields[INDEX])},), one for each row of the batch, or "
                     "scalar."
                 )
             values.append(weight * value)
@@ -156,8 +158,8 @@ class FeatureTerms:
         values = values if by_row else [value.mean() for value in values]
         return torch.stack(values).sum(dim=0)
 
-    def _unpack(self, beside: Mapping[str, Tensor]) -> list[Tensor]:
-        flat = beside[TEACHER_FEATURES]
+    def _unpack(self, batch_fields: Mapping[str, Tensor]) -> list[Tensor]:
+        flat = batch_fields[TEACHER_FEATURES]
         sizes = [int(np.prod(shape)) for shape in self.teacher_shapes]
         parts = flat.split(sizes, dim=1)
         return [
@@ -183,7 +185,7 @@ def ask_with_features(
     logits : ndarray of shape (n, n_classes)
     features : list of Tensor, each of shape (n, ...)
     """
-    with Watcher(teacher.network, names, keep=True, whose="teacher") as watcher:
+    with LayerRecorder(teacher.network, names, keep=True, whose="teacher") as watcher:
         logits = teacher.logits(X, classes)
         return logits, watcher.gathered(len_of(X))
 

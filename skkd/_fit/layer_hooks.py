@@ -16,7 +16,7 @@ from skkd._utils.modules import describe, first_tensor, uncompiled
 _NAMES_SHOWN = 60
 
 
-class Watcher:
+class LayerRecorder:
     """Records what comes out of layers, pass by pass, as long as it is entered.
 
     Parameters
@@ -45,7 +45,7 @@ class Watcher:
         self._open: list[Any] | None = None
         self._handles: list[Any] = []
 
-    def __enter__(self) -> Watcher:
+    def __enter__(self) -> LayerRecorder:
         first = self.module.register_forward_pre_hook(self._begin)
         self._handles = [first]
         for i, (name, layer) in enumerate(zip(self.names, self.layers, strict=True)):

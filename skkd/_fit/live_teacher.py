@@ -40,7 +40,7 @@ class LiveTeacher:
         self.adapter, self.classes = adapter, classes
         self.logits, self.layers = logits, layers
 
-    def beside(self, inputs: Any) -> dict[str, torch.Tensor]:
+    def targets(self, inputs: Any) -> dict[str, torch.Tensor]:
         """Return what is to lie beside a batch of `inputs`."""
         X = to_numpy(inputs)
         said = {}

@@ -35,7 +35,7 @@ def check_augment(
         if views is not None:
             raise ValueError(
                 f"views={views!r} are views that augment= makes: pass augment=, for "
-                "instance skkd.augment.Flip(), or leave out views=."
+                "instance skkd.augment.RandomHorizontalFlip(), or leave out views=."
             )
         return
     if not callable(augment):

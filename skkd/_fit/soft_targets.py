@@ -13,28 +13,30 @@ from skorch import NeuralNet
 from skkd._data.inputs import check_steady
 from skkd._data.keys import TEACHER_FEATURES, TEACHER_LOGITS
 from skkd._data.rows import len_of, sliceable
-from skkd._fit.feature_probe import look_inside
+from skkd._fit.feature_probe import build_feature_terms
 from skkd._fit.feature_terms import FeatureTerms, ask_with_features, flat_features
 from skkd._fit.live_teacher import LiveTeacher
 from skkd._fit.teacher_cv import check_fittable, fit_on_all, fit_out_of_fold
 from skkd._utils.modules import describe
-from skkd.memory._logits import TeacherPass, as_memory
-from skkd.memory._recall import added, ask_once
+from skkd.memory._logits import CacheInfo, as_memory
+from skkd.memory._recall import added, lookup_or_compute
 from skkd.teachers import Teacher
 from skkd.teachers._as_teacher import as_teacher
 from skkd.teachers._logits import check_logits
 from skkd.teachers._transform import check_transform
 
 
-class Lesson(NamedTuple):
+class SoftTargets(NamedTuple):
     """What a teacher has to say about the rows of a fit."""
 
     teacher: Any = None  # what is shown as `teacher_`
     adapter: Teacher | None = None  # who was asked, or is asked
-    beside: Mapping[str, Any] = MappingProxyType({})  # what is to lie beside the rows
+    batch_fields: Mapping[str, Any] = MappingProxyType(
+        {}
+    )  # what is to lie beside the rows
     live: LiveTeacher | None = None  # what is asked about every batch
     features: FeatureTerms | None = None
-    taught: TeacherPass = TeacherPass()
+    taught: CacheInfo = CacheInfo()
 
 
 def check_teacher(
@@ -112,7 +114,7 @@ def check_teacher(
     return adapter
 
 
-def hold_lesson(
+def compute_soft_targets(
     adapter: Teacher | None,
     estimator: Any,
     X: Any,
@@ -121,7 +123,7 @@ def hold_lesson(
     *,
     needs: frozenset[str],
     fit_params: Mapping[str, Any],
-) -> Lesson:
+) -> SoftTargets:
     """Ask the teacher about every row that is not remembered, once.
 
     Parameters
@@ -138,11 +140,11 @@ def hold_lesson(
     needs : frozenset of {"logits", "features"}
         What the teacher is asked for.
     fit_params : mapping
-        What the student's ``forward`` is given, beside the input.
+        What the student's ``forward`` is given, batch_fields the input.
 
     Returns
     -------
-    Lesson
+    SoftTargets
     """
     classes, n = estimator.classes_, len(rows)
     if len_of(X) != n:
@@ -153,19 +155,19 @@ def hold_lesson(
         same = X is shown
         X, memory = sliceable(X), False  # clones are others at every fit
         shown = X if same else shown
-        data = (X, rows.y, rows.codes >= 0, sample_weight)
+        data = (X, rows.y, rows.y_encoded >= 0, sample_weight)
         cv = estimator.teacher_cv
         if cv is not None:
             members, logits = fit_out_of_fold(teacher, cv, *data, classes=classes)
             said = {TEACHER_LOGITS: check_logits(logits, n, classes)}
-            return Lesson(members, as_teacher(members), said, taught=TeacherPass(n))
+            return SoftTargets(members, as_teacher(members), said, taught=CacheInfo(n))
         teacher = fit_on_all(teacher, *data)
         adapter = as_teacher(teacher)
         adapter.check(classes)
     adapter.check_rows(X)
     terms = None
     if "features" in needs:
-        terms = look_inside(estimator, adapter, X, rows, fit_params)
+        terms = build_feature_terms(estimator, adapter, X, rows, fit_params)
         if X is not shown and not terms.remember:
             raise ValueError(
                 "teacher_X gives the teacher rows of its own, and a loss on features "
@@ -185,7 +187,7 @@ def _ask(
     needs: frozenset[str],
     terms: FeatureTerms | None,
     memory: Any,
-) -> Lesson:
+) -> SoftTargets:
     """Ask beforehand for what can be remembered, and leave the rest to the batches."""
     classes = estimator.classes_
     fleeting = estimator.augment is not None and estimator.views is None
@@ -195,15 +197,15 @@ def _ask(
             "another view in every batch: give a number of fixed views with views=, or "
             "leave out remember."
         )
-    beside, passes = {}, [TeacherPass()]
+    batch_fields, passes = {}, [CacheInfo()]
     where = {"estimator": estimator, "X": X, "rows": rows}
     if "logits" in needs and not fleeting:
 
         def say(part: Any) -> np.ndarray:
             return check_logits(adapter.logits(part, classes), len_of(part), classes)
 
-        said, taught = ask_once(say, adapter, classes, memory=memory, **where)
-        beside[TEACHER_LOGITS] = said
+        said, taught = lookup_or_compute(say, adapter, classes, memory=memory, **where)
+        batch_fields[TEACHER_LOGITS] = said
         passes.append(taught)
     if terms is not None and terms.remember:
         names = terms.teacher_names
@@ -212,21 +214,21 @@ def _ask(
             features = ask_with_features(adapter, part, classes, names)[1]
             return flat_features(features).cpu().numpy()
 
-        said, taught = ask_once(
+        said, taught = lookup_or_compute(
             show,
             (adapter, tuple(names)),
             np.arange(terms.n_numbers),
             memory=_all_columns(memory),
             **where,
         )
-        beside[TEACHER_FEATURES] = said
+        batch_fields[TEACHER_FEATURES] = said
         passes.append(taught)
     logits = "logits" in needs and fleeting
     layers = terms.teacher_names if terms is not None and not terms.remember else []
     live = None
     if logits or layers:
         live = LiveTeacher(adapter, classes, logits=logits, layers=layers)
-    return Lesson(None, adapter, beside, live, terms, added(passes))
+    return SoftTargets(None, adapter, batch_fields, live, terms, added(passes))
 
 
 def _all_columns(memory: Any) -> Any:

@@ -11,7 +11,7 @@ from skorch.utils import to_numpy
 from skkd._data.batches import TrainingSet, batch_of
 from skkd._data.keys import TEACHER_LOGITS, split_inputs
 from skkd._data.rows import pick
-from skkd._fit.soft_targets import Lesson
+from skkd._fit.soft_targets import SoftTargets
 from skkd._utils.modules import cast_floats
 from skkd.losses import FeatureLoss, HardLabel, LogitMSE
 from skkd.losses.weighted_sum import flatten
@@ -23,8 +23,8 @@ from skkd.teachers.health._findings import examine, kind_of
 _ROWS, _ASKED_ROWS = 1000, 200
 
 
-def check_up(
-    estimator: Any, X: Any, rows: TrainingSet, lesson: Lesson, *, given: bool
+def check_teacher_outputs(
+    estimator: Any, X: Any, rows: TrainingSet, targets: SoftTargets, *, given: bool
 ) -> list[Finding]:
     """Warn of what is probably wrong with the teacher, or raise where `strict`.
 
@@ -37,7 +37,7 @@ def check_up(
     rows : TrainingSet
         With the logits beside them that are at hand; only without these is the
         teacher asked.
-    lesson : Lesson
+    targets : SoftTargets
     given : bool
         Whether logits were passed in place of the teacher's.
 
@@ -45,24 +45,24 @@ def check_up(
     -------
     list of Finding
     """
-    at_hand = rows.beside.get(TEACHER_LOGITS)
-    teacher = None if given else lesson.adapter
+    at_hand = rows.batch_fields.get(TEACHER_LOGITS)
+    teacher = None if given else targets.adapter
     if at_hand is None and teacher is None:  # nobody teaches, or with a weight of 0
         return []
     # The rows are the same in every fit on these data, and so are the figures:
     # Python shows a warning of one text once.
-    numbers = sample_rows(rows.codes, _ASKED_ROWS if at_hand is None else _ROWS)
+    numbers = sample_rows(rows.y_encoded, _ASKED_ROWS if at_hand is None else _ROWS)
     if at_hand is not None:
         said = at_hand[numbers]
-    elif lesson.live is not None:
-        said = _ask_live(estimator, lesson.live, rows, numbers)
+    elif targets.live is not None:
+        said = _ask_live(estimator, targets.live, rows, numbers)
     else:  # its features are remembered, its logits were not asked for
         said = teacher.logits(pick(X, numbers), estimator.classes_)  # type: ignore[union-attr]
     if said is None:
         return []
     findings = examine(
         said[:, 0] if said.ndim == 3 else said,  # the first view
-        rows.codes[numbers],
+        rows.y_encoded[numbers],
         teacher=teacher,
         kind="logits" if teacher is None else _kind(estimator, teacher),
         temperature=estimator.temperature if _is_soft(estimator) else None,

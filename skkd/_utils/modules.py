@@ -45,7 +45,7 @@ def _accelerator() -> str:
 
 
 @contextmanager
-def evaluating(*modules: torch.nn.Module) -> Iterator[None]:
+def eval_mode(*modules: torch.nn.Module) -> Iterator[None]:
     """Put `modules` in eval mode, and each part back in its own mode afterwards."""
     modes = [(part, part.training) for module in modules for part in module.modules()]
     try:

@@ -8,22 +8,22 @@ A view that is a function of the image and one number can be shown to both, and 
 
 from skkd.augment._base import Augmentation
 from skkd.augment._seeds import uniform
-from skkd.augment.affine import Affine
 from skkd.augment.color_jitter import ColorJitter
 from skkd.augment.compose import Compose
-from skkd.augment.cutout import Cutout
-from skkd.augment.flip import Flip
 from skkd.augment.mixup import Mixup
-from skkd.augment.shift_crop import ShiftCrop
+from skkd.augment.random_affine import RandomAffine
+from skkd.augment.random_crop import RandomCrop
+from skkd.augment.random_erasing import RandomErasing
+from skkd.augment.random_horizontal_flip import RandomHorizontalFlip
 
 __all__ = [
-    "Affine",
     "Augmentation",
     "ColorJitter",
     "Compose",
-    "Cutout",
-    "Flip",
     "Mixup",
-    "ShiftCrop",
+    "RandomAffine",
+    "RandomCrop",
+    "RandomErasing",
+    "RandomHorizontalFlip",
     "uniform",
 ]

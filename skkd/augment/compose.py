@@ -24,8 +24,8 @@ class Compose(Augmentation):
     Examples
     --------
     >>> import torch
-    >>> from skkd.augment import Compose, Flip, ShiftCrop
-    >>> augment = Compose([Flip(), ShiftCrop(max_shift=2)])
+    >>> from skkd.augment import Compose, RandomHorizontalFlip, RandomCrop
+    >>> augment = Compose([RandomHorizontalFlip(), RandomCrop(max_shift=2)])
     >>> augment(torch.zeros(5, 3, 32, 32, dtype=torch.uint8)).shape
     torch.Size([5, 3, 32, 32])
     """

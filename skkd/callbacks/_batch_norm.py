@@ -13,7 +13,7 @@ from skkd._data.batches import loader
 from skkd._data.keys import split_inputs
 
 
-class SettleBatchNorm(Callback):
+class UpdateBatchNorm(Callback):
     """Measure the statistics of batch normalisation anew at the end of a fit.
 
     In training each batch is normalised by its own mean and variance, in prediction by
@@ -41,9 +41,9 @@ class SettleBatchNorm(Callback):
     --------
     >>> import numpy as np
     >>> from skkd import DistilledClassifier
-    >>> from skkd.callbacks import SettleBatchNorm
+    >>> from skkd.callbacks import UpdateBatchNorm
     >>> images = np.random.RandomState(0).randint(0, 256, (40, 3, 8, 8), dtype=np.uint8)
-    >>> student = DistilledClassifier(max_epochs=1, callbacks=[SettleBatchNorm()])
+    >>> student = DistilledClassifier(max_epochs=1, callbacks=[UpdateBatchNorm()])
     >>> student.fit(images, [0, 1] * 20).predict(images).shape
     (40,)
     """
@@ -86,8 +86,8 @@ def _run(net: Any, rows: Any) -> None:
     batches = -(-len(rows) // size)
     # As even as can be: a small batch would count as much as a large one.
     for batch in loader(rows, -(-len(rows) // batches)):
-        inputs, beside = split_inputs(unpack_data(batch)[0])
+        inputs, batch_fields = split_inputs(unpack_data(batch)[0])
         if getattr(net, "augment", None) is not None:
-            inputs = net._augmented(inputs, beside)
+            inputs = net._augmented(inputs, batch_fields)
         if batches == 1 or get_len(inputs) > 1:  # one row has no variance
             net.infer(inputs)

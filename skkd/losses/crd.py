@@ -219,8 +219,8 @@ class _Contrast(nn.Module):
         loss_s, self.log_z_s = self._one_way(v_s, self.memory_t, *chosen, self.log_z_s)
         loss_t, self.log_z_t = self._one_way(v_t, self.memory_s, *chosen, self.log_z_t)
         if self.training:
-            self.memory_s = self._moved(self.memory_s, v_s, rows)
-            self.memory_t = self._moved(self.memory_t, v_t, rows)
+            self.memory_s = self._to_device(self.memory_s, v_s, rows)
+            self.memory_t = self._to_device(self.memory_t, v_t, rows)
         return loss_s + loss_t
 
     def _one_way(
@@ -244,7 +244,7 @@ class _Contrast(nn.Module):
         return loss, log_z if self.training else known
 
     @torch.no_grad()
-    def _moved(self, memory: Tensor, v: Tensor, rows: Tensor) -> Tensor:
+    def _to_device(self, memory: Tensor, v: Tensor, rows: Tensor) -> Tensor:
         old = self.loss.momentum
         # A copy: the backward pass still needs the old one.
         return memory.index_copy(0, rows, unit(old * memory[rows] + (1 - old) * v))

@@ -1,6 +1,6 @@
 """Teachers' logits, computed once and cached by content."""
 
-from skkd.memory._fingerprint import UnknowableError
-from skkd.memory._logits import LogitMemory, TeacherPass, forget
+from skkd.memory._fingerprint import FingerprintError
+from skkd.memory._logits import CacheInfo, LogitMemory, clear_cache
 
-__all__ = ["LogitMemory", "TeacherPass", "UnknowableError", "forget"]
+__all__ = ["CacheInfo", "FingerprintError", "LogitMemory", "clear_cache"]

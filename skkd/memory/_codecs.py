@@ -84,7 +84,7 @@ class TopCodec:
         return logits
 
 
-class Encoded:
+class EncodedLogits:
     """Stored logits that are decoded a batch at a time.
 
     Parameters

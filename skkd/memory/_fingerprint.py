@@ -25,7 +25,7 @@ _PAST = {
     *("iterator_train", "virtual_params_", "_params_to_validate"),
     *("optimizer_", "callbacks_", "history_"),
     *("teacher", "teacher_transform", "distillation", "augment", "memory"),
-    *("teacher_", "live_teacher_", "teacher_pass_", "distillation_"),
+    *("teacher_", "live_teacher_", "cache_info_", "distillation_"),
     *("needs_", "features_", "scheduled_", "teacher_findings_", "strict"),
     *("channels_last_", "next_seed_", "labels_are_codes_"),
 }
@@ -45,7 +45,7 @@ _IS_FUNCTION = (
 )
 
 
-class UnknowableError(ValueError):
+class FingerprintError(ValueError):
     """The content of a teacher, or of a row, cannot be told."""
 
 
@@ -66,13 +66,13 @@ def fingerprint(content: Any) -> str:
 
     Raises
     ------
-    UnknowableError
+    FingerprintError
         If a function teaches, whose code does not tell what it does, or pickling fails.
     """
     try:
         return _ContentHasher().hash(content)
     except Exception as error:  # whatever a __reduce__ of others may raise
-        raise UnknowableError(
+        raise FingerprintError(
             f"memory= cannot tell one teacher or X from another: {error}. Give it what "
             "can be pickled, its classes defined at the top level of a module, or "
             "pass memory=False."

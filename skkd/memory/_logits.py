@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_memory
 from skkd._store.disk import DiskTable
 from skkd._store.process import ProcessStore, ProcessTable
 from skkd._version import __version__
-from skkd.memory._codecs import Encoded, codec_for
+from skkd.memory._codecs import EncodedLogits, codec_for
 
 _STORE = ProcessStore()
 # Rows, and bytes of logits, that a teacher is asked for at a time: what was asked is
@@ -27,45 +27,45 @@ _ROWS, _BYTES = 2**14, 2**24
 _TOLERANCE = 1e-3
 
 
-class TeacherPass(NamedTuple):
+class CacheInfo(NamedTuple):
     """What a fit asked of its teacher.
 
     Attributes
     ----------
-    computed : int
+    misses : int
         Rows (or views of rows) that the teacher was asked about.
-    reused : int
+    hits : int
         Rows whose logits were remembered, or equal to another row's.
     verified : int
         Remembered rows that were computed again and found the same.
-    bytes : int
+    nbytes : int
         What is remembered of this teacher and this kind of rows.
     note : str
         Why nothing is remembered, where this is so.
 
     Examples
     --------
-    >>> from skkd.memory import TeacherPass
-    >>> TeacherPass(computed=100, reused=20)
-    TeacherPass(computed=100, reused=20, verified=0, bytes=0, note='')
+    >>> from skkd.memory import CacheInfo
+    >>> CacheInfo(misses=100, hits=20)
+    CacheInfo(misses=100, hits=20, verified=0, nbytes=0, note='')
     """
 
-    computed: int = 0
-    reused: int = 0
+    misses: int = 0
+    hits: int = 0
     verified: int = 0
-    bytes: int = 0
+    nbytes: int = 0
     note: str = ""
 
 
-def forget() -> None:
+def clear_cache() -> None:
     """Forget all logits that are remembered in this process.
 
     What lies on disk stays: delete the folder.
 
     Examples
     --------
-    >>> from skkd.memory import forget
-    >>> forget()
+    >>> from skkd.memory import clear_cache
+    >>> clear_cache()
     """
     _STORE.clear()
 
@@ -110,16 +110,16 @@ class LogitMemory(BaseEstimator):
     >>> from sklearn.datasets import load_iris
     >>> from sklearn.linear_model import LogisticRegression
     >>> from skkd import DistilledClassifier
-    >>> from skkd.memory import LogitMemory, forget
-    >>> forget()  # what other fits of this process asked
+    >>> from skkd.memory import LogitMemory, clear_cache
+    >>> clear_cache()  # what other fits of this process asked
     >>> X, y = load_iris(return_X_y=True)
     >>> teacher = LogisticRegression(max_iter=500).fit(X, y)
     >>> student = DistilledClassifier(
     ...     teacher=teacher, max_epochs=1, memory=LogitMemory(verify=5), random_state=0
     ... )
-    >>> student.fit(X[::2], y[::2]).teacher_pass_.computed
+    >>> student.fit(X[::2], y[::2]).cache_info_.misses
     75
-    >>> student.fit(X, y).teacher_pass_[:3]  # computed, reused, verified
+    >>> student.fit(X, y).cache_info_[:3]  # misses, hits, verified
     (74, 76, 5)
     """
 
@@ -159,7 +159,7 @@ class LogitMemory(BaseEstimator):
         teacher: str,
         rows: tuple[np.ndarray, str],
         classes: np.ndarray,
-    ) -> tuple[Any, TeacherPass]:
+    ) -> tuple[Any, CacheInfo]:
         """Return logits of all rows, asking only about those that are not remembered.
 
         Parameters
@@ -176,7 +176,7 @@ class LogitMemory(BaseEstimator):
         -------
         logits : ndarray of shape (n, n_classes), or what gives its rows
             As they are remembered, so that the first fit sees what later ones see.
-        done : TeacherPass
+        done : CacheInfo
         """
         keys, kind = rows
         codec = codec_for(self.dtype, self.top_k, len(classes))
@@ -188,16 +188,14 @@ class LogitMemory(BaseEstimator):
             stored[found] = known
             del known
         verified = self._verify(ask, codec, np.flatnonzero(found), stored)
-        computed = 0
+        misses = 0
         if not found.all():
             with table.writing():
-                computed = _fill(
-                    ask, codec, table, keys, np.flatnonzero(~found), stored
-                )
+                misses = _fill(ask, codec, table, keys, np.flatnonzero(~found), stored)
         plain = codec.dtype == np.float32
-        logits = stored if plain else Encoded(stored, codec)
-        reused = len(keys) - computed
-        return logits, TeacherPass(computed, reused, verified, table.nbytes)
+        logits = stored if plain else EncodedLogits(stored, codec)
+        hits = len(keys) - misses
+        return logits, CacheInfo(misses, hits, verified, table.nbytes)
 
     def _table(self, content: str, codec: Any) -> Any:
         versions = f"{__version__} {torch.__version__} {np.__version__}"

@@ -12,8 +12,8 @@ from skorch.utils import to_numpy
 from skkd._data.keys import VIEW_SEEDS
 from skkd._data.rows import iter_inputs, len_of, pick
 from skkd._utils.modules import cast_floats
-from skkd.memory._fingerprint import UnknowableError, fingerprint
-from skkd.memory._logits import TeacherPass, as_memory
+from skkd.memory._fingerprint import FingerprintError, fingerprint
+from skkd.memory._logits import CacheInfo, as_memory
 from skkd.memory._row_keys import row_keys
 
 # Rows that are augmented at a time for a teacher.
@@ -24,7 +24,7 @@ Say = Callable[[Any], np.ndarray]
 Ask = Callable[[np.ndarray], np.ndarray]
 
 
-def ask_once(
+def lookup_or_compute(
     say: Say,
     source: Any,
     columns: np.ndarray,
@@ -33,7 +33,7 @@ def ask_once(
     X: Any,
     rows: Any,
     memory: Any,
-) -> tuple[Any, TeacherPass]:
+) -> tuple[Any, CacheInfo]:
     """Return what is said of all rows, or of all views of them, and what it took.
 
     Parameters
@@ -55,9 +55,9 @@ def ask_once(
     Returns
     -------
     said : array-like of shape (n, n_columns) or (n, n_views, n_columns)
-    done : TeacherPass
+    done : CacheInfo
     """
-    seeds = rows.beside.get(VIEW_SEEDS)
+    seeds = rows.batch_fields.get(VIEW_SEEDS)
 
     def ask(numbers: np.ndarray) -> np.ndarray:
         return say(X if len(numbers) == len(rows) else pick(X, numbers))
@@ -85,21 +85,21 @@ def ask_once(
 
 def _recall(
     memory: Any, source: Any, X: Any, views: list[tuple[Ask, Any]], columns: np.ndarray
-) -> tuple[list[Any], TeacherPass]:
+) -> tuple[list[Any], CacheInfo]:
     """Return what is said of each view, and what it took."""
     remembered, note = as_memory(memory), ""
     if remembered is not None:
         try:
             names = [fingerprint((source, view)) for _, view in views]
             keys = row_keys(X)
-        except UnknowableError as error:
+        except FingerprintError as error:
             if memory is not None:
                 raise
             remembered, note = None, str(error)
     if remembered is None:
         every = np.arange(len_of(X))
         answers = [ask(every) for ask, _ in views]
-        return answers, TeacherPass(len(every) * len(views), note=note)
+        return answers, CacheInfo(len(every) * len(views), note=note)
     recalled = [
         remembered.recall(ask, name, keys, columns)
         for (ask, _), name in zip(views, names, strict=True)
@@ -107,14 +107,14 @@ def _recall(
     return [said for said, _ in recalled], added([done for _, done in recalled])
 
 
-def added(passes: list[TeacherPass]) -> TeacherPass:
+def added(passes: list[CacheInfo]) -> CacheInfo:
     """Return several passes as one."""
     notes = dict.fromkeys(one.note for one in passes if one.note)
-    return TeacherPass(
-        computed=sum(one.computed for one in passes),
-        reused=sum(one.reused for one in passes),
+    return CacheInfo(
+        misses=sum(one.misses for one in passes),
+        hits=sum(one.hits for one in passes),
         verified=sum(one.verified for one in passes),
-        bytes=sum(one.bytes for one in passes),
+        nbytes=sum(one.nbytes for one in passes),
         note=" ".join(notes),
     )
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from skkd._data.rows import is_lazy, len_of, row_of
-from skkd.memory._fingerprint import UnknowableError, fingerprint
+from skkd.memory._fingerprint import FingerprintError, fingerprint
 
 # Rows of a lazy X that are fetched at a time.
 _BATCH_SIZE = 256
@@ -43,7 +43,7 @@ def row_keys(X: Any) -> tuple[np.ndarray, str]:
 
     Raises
     ------
-    UnknowableError
+    FingerprintError
         If a row cannot be pickled, or the rows are of no known form.
     """
     if hasattr(X, "row_keys"):  # images that need not be read for it
@@ -56,9 +56,9 @@ def row_keys(X: Any) -> tuple[np.ndarray, str]:
             kind, raw = _raw_rows(X)
             digests = [*_digests("", raw)]
     except (AttributeError, RuntimeError, TypeError, ValueError) as error:
-        if isinstance(error, UnknowableError):
+        if isinstance(error, FingerprintError):
             raise
-        raise UnknowableError(
+        raise FingerprintError(
             f"memory= cannot tell one row of X, a {type(X).__name__}, from another: "
             f"{error}. Pass memory=False."
         ) from error

@@ -24,7 +24,7 @@ from skkd.students._checks import check_count
 # What a fitted student has to know of its fit.
 _FACTS = (
     *("classes_inferred_", "input_shape_", "input_dtype_", "n_features_in_"),
-    *("feature_names_in_", "distillation_", "teacher_", "teacher_pass_"),
+    *("feature_names_in_", "distillation_", "teacher_", "cache_info_"),
     "teacher_findings_",
 )
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import SwinTransformer, VisionTransformer
 
-from skkd._utils.modules import evaluating
+from skkd._utils.modules import eval_mode
 from skkd.students import _torchvision
 from skkd.students._torchvision import Weights
 
@@ -97,7 +97,7 @@ def _cut(
     layers = _chain(whole, until.split("."))
     generator = torch.Generator("cpu").manual_seed(0)
     images = torch.randn((1, *shape), generator=generator, device="cpu")
-    with torch.no_grad(), evaluating(whole, layers):
+    with torch.no_grad(), eval_mode(whole, layers):
         expected = _reach(name, whole, until, images)
         if not _gives(layers, images, expected):
             _refuse(name, until, "is run in another order than it is defined in")

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torchvision import models
 from torchvision.models import WeightsEnum
 
-from skkd._utils.modules import evaluating
+from skkd._utils.modules import eval_mode
 from skkd.students._weights import as_state_dict, read_weights
 
 # Their weights come from TensorFlow. What torchvision does inside of them, after
@@ -286,7 +286,7 @@ def check_takes(name: str, model: nn.Module, shape: tuple[int, int, int]) -> Non
     parts = {**dict(model.named_parameters()), **dict(model.named_buffers())}
     nowhere = {key: value.to("meta") for key, value in parts.items()}
     images = torch.empty(1, *shape, device="meta")
-    with evaluating(model):
+    with eval_mode(model):
         try:
             torch.func.functional_call(model, nowhere, (images,))
         except (RuntimeError, AssertionError, ValueError) as error:

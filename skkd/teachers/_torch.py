@@ -18,7 +18,7 @@ from skkd._utils.modules import (
     channels_last,
     count_parameters,
     describe,
-    evaluating,
+    eval_mode,
     first_tensor,
     has_conv2d,
     is_layout_error,
@@ -52,7 +52,7 @@ class _TorchTeacher(Teacher):
         return next((tensor.device for tensor in tensors), "cpu")
 
     def _outputs(self, X: Any) -> np.ndarray:
-        with evaluating(*self._modules()), torch.no_grad():
+        with eval_mode(*self._modules()), torch.no_grad():
             try:
                 parts = self._parts(X)
             except (RuntimeError, TypeError) as error:

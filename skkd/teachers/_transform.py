@@ -10,7 +10,7 @@ import torch
 from skorch.utils import to_numpy
 
 from skkd._data.rows import iter_inputs, len_of
-from skkd._utils.modules import cast_floats, describe, evaluating
+from skkd._utils.modules import cast_floats, describe, eval_mode
 from skkd._utils.rng import preserved_rng
 from skkd.teachers._base import Teacher
 from skkd.teachers._ensemble import EnsembleTeacher
@@ -131,7 +131,7 @@ class TransformedTeacher(Teacher):
         try:
             for module in modules:
                 rows = cast_floats(rows, module)
-            with evaluating(*modules), torch.no_grad():
+            with eval_mode(*modules), torch.no_grad():
                 out = self.transform(rows)
         except Exception as error:  # whatever a transform of others may raise
             raise ValueError(

@@ -220,7 +220,7 @@ def _check_groups(groups: Any, y: np.ndarray) -> np.ndarray | None:
 def _pairs(
     asked: Asked, groups: np.ndarray | None, confidence: float, seed: int
 ) -> list[Pair]:
-    right = {name: codes == asked.truth for name, codes in asked.labels.items()}
+    right = {name: y_encoded == asked.truth for name, y_encoded in asked.labels.items()}
     names = list(combinations(right, 2))
     p_values = [mcnemar(right[one], right[other], groups) for one, other in names]
     pairs = []

@@ -132,7 +132,7 @@ def _name(X: Any, row: int) -> str:
 
 
 def _example(asked: Asked, row: int, name: str, picture: np.ndarray) -> Example:
-    labels = {name: int(codes[row]) for name, codes in asked.labels.items()}
+    labels = {name: int(y_encoded[row]) for name, y_encoded in asked.labels.items()}
     soft = {name: p[row] for name, p in asked.proba.items() if p is not None}
     shown = list(dict.fromkeys([int(asked.truth[row]), *labels.values()]))
     if soft:
@@ -158,7 +158,7 @@ def _how_often(asked: Asked, names: list[str]) -> str:
     n, total = int(differ.sum()), len(asked.truth)
     if len(names) > 2:
         return f"The models do not agree on {n:,} of {total:,} images."
-    first, second = (asked.truth == codes for codes in labels)
+    first, second = (asked.truth == y_encoded for y_encoded in labels)
     right, wrong = int((differ & first).sum()), int((differ & second).sum())
     return (
         f"{names[0]} and {names[1]} differ on {n:,} of {total:,} images: "

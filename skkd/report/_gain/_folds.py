@@ -101,11 +101,11 @@ def _split(
 ) -> list[Fold]:
     known, rest = np.flatnonzero(labelled), np.flatnonzero(~labelled)
     # As labels, not as objects, which check_cv does not know for classes.
-    _, codes = np.unique(y[known], return_inverse=True)
+    _, y_encoded = np.unique(y[known], return_inverse=True)
     of_known = None if groups is None else groups[known]
     folds = []
-    for train, test in check_cv(cv, codes, classifier=True).split(
-        known, codes, of_known
+    for train, test in check_cv(cv, y_encoded, classifier=True).split(
+        known, y_encoded, of_known
     ):
         others = rest
         if groups is not None:

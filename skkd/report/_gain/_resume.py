@@ -18,7 +18,7 @@ from sklearn.pipeline import Pipeline
 from skorch import NeuralNet
 
 from skkd._evaluate.machine import version
-from skkd.memory._fingerprint import UnknowableError, _ContentHasher, fingerprint
+from skkd.memory._fingerprint import FingerprintError, _ContentHasher, fingerprint
 from skkd.memory._row_keys import row_keys
 from skkd.recipes._base import Recipe
 from skkd.report._gain._folds import Fold
@@ -196,7 +196,7 @@ def _fingerprint(name: str, value: Any, *, fitted: bool = False) -> str:
         if isinstance(value, FunctionType):  # as one inside of another has no name
             value = _ContentHasher()._describe_function(value)
         return fingerprint(value)[:16]
-    except UnknowableError as error:
+    except FingerprintError as error:
         raise ValueError(
             f"resume= cannot tell {name} of the estimator from another: "
             f"{error.__cause__}. Leave out resume=."

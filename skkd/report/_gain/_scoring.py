@@ -116,8 +116,8 @@ def _row_weights(metric: str, y_true: np.ndarray) -> np.ndarray:
     """Return the weight of each row in the score, of sum one."""
     if metric == "accuracy":
         return np.full(len(y_true), 1 / len(y_true))
-    _, codes, counts = np.unique(y_true, return_inverse=True, return_counts=True)
-    return 1 / (len(counts) * counts[codes])
+    _, y_encoded, counts = np.unique(y_true, return_inverse=True, return_counts=True)
+    return 1 / (len(counts) * counts[y_encoded])
 
 
 def _by_row(

@@ -107,10 +107,10 @@ def check_health(
         raise ValueError("X has no rows: expected some whose labels are known.")
     classes = _classes_of(adapter, y) if classes is None else np.asarray(classes)
     adapter.check(classes)
-    codes = encode_labels(y, labelled, classes)
-    rows = sample_rows(codes, n_rows, random_state)
-    X = X if len(rows) == len(codes) else pick(X, rows)
-    findings = list(_ask(adapter, X, codes[rows], classes, temperature))
+    y_encoded = encode_labels(y, labelled, classes)
+    rows = sample_rows(y_encoded, n_rows, random_state)
+    X = X if len(rows) == len(y_encoded) else pick(X, rows)
+    findings = list(_ask(adapter, X, y_encoded[rows], classes, temperature))
     report(findings, strict=strict, stacklevel=3)
     return findings
 
@@ -123,28 +123,34 @@ def report(findings: list[Finding], *, strict: bool, stacklevel: int) -> None:
         warnings.warn(str(finding), TeacherWarning, stacklevel=stacklevel)
 
 
-def sample_rows(codes: np.ndarray, n_rows: int, random_state: Any = 0) -> np.ndarray:
+def sample_rows(
+    y_encoded: np.ndarray, n_rows: int, random_state: Any = 0
+) -> np.ndarray:
     """Return the numbers of at most `n_rows` rows, each class with its share."""
-    if len(codes) <= n_rows:
-        return np.arange(len(codes))
-    shuffled = check_random_state(random_state).permutation(len(codes))
-    by_class = shuffled[np.argsort(codes[shuffled], kind="stable")]
-    return np.sort(by_class[np.arange(n_rows) * len(codes) // n_rows])
+    if len(y_encoded) <= n_rows:
+        return np.arange(len(y_encoded))
+    shuffled = check_random_state(random_state).permutation(len(y_encoded))
+    by_class = shuffled[np.argsort(y_encoded[shuffled], kind="stable")]
+    return np.sort(by_class[np.arange(n_rows) * len(y_encoded) // n_rows])
 
 
 def _ask(
-    teacher: Teacher, X: Any, codes: np.ndarray, classes: np.ndarray, temperature: float
+    teacher: Teacher,
+    X: Any,
+    y_encoded: np.ndarray,
+    classes: np.ndarray,
+    temperature: float,
 ) -> Iterator[Finding]:
     if isinstance(teacher, EnsembleTeacher):
         for i, member in enumerate(teacher.model):
-            for code, text in _ask(member, X, codes, classes, temperature):
+            for code, text in _ask(member, X, y_encoded, classes, temperature):
                 yield Finding(code, f"Member {i} of the list: {text}")
     # Infinities are a finding, not a warning of NumPy's.
     with np.errstate(invalid="ignore", over="ignore"):
         logits = teacher.logits(X, classes)
     options = {"kind": kind_of(teacher), "temperature": temperature}
     # Members were looked at themselves.
-    found = examine(logits, codes, teacher=teacher, classes=classes, **options)  # type: ignore[arg-type]
+    found = examine(logits, y_encoded, teacher=teacher, classes=classes, **options)  # type: ignore[arg-type]
     whole = isinstance(teacher, EnsembleTeacher)
     yield from (f for f in found if not (whole and f.code == "train-mode"))
 

@@ -31,24 +31,24 @@ class Evidence(NamedTuple):
         return self.gain + 2.33 * self.deviation < bound
 
 
-def evidence_of_decisions(decisions: np.ndarray, codes: np.ndarray) -> Evidence:
+def evidence_of_decisions(decisions: np.ndarray, y_encoded: np.ndarray) -> Evidence:
     """Return the mean recall of the classes, as its gain over chance.
 
     Parameters
     ----------
-    decisions, codes : int ndarray of shape (n,)
+    decisions, y_encoded : int ndarray of shape (n,)
         Columns that were answered, and those that are right.
 
     Returns
     -------
     Evidence
     """
-    present, columns = np.unique(codes, return_inverse=True)
+    present, columns = np.unique(y_encoded, return_inverse=True)
     hits = 1.0 * (decisions[:, None] == present)  # (n, n_present)
     return _evidence(hits, columns, 1 - 1 / len(present))
 
 
-def evidence_of_ranks(scores: np.ndarray, codes: np.ndarray) -> Evidence:
+def evidence_of_ranks(scores: np.ndarray, y_encoded: np.ndarray) -> Evidence:
     """Return how well each class's column ranks its rows first, as gain over chance.
 
     The gain is ``2 * AUC - 1``, the mean of one class against the rest. It sees what a
@@ -57,26 +57,26 @@ def evidence_of_ranks(scores: np.ndarray, codes: np.ndarray) -> Evidence:
     Parameters
     ----------
     scores : ndarray of shape (n, n_classes)
-    codes : int ndarray of shape (n,)
+    y_encoded : int ndarray of shape (n,)
 
     Returns
     -------
     Evidence
     """
-    present, columns = np.unique(codes, return_inverse=True)
+    present, columns = np.unique(y_encoded, return_inverse=True)
     ranks = rankdata(scores[:, present], axis=0)
-    others = len(codes) - np.bincount(columns)
+    others = len(y_encoded) - np.bincount(columns)
     # Ranks over all rows; those of the rest alone make the area.
-    return _evidence((ranks - (len(codes) + 1) / 2) / others * 2, columns, 1.0)
+    return _evidence((ranks - (len(y_encoded) + 1) / 2) / others * 2, columns, 1.0)
 
 
-def _evidence(values: np.ndarray, codes: np.ndarray, perfect: float) -> Evidence:
-    """Compare the mean over classes of ``values[i, codes[i]]`` with shuffled labels.
+def _evidence(values: np.ndarray, y_encoded: np.ndarray, perfect: float) -> Evidence:
+    """Compare the class mean of ``values[i, y_encoded[i]]`` with shuffled labels.
 
     Mean and variance over all permutations of the labels are known exactly
     (Hoeffding 1951, "A combinatorial central limit theorem", theorem 2).
     """
-    n, counts = len(codes), np.bincount(codes)
+    n, counts = len(y_encoded), np.bincount(y_encoded)
     weighted = values / (counts * len(counts))  # (n, n_present)
     shares = counts / n
     by_row = weighted @ shares
@@ -84,20 +84,20 @@ def _evidence(values: np.ndarray, codes: np.ndarray, perfect: float) -> Evidence
     chance = by_row.mean()
     centred = weighted - by_row[:, None] - by_class + chance
     variance = (centred**2 @ counts).sum() / (n - 1)
-    seen = weighted[np.arange(n), codes].sum()
+    seen = weighted[np.arange(n), y_encoded].sum()
     deviation = float(np.sqrt(variance)) / perfect
     return Evidence(float(seen - n * chance) / perfect, deviation)
 
 
-def is_less_accurate(decisions: np.ndarray, codes: np.ndarray) -> bool:
+def is_less_accurate(decisions: np.ndarray, y_encoded: np.ndarray) -> bool:
     """Tell whether answering the most frequent class is significantly better."""
-    right = decisions == codes
-    majority = codes == np.bincount(codes).argmax()
+    right = decisions == y_encoded
+    majority = y_encoded == np.bincount(y_encoded).argmax()
     return _is_more(int((majority & ~right).sum()), int((right & ~majority).sum()))
 
 
 def find_permutation(
-    decisions: np.ndarray, codes: np.ndarray, n_classes: int
+    decisions: np.ndarray, y_encoded: np.ndarray, n_classes: int
 ) -> np.ndarray | None:
     """Return what each column means, where that is not what it was taken for.
 
@@ -106,7 +106,7 @@ def find_permutation(
 
     Parameters
     ----------
-    decisions, codes : int ndarray of shape (n,)
+    decisions, y_encoded : int ndarray of shape (n,)
     n_classes : int
 
     Returns
@@ -114,36 +114,38 @@ def find_permutation(
     ndarray of shape (n_classes,) or None
         The class of each column; None where no permutation is clearly better.
     """
-    order = np.argsort(codes, kind="stable")
+    order = np.argsort(y_encoded, kind="stable")
     one, other = order[::2], order[1::2]
-    first = _best_permutation(decisions[one], codes[one], n_classes)
+    first = _best_permutation(decisions[one], y_encoded[one], n_classes)
     moved = [
         cycle
         for cycle in _cycles(first)
-        if _is_confirmed(cycle, first, decisions[other], codes[other])
+        if _is_confirmed(cycle, first, decisions[other], y_encoded[other])
     ]
     if not moved:
         return None
     among = np.concatenate(moved)
-    inside = np.isin(codes, among) & np.isin(decisions, among)
+    inside = np.isin(y_encoded, among) & np.isin(decisions, among)
     # All rows together say it best.
-    final = _best_permutation(decisions[inside], codes[inside], n_classes)
+    final = _best_permutation(decisions[inside], y_encoded[inside], n_classes)
     return final if (final != np.arange(n_classes)).any() else None
 
 
 def _best_permutation(
-    decisions: np.ndarray, codes: np.ndarray, n_classes: int
+    decisions: np.ndarray, y_encoded: np.ndarray, n_classes: int
 ) -> np.ndarray:
-    confusion = _confusion(decisions, codes, n_classes)
+    confusion = _confusion(decisions, y_encoded, n_classes)
     confusion /= np.maximum(confusion.sum(axis=0), 1)
     # Whatever is as good stays where it is.
     confusion += 1e-6 * np.eye(n_classes)
     return linear_sum_assignment(confusion, maximize=True)[1]
 
 
-def _confusion(decisions: np.ndarray, codes: np.ndarray, n_classes: int) -> np.ndarray:
+def _confusion(
+    decisions: np.ndarray, y_encoded: np.ndarray, n_classes: int
+) -> np.ndarray:
     confusion = np.zeros((n_classes, n_classes))  # (column, class)
-    np.add.at(confusion, (decisions, codes), 1.0)
+    np.add.at(confusion, (decisions, y_encoded), 1.0)
     return confusion
 
 
@@ -162,9 +164,12 @@ def _cycles(permutation: np.ndarray) -> list[np.ndarray]:
 
 
 def _is_confirmed(
-    cycle: np.ndarray, permutation: np.ndarray, decisions: np.ndarray, codes: np.ndarray
+    cycle: np.ndarray,
+    permutation: np.ndarray,
+    decisions: np.ndarray,
+    y_encoded: np.ndarray,
 ) -> bool:
-    counts = _confusion(decisions, codes, len(permutation))
+    counts = _confusion(decisions, y_encoded, len(permutation))
     meant = permutation[cycle]  # the classes of these columns
     rows = np.maximum(counts[:, meant].sum(axis=0), 1)
     after, before = counts[cycle, meant], counts[meant, meant]

@@ -61,7 +61,7 @@ class Finding(NamedTuple):
 
 def examine(
     logits: np.ndarray,
-    codes: np.ndarray,
+    y_encoded: np.ndarray,
     *,
     teacher: Teacher | None = None,
     kind: str = "logits",
@@ -73,7 +73,7 @@ def examine(
     Parameters
     ----------
     logits : ndarray of shape (n, n_classes)
-    codes : int ndarray of shape (n,)
+    y_encoded : int ndarray of shape (n,)
         Column of each row's class, -1 for unlabelled rows.
     teacher : Teacher, default=None
         Who said it. None: the logits were passed in place of a teacher.
@@ -112,7 +112,7 @@ def examine(
             "that X is on the scale of its training data."
         )
         return [*findings, Finding("constant-output", text)]
-    findings += _of_labels(log_p, codes, who, teacher, classes)
+    findings += _of_labels(log_p, y_encoded, who, teacher, classes)
     if temperature is not None and not declared:
         findings += _of_softness(logits, temperature, who)
     return findings
@@ -228,20 +228,20 @@ def _of_softness(logits: np.ndarray, temperature: float, who: str) -> Iterator[F
 
 def _of_labels(
     log_p: np.ndarray,
-    codes: np.ndarray,
+    y_encoded: np.ndarray,
     who: str,
     teacher: Teacher | None,
     classes: np.ndarray,
 ) -> Iterator[Finding]:
     """Compare the outputs with the labels: one finding at most."""
-    known = codes >= 0
-    log_p, codes = log_p[known], codes[known]
-    if len(codes) < _MIN_ROWS or len(np.unique(codes)) < 2:
+    known = y_encoded >= 0
+    log_p, y_encoded = log_p[known], y_encoded[known]
+    if len(y_encoded) < _MIN_ROWS or len(np.unique(y_encoded)) < 2:
         return
     decisions = log_p.argmax(axis=1)
-    recall = evidence_of_decisions(decisions, codes)
-    ranks = evidence_of_ranks(log_p, codes)
-    seen = _figures(who, decisions, codes)
+    recall = evidence_of_decisions(decisions, y_encoded)
+    ranks = evidence_of_ranks(log_p, y_encoded)
+    seen = _figures(who, decisions, y_encoded)
     head = _untrained_head(teacher)
     if head is not None and recall.is_below(_HEAD_GAIN):
         text = (
@@ -251,9 +251,9 @@ def _of_labels(
         )
         yield Finding("random-head", text)
         return
-    order = find_permutation(decisions, codes, len(classes))
+    order = find_permutation(decisions, y_encoded, len(classes))
     if order is not None:
-        better = float((order[decisions] == codes).mean())
+        better = float((order[decisions] == y_encoded).mean())
         text = f"{seen} With its columns in another order it would be {better:.3g}. "
         yield Finding("permuted-classes", text + _remedy(order, teacher, classes))
     elif _is_chance(recall) and _is_chance(ranks):
@@ -266,7 +266,7 @@ def _of_labels(
     elif (
         recall.is_below(_POOR_GAIN)
         and ranks.is_below(_POOR_GAIN)
-        and is_less_accurate(decisions, codes)
+        and is_less_accurate(decisions, y_encoded)
     ):
         text = (
             f"{seen} Expected more than of that answer. Check that X is prepared as "
@@ -279,13 +279,13 @@ def _is_chance(evidence: Evidence) -> bool:
     return evidence.z < _NOT_SIGNIFICANT and evidence.is_below(_CHANCE_GAIN)
 
 
-def _figures(who: str, decisions: np.ndarray, codes: np.ndarray) -> str:
-    present, counts = np.unique(codes, return_counts=True)
-    right = decisions == codes
-    recalls = [right[codes == c].mean() for c in present]
+def _figures(who: str, decisions: np.ndarray, y_encoded: np.ndarray) -> str:
+    present, counts = np.unique(y_encoded, return_counts=True)
+    right = decisions == y_encoded
+    recalls = [right[y_encoded == c].mean() for c in present]
     return (
-        f"{who} has an accuracy of {right.mean():.3g} on {len(codes)} labelled rows; "
-        f"always answering the most frequent class has {counts.max() / len(codes):.3g}."
+        f"{who} has an accuracy of {right.mean():.3g} on {len(right)} labelled rows; "
+        f"always answering the most frequent class has {counts.max() / len(right):.3g}."
         f" Its mean recall over {len(present)} classes is {np.mean(recalls):.3g}; "
         f"chance is {1 / len(present):.3g}."
     )

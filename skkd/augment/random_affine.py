@@ -23,7 +23,7 @@ _BORDERS = ("border", "reflection")
 _BLOCK = 2**17  # pixels: what a core's cache holds of a grid and its images
 
 
-class Affine(Augmentation):
+class RandomAffine(Augmentation):
     r"""Rotate, zoom, shift and shear an image at random, about its centre.
 
     .. math:: p_{out} = s R(\theta) \begin{pmatrix} 1 & \tan \varphi \\ 0 & 1
@@ -61,10 +61,10 @@ class Affine(Augmentation):
     Examples
     --------
     >>> import torch
-    >>> from skkd.augment import Affine
+    >>> from skkd.augment import RandomAffine
     >>> x = torch.zeros(1, 1, 3, 5, dtype=torch.uint8)
     >>> x[..., 2] = 200
-    >>> Affine(shear=45)(x, seeds=torch.tensor([1]))
+    >>> RandomAffine(shear=45)(x, seeds=torch.tensor([1]))
     tensor([[[[  0, 173,  27,   0,   0],
               [  0,   0, 200,   0,   0],
               [  0,   0,  27, 173,   0]]]], dtype=torch.uint8)

@@ -11,7 +11,7 @@ from skkd.augment._checks import check_count, check_fill, check_p, fill_for
 from skkd.augment._seeds import chosen, whole
 
 
-class Cutout(Augmentation):
+class RandomErasing(Augmentation):
     """Cover a square of the image, centred anywhere and clipped at the border.
 
     Parameters
@@ -26,13 +26,13 @@ class Cutout(Augmentation):
     References
     ----------
     DeVries, Taylor, "Improved Regularization of Convolutional Neural Networks with
-    Cutout", 2017, section 3.2. https://arxiv.org/abs/1708.04552
+    RandomErasing", 2017, section 3.2. https://arxiv.org/abs/1708.04552
 
     Examples
     --------
     >>> import torch
-    >>> from skkd.augment import Cutout
-    >>> Cutout(size=2)(torch.ones(1, 1, 3, 4), seeds=torch.tensor([7]))
+    >>> from skkd.augment import RandomErasing
+    >>> RandomErasing(size=2)(torch.ones(1, 1, 3, 4), seeds=torch.tensor([7]))
     tensor([[[[0., 0., 1., 1.],
               [0., 0., 1., 1.],
               [1., 1., 1., 1.]]]])

@@ -12,7 +12,7 @@ from skkd.augment._checks import check_count, check_fill, fill_for
 from skkd.augment._seeds import whole
 
 
-class ShiftCrop(Augmentation):
+class RandomCrop(Augmentation):
     """Pad an image on all sides and crop it at random to its own size.
 
     Parameters
@@ -30,9 +30,9 @@ class ShiftCrop(Augmentation):
     Examples
     --------
     >>> import torch
-    >>> from skkd.augment import ShiftCrop
+    >>> from skkd.augment import RandomCrop
     >>> x = torch.tensor([[1, 2, 3], [4, 5, 6]]).expand(1, 1, 2, 3)
-    >>> ShiftCrop(max_shift=1, fill=9)(x, seeds=torch.tensor([0]))
+    >>> RandomCrop(max_shift=1, fill=9)(x, seeds=torch.tensor([0]))
     tensor([[[[4, 5, 6],
               [9, 9, 9]]]])
     """

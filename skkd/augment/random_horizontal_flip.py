@@ -11,7 +11,7 @@ from skkd.augment._checks import check_p
 from skkd.augment._seeds import chosen
 
 
-class Flip(Augmentation):
+class RandomHorizontalFlip(Augmentation):
     """Mirror an image, left to right.
 
     Parameters
@@ -22,8 +22,8 @@ class Flip(Augmentation):
     Examples
     --------
     >>> import torch
-    >>> from skkd.augment import Flip
-    >>> Flip(p=1.0)(torch.arange(3).reshape(1, 1, 1, 3))
+    >>> from skkd.augment import RandomHorizontalFlip
+    >>> RandomHorizontalFlip(p=1.0)(torch.arange(3).reshape(1, 1, 1, 3))
     tensor([[[[2, 1, 0]]]])
     """
 
