@@ -1,7 +1,7 @@
 """Three ways to teach augmented images, side by side: accuracy, time, teacher rows.
 
-Claim: with ``views=k`` the teacher is asked about n * k rows, however many epochs
-there are; with ``views=None`` about n * epochs, with ``views="plain"`` and without
+Claim: with ``n_views=k`` the teacher is asked about n * k rows, however many epochs
+there are; with ``n_views=None`` about n * epochs, with ``teacher_view="clean"`` and without
 augmentation about n. Accuracy is shown, nothing is claimed of it.
 
 How: CIFAR-10, ResNet-56 teaches ResNet-8, the augmentation is a shift by up to four
@@ -42,9 +42,9 @@ WEIGHTS = "weights/resnet56-cifar10jpeg-8977.pt"
 AUGMENT = Compose([RandomCrop(4), RandomHorizontalFlip()])
 REGIMES = {
     "live": {"augment": AUGMENT},
-    "views=2": {"augment": AUGMENT, "views": 2},
-    "views=8": {"augment": AUGMENT, "views": 8},
-    'views="plain"': {"augment": AUGMENT, "views": "plain"},
+    "n_views=2": {"augment": AUGMENT, "n_views": 2},
+    "n_views=8": {"augment": AUGMENT, "n_views": 8},
+    'teacher_view="clean"': {"augment": AUGMENT, "teacher_view": "clean"},
     "no augmentation": {},
 }
 
@@ -66,7 +66,7 @@ def expected(regime, n, epochs):
     """Return how many rows the teacher is asked about."""
     if regime == "live":
         return n * epochs
-    views = REGIMES[regime].get("views")
+    views = REGIMES[regime].get("n_views")
     return n * views if isinstance(views, int) else n
 
 

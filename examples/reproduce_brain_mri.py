@@ -101,7 +101,7 @@ def teacher(args: argparse.Namespace, seed: int) -> DistilledClassifier:
 
 
 def student(args: argparse.Namespace, seed: int, **params: Any) -> DistilledClassifier:
-    params = {**TAUGHT, "views": args.views, "random_state": seed, **params}
+    params = {**TAUGHT, "n_views": args.views, "random_state": seed, **params}
     return network(args, until=9, fixed=7, **params)
 
 

@@ -112,7 +112,7 @@ def main() -> None:
 
     # As many fixed views of an image as epochs: none is seen twice, and the teacher is
     # asked about each of them once, for all seeds and both students.
-    taught = {"teacher": teacher, "temperature": 4, "alpha": 0.9, "views": epochs}
+    taught = {"teacher": teacher, "temperature": 4, "alpha": 0.9, "n_views": epochs}
     results = {}
     for name, module in {"784-128-10": MLP, "144-256-64-10": SmallStudent}.items():
         student = network(module, epochs, 8e-3, batch_size=256, **taught)

@@ -110,7 +110,7 @@ def main() -> None:
             temperature=2,
             alpha=0.9,
             augment=AUGMENT,
-            views=1 if quick else 8,
+            n_views=1 if quick else 8,
             lr=3e-3,
             batch_size=16,
             **own,

@@ -123,7 +123,7 @@ def main() -> None:
     teacher = network(args, 11, ProgressBar(), max_epochs=min(epochs, 6), **slowly)
     teacher.set_params(random_state=0).fit(X[train], y[train])
     print(f"The teacher took {time.perf_counter() - start:.0f} s")
-    taught = {"teacher": teacher, "temperature": 4, "alpha": 0.9, "views": views}
+    taught = {"teacher": teacher, "temperature": 4, "alpha": 0.9, "n_views": views}
     layers = {"module__until": "features.9", "module__size": small}
     student = partial(network, args, 4, **layers, **taught)
     hints = {"distillation": LOGITS_AND_MAPS, **taught, **LEARNS}
@@ -144,7 +144,7 @@ def main() -> None:
         )
     show(results)
     rows, n_seen = np.concatenate([train, more]), epochs * len(train) // 2
-    fewer = partial(student, views=views // 2)
+    fewer = partial(student, n_views=views // 2)
     balance(fewer, X, y, rows, test, n_seen, min(3, args.seeds))
 
 

@@ -699,7 +699,7 @@ def test_parameters():
     assert RandomHorizontalFlip(p="often").p == "often"
 
 
-@pytest.mark.parametrize("views", [None, 2, "plain"])
+@pytest.mark.parametrize("views", [{}, {"n_views": 2}, {"teacher_view": "clean"}])
 # The teacher merely has to say something.
 @pytest.mark.filterwarnings(r"ignore:\[constant-output\]:skkd.TeacherWarning")
 def test_a_student_is_trained_on_views(views):
@@ -714,7 +714,7 @@ def test_a_student_is_trained_on_views(views):
                 ColorJitter(),
             ]
         ),
-        views=views,
+        **views,
         max_epochs=2,
         random_state=0,
         memory=False,
@@ -738,7 +738,7 @@ def test_what_a_teacher_said_of_views_is_remembered_by_augmentation(augment, oth
     torch.manual_seed(0)
     teacher = MLP(2, (3, 8, 8)).eval()
     student = DistilledClassifier(
-        MLP, module__hidden=4, teacher=teacher, augment=augment, views=2, max_epochs=1
+        MLP, module__hidden=4, teacher=teacher, augment=augment, n_views=2, max_epochs=1
     )
     assert student.fit(x, y).cache_info_.misses == 48
     assert clone(student).fit(x, y).cache_info_.hits == 48

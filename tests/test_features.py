@@ -159,7 +159,7 @@ def test_the_students_layer_is_what_the_loss_sees():
 @pytest.mark.parametrize("remember", [False, True])
 def test_fixed_views_are_shown_to_both(remember):
     net = distil(
-        Gap(*LAYERS, remember=remember), augment=RandomHorizontalFlip(), views=2
+        Gap(*LAYERS, remember=remember), augment=RandomHorizontalFlip(), n_views=2
     )
     net.fit(IMAGES, LABELS)
     seen = rows_seen()
@@ -172,7 +172,7 @@ def test_fixed_views_are_shown_to_both(remember):
 
 
 def test_live_and_plain_views():
-    distil(augment=RandomCrop(2), views="plain").fit(IMAGES, LABELS)
+    distil(augment=RandomCrop(2), teacher_view="clean").fit(IMAGES, LABELS)
     np.testing.assert_allclose(rows_seen(), expected_rows(IMAGES), rtol=1e-4, atol=1e-5)
     SEEN.clear()
     distil(augment=RandomCrop(2)).fit(IMAGES, LABELS)
@@ -181,17 +181,17 @@ def test_live_and_plain_views():
 
 def test_remembered_features_change_nothing_in_the_student():
     live = distil().fit(IMAGES, LABELS)
-    kept = distil(Gap(*LAYERS, remember=True)).fit(IMAGES, LABELS)
+    kept = distil(Gap(*LAYERS, cache=True)).fit(IMAGES, LABELS)
     for a, b in zip(weights(live).values(), weights(kept).values(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-4)
 
 
 def test_remembered_features_are_asked_for_once(tmp_path):
     memory = LogitMemory(tmp_path, top_k=1)  # which is meant for classes
-    loss = Gap(*LAYERS, remember=True)
+    loss = Gap(*LAYERS, cache=True)
     first = distil(loss, memory=memory).fit(IMAGES, LABELS)
     again = distil(loss, memory=memory).fit(IMAGES, LABELS)
-    other = distil(Gap("body.0", "body.0", remember=True), memory=memory)
+    other = distil(Gap("body.0", "body.0", cache=True), memory=memory)
     other.fit(IMAGES, LABELS)
     passes = [net.cache_info_[:2] for net in (first, again, other)]
     assert passes == [(N, 0), (0, N), (N, 0)]
@@ -223,7 +223,7 @@ def test_the_adapter_is_trained_and_dropped():
     assert len(net.optimizer_.param_groups) == 1
     trained = {*net.optimizer_.state}
     assert trained == {*net.module_.parameters()}
-    assert net.features_ is None
+    assert net._objective_ is None
     assert weights(net).keys() == weights(distil("kd").fit(IMAGES, LABELS)).keys()
 
 
@@ -251,8 +251,7 @@ def test_no_hook_is_left_behind(error):
         net.fit(IMAGES, LABELS)
     assert hooks(net.module_) == hooks(TEACHER) == 0
     assert len(net.optimizer_.param_groups) == 1
-    assert net.features_ is None
-    assert net.live_teacher_ is None
+    assert net._objective_ is None
 
 
 # Left in train mode on purpose.
@@ -428,9 +427,9 @@ def test_weights_and_rows_without_a_label():
 
 def test_a_teachers_rows_of_its_own_are_remembered():
     other = IMAGES[..., ::-1].copy()
-    with pytest.raises(ValueError, match="remember=True"):
+    with pytest.raises(ValueError, match="cache=True"):
         distil().fit(IMAGES, LABELS, teacher_X=other)
-    distil(Gap(*LAYERS, remember=True)).fit(IMAGES, LABELS, teacher_X=other)
+    distil(Gap(*LAYERS, cache=True)).fit(IMAGES, LABELS, teacher_X=other)
     np.testing.assert_allclose(rows_seen(), expected_rows(other), rtol=1e-4, atol=1e-5)
 
 
@@ -466,7 +465,7 @@ SHARED = Shared().eval()
         ({"distillation": Gap("body.0", "spare"), "teacher": SHARED}, "not called"),
         (
             {
-                "distillation": Gap(*LAYERS, remember=True),
+                "distillation": Gap(*LAYERS, cache=True),
                 "augment": RandomHorizontalFlip(),
             },
             "fixed views",
@@ -474,7 +473,7 @@ SHARED = Shared().eval()
         (
             {
                 "distillation": WeightedSum(
-                    [("a", Gap(*LAYERS)), ("b", Gap(*LAYERS, remember=True))]
+                    [("a", Gap(*LAYERS)), ("b", Gap(*LAYERS, cache=True))]
                 )
             },
             "expected the same for all",

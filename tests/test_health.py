@@ -613,7 +613,7 @@ def test_views_and_coded_memories_are_looked_at(teacher):
         return noise(np.reshape(X, (len(X), -1)))
 
     with pytest.warns(TeacherWarning, match="chance-level"):
-        student(say, augment=RandomHorizontalFlip(), views=2).fit(images, y)
+        student(say, augment=RandomHorizontalFlip(), n_views=2).fit(images, y)
     memory = LogitMemory(dtype="float16", top_k=3)
     assert student(teacher, memory=memory).fit(X, y).teacher_findings_ == []
 

@@ -1021,14 +1021,14 @@ class Sees(Counted):
 
 
 def test_views_are_asked_about_once(place):
-    def fit(augment, views=2, rows=IMAGES, labels=LABELS, teacher=None):
+    def fit(augment, n_views=2, rows=IMAGES, labels=LABELS, teacher=None):
         est = student(
             Sees() if teacher is None else teacher,
-            **{"augment": augment, "views": views, "memory": place},
+            **{"augment": augment, "n_views": n_views, "memory": place},
         )
         count = asked(lambda: est.fit(rows, labels))
         assert count == est.cache_info_.misses
-        assert count + est.cache_info_.hits == views * len(rows)
+        assert count + est.cache_info_.hits == n_views * len(rows)
         return count
 
     crop = RandomCrop(1)
@@ -1036,7 +1036,7 @@ def test_views_are_asked_about_once(place):
     assert fit(crop) == 0
     assert fit(clone(crop)) == 0
     assert fit(crop, rows=IMAGES[::-2], labels=LABELS[::-2]) == 0
-    assert fit(crop, views=3) == 30  # the first two are the same
+    assert fit(crop, n_views=3) == 30  # the first two are the same
     assert fit(RandomCrop(2)) == 60
     assert fit(RandomHorizontalFlip()) == 60
     changed = Sees()
@@ -1045,7 +1045,7 @@ def test_views_are_asked_about_once(place):
 
 
 def test_a_view_is_not_the_row(place):
-    est = student(Sees(), augment=RandomHorizontalFlip(p=1.0), views=1, memory=place)
+    est = student(Sees(), augment=RandomHorizontalFlip(p=1.0), n_views=1, memory=place)
     assert asked(lambda: est.fit(IMAGES, LABELS)) == 30
     assert asked(lambda: student(Sees(), memory=place).fit(IMAGES, LABELS)) == 30
     flipped = IMAGES[..., ::-1].copy()
@@ -1055,7 +1055,7 @@ def test_a_view_is_not_the_row(place):
         LABELS,
         memory=place,
         augment=RandomHorizontalFlip(p=1.0),
-        views=1,
+        n_views=1,
     )
     assert_allclose(got, fresh(Sees(), flipped, LABELS), rtol=1e-5, atol=1e-5)
 

@@ -311,7 +311,7 @@ def test_rows_of_its_own_are_transformed():
 @pytest.mark.parametrize("views", [None, 2])
 def test_the_augmented_view_is_transformed(views):
     teacher, flip = Seen(), RandomHorizontalFlip(p=1.0)
-    params = {"augment": flip, "views": views, "teacher_transform": to_teacher()}
+    params = {"augment": flip, "n_views": views, "teacher_transform": to_teacher()}
     got, _ = taught(teacher, IMAGES, **params)
     expected = by_hand(teacher, IMAGES[..., ::-1])
     assert_allclose(got, expected, rtol=1e-4, atol=1e-5)

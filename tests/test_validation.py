@@ -7,14 +7,14 @@ import torch
 from sklearn.base import BaseEstimator
 from torch.utils.data import Subset, TensorDataset
 
-from skkd._data.inputs import check_inputs
+from skkd._data.inputs import check_inputs, read_inputs
 from skkd._data.labels import (
     check_labels,
     encode_labels,
     find_classes,
     labels_of,
 )
-from skkd._data.weights import check_sample_weight, row_weights
+from skkd._data.weights import check_sample_weight, combine_weights
 from skkd._fit.parameters import check_augment, check_hyperparameters
 from skkd._utils.rng import preserved_rng, seeded_rng
 from skkd.augment import Mixup, RandomHorizontalFlip
@@ -49,32 +49,36 @@ class TestHyperparameters:
             check_hyperparameters(1, 0, "prefitted")
 
     def test_augment(self):
-        check_augment(None, None, 3, X6, X6)
-        check_augment(abs, None, "prefit", None, None)
-        check_augment(abs, None, None, None, None)
+        check_augment(None, None, "same", 3, X6, X6)
+        check_augment(abs, None, "same", "prefit", None, None)
+        check_augment(abs, None, "same", None, None, None)
         with pytest.raises(TypeError, match="callable"):
-            check_augment("flip", None, None, None, None)
+            check_augment("flip", None, "same", None, None, None)
         for arguments in (("prefit", X6, None), ("prefit", None, X6), (3, None, None)):
             with pytest.raises(ValueError, match="augment="):
-                check_augment(abs, None, *arguments)
-            check_augment(abs, "plain", *arguments)  # asked for by name
+                check_augment(abs, None, "same", *arguments)
+            check_augment(abs, None, "clean", *arguments)  # asked for by name
 
     def test_views(self):
-        check_augment(RandomHorizontalFlip(), 3, "prefit", None, None)
-        with pytest.raises(ValueError, match=r"views=2 are views that augment= makes"):
-            check_augment(None, 2, "prefit", None, None)
+        check_augment(RandomHorizontalFlip(), 3, "same", "prefit", None, None)
+        with pytest.raises(
+            ValueError, match=r"n_views=2 are views that augment= makes"
+        ):
+            check_augment(None, 2, "same", "prefit", None, None)
         for views in (0, -1, 1.5, True, "live"):
             with pytest.raises(ValueError, match="expected None, a whole number"):
-                check_augment(RandomHorizontalFlip(), views, "prefit", None, None)
+                check_augment(
+                    RandomHorizontalFlip(), views, "same", "prefit", None, None
+                )
         with pytest.raises(ValueError, match="takes no `seeds`"):
-            check_augment(lambda x: x, 2, "prefit", None, None)
-        for views in (2, "plain"):
+            check_augment(lambda x: x, 2, "same", "prefit", None, None)
+        for views, view in ((2, "same"), (None, "clean")):
             with pytest.raises(ValueError, match="mixes the rows"):
-                check_augment(Mixup(), views, "prefit", None, None)
+                check_augment(Mixup(), views, view, "prefit", None, None)
         with pytest.raises(ValueError, match="p="):
-            check_augment(RandomHorizontalFlip(p=2), None, "prefit", None, None)
+            check_augment(RandomHorizontalFlip(p=2), None, "same", "prefit", None, None)
         with pytest.raises(ValueError, match="augment="):
-            check_augment(RandomHorizontalFlip(), 2, "prefit", X6, None)
+            check_augment(RandomHorizontalFlip(), 2, "same", "prefit", X6, None)
 
 
 class TestWeights:
@@ -83,7 +87,7 @@ class TestWeights:
 
     def test_none(self):
         assert check_sample_weight(None, self.y) is None
-        assert row_weights(None, None, self.y, self.everyone) is None
+        assert combine_weights(None, None, self.y, self.everyone) is None
 
     def test_float64(self):
         weight = check_sample_weight([1, 2, 3, 4, 5, 6], self.y)
@@ -91,61 +95,72 @@ class TestWeights:
 
     def test_classes_multiply_rows(self):
         given = np.arange(6) + 1.0
-        weight = row_weights(given, {0: 1, 1: 10, 2: 100}, self.y, self.everyone)
+        weight = combine_weights(given, {0: 1, 1: 10, 2: 100}, self.y, self.everyone)
         np.testing.assert_array_equal(weight, [1, 2, 3, 40, 50, 600])
-        weight = row_weights(None, "balanced", self.y, self.everyone)
+        weight = combine_weights(None, "balanced", self.y, self.everyone)
         np.testing.assert_allclose(weight, [2 / 3] * 3 + [1, 1, 2])
 
     def test_unlabelled_rows_have_no_class(self):
         labelled = self.y < 2
-        weight = row_weights(None, "balanced", self.y, labelled)
+        weight = combine_weights(None, "balanced", self.y, labelled)
         np.testing.assert_allclose(weight, [5 / 6] * 3 + [1.25] * 2 + [1])
         nobody = np.zeros(6, dtype=bool)
-        assert row_weights(None, "balanced", self.y, nobody) is None
+        assert combine_weights(None, "balanced", self.y, nobody) is None
 
     def test_all_zero(self):
         labelled = self.y < 2
         with pytest.raises(ValueError, match="zero"):
-            row_weights(1.0 * ~labelled, None, self.y, labelled)
+            combine_weights(1.0 * ~labelled, None, self.y, labelled)
         nobody = np.zeros(6, dtype=bool)
-        np.testing.assert_array_equal(row_weights(np.ones(6), None, self.y, nobody), 1)
+        np.testing.assert_array_equal(
+            combine_weights(np.ones(6), None, self.y, nobody), 1
+        )
 
 
 class TestInputs:
     def test_an_array_stays_what_it_is(self):
         X = np.zeros((3, 2), dtype=np.uint8)
+        read, facts = read_inputs(Estimator(), X)
+        assert read is X
+        assert facts.input_shape == (2,)
+        assert facts.n_features_in == 2
+
+    def test_reading_changes_nothing(self):
         estimator = Estimator()
-        assert check_inputs(estimator, X, reset=True) is X
-        assert estimator.input_shape_ == (2,)
-        assert estimator.n_features_in_ == 2
+        _, facts = read_inputs(estimator, pd.DataFrame(X6, columns=["a", "b"]))
+        assert vars(estimator) == {}
+        facts.set_on(estimator)
+        assert estimator.feature_names_in_.tolist() == ["a", "b"]
+        read_inputs(estimator, X6)[1].set_on(estimator)
+        assert not hasattr(estimator, "feature_names_in_")
 
     def test_foreign_byte_order(self):
-        X = check_inputs(Estimator(), np.ones((2, 2), ">f4"), reset=True)
+        X, _ = read_inputs(Estimator(), np.ones((2, 2), ">f4"))
         assert X.dtype.isnative
         torch.as_tensor(X)
 
     def test_tensors_have_no_names(self):
         estimator = Estimator()
-        check_inputs(estimator, pd.DataFrame(X6, columns=["a", "b"]), reset=True)
-        check_inputs(estimator, torch.zeros(3, 2), reset=False)
+        named = pd.DataFrame(X6, columns=["a", "b"])
+        read_inputs(estimator, named)[1].set_on(estimator)
+        check_inputs(estimator, torch.zeros(3, 2))
         with pytest.raises(ValueError, match=r"rows of shape \(3,\)"):
-            check_inputs(estimator, torch.zeros(3, 3), reset=False)
+            check_inputs(estimator, torch.zeros(3, 3))
         with pytest.raises(ValueError, match="NaN"):
-            check_inputs(estimator, torch.full((3, 2), np.nan), reset=False)
+            check_inputs(estimator, torch.full((3, 2), np.nan))
 
     def test_datasets_are_compared_by_their_first_row(self):
         estimator = Estimator()
-        check_inputs(
-            estimator, TensorDataset(torch.zeros(3, 2), torch.zeros(3)), reset=True
-        )
+        data = TensorDataset(torch.zeros(3, 2), torch.zeros(3))
+        read_inputs(estimator, data)[1].set_on(estimator)
         assert estimator.input_shape_ == (2,)
         wrong = TensorDataset(torch.zeros(3, 5), torch.zeros(3))
         with pytest.raises(ValueError, match=r"\(5,\), but Estimator.*\(2,\)"):
-            check_inputs(estimator, wrong, reset=False)
+            check_inputs(estimator, wrong)
 
     def test_mappings_are_left_alone(self):
         X = {"a": X6, "b": X6}
-        assert check_inputs(Estimator(), X, reset=True) is X
+        assert read_inputs(Estimator(), X)[0] is X
 
 
 class TestLabels:
@@ -193,7 +208,7 @@ class TestLabels:
 
     def test_find_classes(self):
         assert find_classes(np.array([3, 1, 3])).tolist() == [1, 3]
-        assert find_classes(np.array([3, 1, 3]), [3, 1, 2]).tolist() == [3, 1, 2]
+        assert find_classes(np.array([3, 1, 3]), [3, 1, 2]).tolist() == [1, 2, 3]
         with pytest.raises(ValueError, match="twice"):
             find_classes(np.array([1]), [1, 1])
         with pytest.raises(ValueError, match="list of labels"):

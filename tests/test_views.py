@@ -160,7 +160,7 @@ class TestFixedViews:
             module=module,
             teacher=Oracle(asked),
             augment=AUGMENT,
-            views=views,
+            n_views=views,
             max_epochs=views,
             distillation=spy,
             memory=memory,
@@ -197,7 +197,7 @@ class TestFixedViews:
                 picked.append(np.asarray(seeds))
                 return super().__call__(x, seeds)
 
-        net = distil(augment=Spy(), views=3, max_epochs=6, batch_size=-1).fit(X, y)
+        net = distil(augment=Spy(), n_views=3, max_epochs=6, batch_size=-1).fit(X, y)
         turns = [np.argwhere(np.isin(seeds, p))[:, 1] for p in picked]
         assert len(turns) == 6
         for turn in turns:
@@ -214,7 +214,7 @@ class TestFixedViews:
         for name, part, state_ in (("all", np.arange(N), 0), ("part", rows[:20], 7)):
             asked = []
             distil(
-                teacher=Oracle(asked), augment=AUGMENT, views=2, random_state=state_
+                teacher=Oracle(asked), augment=AUGMENT, n_views=2, random_state=state_
             ).fit(X[part], y[part])
             views[name] = {view.tobytes() for images in asked for view in images}
             assert len(views[name]) <= 2 * len(part)
@@ -240,29 +240,29 @@ class TestFixedViews:
     @pytest.mark.filterwarnings(r"ignore:\[chance-level\]:skkd.TeacherWarning")
     def test_each_view_is_asked_about_once(self, X, y):
         params = {"teacher": Asked(), "augment": AUGMENT}
-        first = distil(views=3, **params).fit(X, y).cache_info_
+        first = distil(n_views=3, **params).fit(X, y).cache_info_
         assert (first.misses, first.hits) == (3 * N, 0)
-        again = distil(views=3, random_state=9, **params).fit(X[::-1], y[::-1])
+        again = distil(n_views=3, random_state=9, **params).fit(X[::-1], y[::-1])
         assert again.cache_info_[:2] == (0, 3 * N)
-        more = distil(views=4, **params).fit(X, y).cache_info_
+        more = distil(n_views=4, **params).fit(X, y).cache_info_
         assert more[:2] == (N, 3 * N)
-        other = distil(views=1, teacher=Asked(), augment=RandomHorizontalFlip()).fit(
+        other = distil(n_views=1, teacher=Asked(), augment=RandomHorizontalFlip()).fit(
             X, y
         )
         assert other.cache_info_[:2] == (N, 0)
-        part = distil(views=2, **params).fit(X[:10], y[:10]).cache_info_
+        part = distil(n_views=2, **params).fit(X[:10], y[:10]).cache_info_
         assert part[:2] == (0, 20)
         assert sum(ASKED) == 5 * N
 
     def test_the_remembered_teach_as_the_first(self, X, y):
-        net = distil(teacher=Asked(), augment=AUGMENT, views=2)
+        net = distil(teacher=Asked(), augment=AUGMENT, n_views=2)
         first = state(net.fit(X, y))
         assert equal(first, state(net.fit(X, y)))
         assert equal(first, state(net.set_params(memory=False).fit(X, y)))
 
     @pytest.mark.parametrize("extra", [{}, {"train_split": ValidSplit(3)}])
     def test_alpha_0_is_the_student_alone(self, X, y, extra):
-        params = {"augment": AUGMENT, "views": 2, "module__dropout": 0.3, **extra}
+        params = {"augment": AUGMENT, "n_views": 2, "module__dropout": 0.3, **extra}
         taught = distil(teacher=Asked(), alpha=0, **params)
         alone = distil(teacher=None, **params)
         taught.partial_fit(X, y).partial_fit(X, y)
@@ -280,7 +280,7 @@ class TestFixedViews:
         net = distil(
             teacher=Asked(),
             augment=RandomHorizontalFlip(p=1.0),
-            views=2,
+            n_views=2,
             unlabeled=-1,
             train_split=ValidSplit(3),
             distillation=spy,
@@ -315,7 +315,7 @@ class TestFixedViews:
             net = recording(
                 teacher=Asked(),
                 augment=AUGMENT,
-                views=2,
+                n_views=2,
                 max_epochs=epochs,
                 warm_start=method == "warm_start",
             )
@@ -329,7 +329,7 @@ class TestFixedViews:
     def test_only_the_largest_logits_may_be_kept(self, X, y):
         spy = Hearing()
         memory = LogitMemory(top_k=1)
-        params = {"augment": AUGMENT, "views": 2, "memory": memory}
+        params = {"augment": AUGMENT, "n_views": 2, "memory": memory}
         net = distil(teacher=Asked(), distillation=spy, **params).fit(X, y)
         assert net.cache_info_.misses == 2 * N
         for logits in spy.heard:
@@ -342,13 +342,13 @@ class TestFixedViews:
 
     def test_rows_of_a_dataset(self, X, y):
         rows = TensorDataset(torch.from_numpy(X), torch.from_numpy(y))
-        net = distil(teacher=Asked(), augment=AUGMENT, views=2).fit(rows, None)
+        net = distil(teacher=Asked(), augment=AUGMENT, n_views=2).fit(rows, None)
         assert net.cache_info_[:2] == (2 * N, 0)
         assert net.fit(rows, None).cache_info_[:2] == (0, 2 * N)
 
     @pytest.mark.parametrize("kind", ["tensor", "read-only", "reversed"])
     def test_whatever_holds_the_rows(self, X, y, kind):
-        net = distil(teacher=Asked(), augment=AUGMENT, views=2)
+        net = distil(teacher=Asked(), augment=AUGMENT, n_views=2)
         expected = state(net.fit(X, y))
         rows = X
         if kind == "tensor":
@@ -361,15 +361,16 @@ class TestFixedViews:
         assert equal(expected, state(net.fit(rows, y)))
 
     def test_a_teacher_fitted_on_the_way(self, X, y):
-        net = distil(teacher=Flat(), teacher_cv=None, augment=AUGMENT, views=2)
+        net = distil(teacher=Flat(), teacher_cv=None, augment=AUGMENT, n_views=2)
         net.fit(X, y)
         assert net.cache_info_.misses == 2 * N
         assert net.teacher_.classes_.tolist() == [0, 1, 2]
 
     def test_in_a_search(self, X, y):
         grid = [
-            {"views": [None, 2, "plain"]},
-            {"augment": [RandomHorizontalFlip(), RandomCrop(1)], "views": [2]},
+            {"n_views": [None, 2]},
+            {"teacher_view": ["clean"]},
+            {"augment": [RandomHorizontalFlip(), RandomCrop(1)], "n_views": [2]},
         ]
         net = distil(teacher=Asked(), augment=RandomHorizontalFlip(), max_epochs=1)
         search = GridSearchCV(net, grid, cv=StratifiedKFold(3), refit=False)
@@ -382,21 +383,24 @@ class TestFixedViews:
     @pytest.mark.parametrize(
         ("params", "message"),
         [
-            ({"augment": None, "views": 2}, r"views=2 .*pass augment="),
-            ({"augment": None, "views": "plain"}, "pass augment="),
-            ({"views": 0}, r"views=0: expected None, a whole number"),
-            ({"views": -1}, r"views=-1: expected"),
-            ({"views": 1.5}, r"views=1.5: expected"),
-            ({"views": True}, r"views=True: expected"),
-            ({"views": "all"}, r"views='all': expected"),
-            ({"augment": Mixup(), "views": 2}, r"Mixup\(\) mixes the rows"),
-            ({"augment": Mixup(), "views": "plain"}, r"Mixup\(\) mixes the rows"),
-            ({"augment": abs, "views": 2}, "takes no `seeds`"),
-            ({"augment": lambda x: x, "views": 2}, "takes no `seeds`"),
-            ({"augment": nn.Identity(), "views": 2}, "takes no `seeds`"),
-            ({"views": 2, "teacher_cv": 3}, r"teacher_cv=3"),
+            ({"augment": None, "n_views": 2}, r"n_views=2 .*pass augment="),
+            ({"augment": None, "teacher_view": "clean"}, "pass augment="),
+            ({"n_views": 0}, r"n_views=0: expected None, a whole number"),
+            ({"n_views": -1}, r"n_views=-1: expected"),
+            ({"n_views": 1.5}, r"n_views=1.5: expected"),
+            ({"n_views": True}, r"n_views=True: expected"),
+            ({"n_views": "all"}, r"n_views='all': expected"),
+            ({"augment": Mixup(), "n_views": 2}, r"Mixup\(\) mixes the rows"),
             (
-                {"augment": RandomHorizontalFlip(p=2), "views": 2},
+                {"augment": Mixup(), "teacher_view": "clean"},
+                r"Mixup\(\) mixes the rows",
+            ),
+            ({"augment": abs, "n_views": 2}, "takes no `seeds`"),
+            ({"augment": lambda x: x, "n_views": 2}, "takes no `seeds`"),
+            ({"augment": nn.Identity(), "n_views": 2}, "takes no `seeds`"),
+            ({"n_views": 2, "teacher_cv": 3}, r"teacher_cv=3"),
+            (
+                {"augment": RandomHorizontalFlip(p=2), "n_views": 2},
                 r"RandomHorizontalFlip\(p=2\)",
             ),
         ],
@@ -417,8 +421,8 @@ class TestFixedViews:
     )
     @pytest.mark.parametrize("views", [None, 2])
     def test_what_was_said_of_other_rows_is_refused(self, X, y, arguments, views):
-        net = distil(teacher=Asked(), augment=RandomHorizontalFlip(), views=views)
-        with pytest.raises(ValueError, match="views='plain'"):
+        net = distil(teacher=Asked(), augment=RandomHorizontalFlip(), n_views=views)
+        with pytest.raises(ValueError, match="teacher_view='clean'"):
             net.fit(X, y, **arguments)
 
 
@@ -432,7 +436,7 @@ class TestPlain:
         net = distil(
             teacher=teacher,
             augment=RandomHorizontalFlip(p=1.0),
-            views="plain",
+            teacher_view="clean",
             distillation=spy,
             batch_size=-1,
             max_epochs=1,
@@ -458,7 +462,7 @@ class TestPlain:
         net = recording(
             teacher=Asked(),
             augment=RandomHorizontalFlip(p=1.0),
-            views="plain",
+            teacher_view="clean",
             batch_size=-1,
             iterator_train__shuffle=False,
         )
@@ -487,11 +491,13 @@ class TestPlain:
         )
 
     def test_any_callable_augments(self, X, y):
-        net = distil(teacher=Asked(), augment=lambda x: x * 2, views="plain")
+        net = distil(teacher=Asked(), augment=lambda x: x * 2, teacher_view="clean")
         assert net.fit(X, y).cache_info_.misses == N
 
     def test_in_a_pipeline(self, X, y):
-        student = distil(teacher=Asked(), augment=RandomHorizontalFlip(), views="plain")
+        student = distil(
+            teacher=Asked(), augment=RandomHorizontalFlip(), teacher_view="clean"
+        )
         pipeline = make_pipeline(FunctionTransformer(), student).fit(X, y)
         assert pipeline[-1].cache_info_.misses == N
 

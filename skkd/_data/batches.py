@@ -1,4 +1,4 @@
-"""How rows become batches: whole slices of arrays, with what belongs to each row."""
+"""Batches of a fit: whole slices of arrays, with the fields of each sample."""
 
 from __future__ import annotations
 
@@ -8,35 +8,29 @@ from typing import Any
 import numpy as np
 import torch
 from skorch.dataset import Dataset
+from skorch.helper import SliceDataset
 from torch.utils.data import DataLoader, Subset, default_collate
 
 from skkd._data.keys import HARD_WEIGHT, INPUT, SOFT_WEIGHT
-from skkd._data.rows import pair_of, reads_batches, take
+from skkd._data.rows import pair_of
 from skkd._data.weights import of_mean_1
 
 
-def center_weights(dataset: Any) -> None:
-    """Give the weights mean 1 over `dataset`, where that is a part of a TrainingSet."""
-    base, rows = unwrap(dataset)
-    if rows is None or not isinstance(base, TrainingSet):
-        return
-    for key in {HARD_WEIGHT, SOFT_WEIGHT} & base.batch_fields.keys():
-        base.batch_fields[key] = of_mean_1(base.batch_fields[key], rows)
-
-
 class TrainingSet(Dataset):
-    """The rows of a fit: input, class number, and its batch fields.
+    """The samples of a fit: input, encoded label and batch fields.
 
     Parameters
     ----------
     base : torch.utils.data.Dataset
-        Gives ``(input, target)`` for a row.
+        Gives ``(input, target)`` of a sample.
     X, y : array-like
-        The rows and labels as the user gave them: what callbacks see.
+        The samples and labels as the user gave them: what callbacks see.
     y_encoded : ndarray of shape (n,), int64
-        Column of each row's class; -1 marks an unlabelled row.
+        Column of each sample's class; -1 marks an unlabelled sample.
     batch_fields : dict of str to ndarray of n rows
-        Further keys for the batch, such as the teacher's logits.
+        What else a batch holds, such as the teacher's logits.
+    groups : ndarray of shape (n,), default=None
+        For ``train_split``.
     """
 
     def __init__(
@@ -47,93 +41,215 @@ class TrainingSet(Dataset):
         y: np.ndarray,
         y_encoded: Any,
         batch_fields: dict[str, Any] | None = None,
+        groups: np.ndarray | None = None,
     ) -> None:
         self.base, self.X, self.y, self.y_encoded = base, X, y, y_encoded
-        self.batch_fields = batch_fields or {}
+        self.batch_fields, self.groups = batch_fields or {}, groups
+        self._arrays = arrays_of(base)
 
     def __len__(self) -> int:
         return len(self.y_encoded)
 
     def __getitem__(self, i: int) -> tuple[Any, Any]:
         inputs, _ = pair_of(self.base, i)
-        return self._with_beside(inputs, i), self.y_encoded[i]
+        if self.batch_fields:
+            # Copies, since torch warns of views of read-only arrays.
+            fields = {k: np.array(v[i]) for k, v in self.batch_fields.items()}
+            inputs = {INPUT: inputs, **{k: torch.as_tensor(fields[k]) for k in fields}}
+        return inputs, self.y_encoded[i]
 
     def to(self, device: Any) -> TrainingSet:
-        """Return the same rows with all arrays on `device`."""
-        base = Dataset(_to(self.arrays(), device))
-        y_encoded = torch.as_tensor(self.y_encoded).to(device)
-        batch_fields = _to(self.batch_fields, device)
+        """Return the same samples with all arrays on `device`."""
         return TrainingSet(
-            base, X=self.X, y=self.y, y_encoded=y_encoded, batch_fields=batch_fields
+            Dataset(_to(self._arrays, device)),
+            X=self.X,
+            y=self.y,
+            y_encoded=torch.as_tensor(self.y_encoded).to(device),
+            batch_fields=_to(self.batch_fields, device),
         )
 
     def arrays(self) -> Any:
-        """Return the array(s) behind the rows, or None where items are made."""
-        return arrays_of(self.base)
+        """Return the array(s) behind the samples, or None if items are made."""
+        return self._arrays
 
-    def batch(self, inputs: Any, rows: np.ndarray) -> tuple[Any, torch.Tensor]:
-        """Return what a loss needs of `rows`, given their stacked `inputs`."""
-        return self._with_beside(inputs, rows), torch.as_tensor(self.y_encoded[rows])
-
-    def _with_beside(self, inputs: Any, rows: Any) -> Any:
-        if not self.batch_fields:
-            return inputs
-        batch_fields = {
-            k: torch.as_tensor(v[rows]) for k, v in self.batch_fields.items()
-        }
-        return {INPUT: inputs, **batch_fields}
+    def batch(self, index: np.ndarray) -> tuple[Any, torch.Tensor]:
+        """Return inputs with batch fields, and encoded labels, of many samples."""
+        X = take(self._arrays, index)
+        if self.batch_fields:
+            X = {INPUT: X}
+            for key, values in self.batch_fields.items():
+                X[key] = torch.as_tensor(values[index])
+        return X, torch.as_tensor(self.y_encoded[index])
 
 
 class WholeBatches(torch.utils.data.Dataset):
-    """Rows of arrays for a DataLoader, fetched a batch at a time.
+    """Samples of arrays for a DataLoader, fetched a batch at a time.
 
     A DataLoader that collates single items spends most of an epoch of a small
     network on that; one indexing operation a batch takes almost nothing.
+
+    Parameters
+    ----------
+    dataset : TrainingSet or skorch.dataset.Dataset
+        With arrays behind it.
+    index : ndarray of int
+        Of the samples in `dataset`.
+    is_resident : bool, default=False
+        Whether the samples lie on the device that will use them.
     """
 
     def __init__(
-        self, dataset: Any, rows: np.ndarray, is_resident: bool = False
+        self, dataset: Any, index: np.ndarray, is_resident: bool = False
     ) -> None:
-        self.dataset, self.rows = dataset, rows
-        # Whether the rows lie on the device that will use them.
+        self.dataset, self.index = dataset, index
         self.is_resident = is_resident
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self.index)
 
     def __getitems__(self, indices: Sequence[int]) -> tuple[Any, torch.Tensor]:
-        rows = self.rows[np.asarray(indices)]
-        inputs = take(arrays_of(self.dataset), rows)
+        index = self.index[np.asarray(indices)]
         if isinstance(self.dataset, TrainingSet):
-            return self.dataset.batch(inputs, rows)
-        y = self.dataset.y
+            return self.dataset.batch(index)
+        inputs, y = take(arrays_of(self.dataset), index), self.dataset.y
         if y is None:
-            return inputs, torch.zeros(len(rows))
+            return inputs, torch.zeros(len(index))
         # Labels of a dataset to predict may be names, which no tensor holds.
         named = getattr(y.dtype, "kind", None) in ("O", "S", "U")
-        return inputs, y[rows] if named else take(y, rows)
+        return inputs, y[index] if named else take(y, index)
 
 
 def whole_batches(dataset: Any, device: Any = "cpu") -> WholeBatches | None:
-    """Wrap `dataset` where its rows lie in arrays; None where they do not.
+    """Wrap `dataset` if its samples lie in arrays; None if they do not.
 
-    The rows of a fit move to `device` once, where they fit; others batch by batch.
+    The samples of a fit move to `device` once, if they fit; others batch by batch.
     """
-    base, rows = unwrap(dataset)
+    base, index = unwrap(dataset)
     if arrays_of(base) is None:
         return None
-    rows = np.arange(len(base)) if rows is None else rows
+    index = np.arange(len(base)) if index is None else index
     moves = isinstance(base, TrainingSet) and _has_room(device, base)
-    return WholeBatches(base.to(device) if moves else base, rows, moves)
+    return WholeBatches(base.to(device) if moves else base, index, moves)
 
 
-def _has_room(device: Any, rows: TrainingSet) -> bool:
+def make_iterator(
+    iterator: type, dataset: Any, *, device: Any, fitting: bool, **kwargs: Any
+) -> Any:
+    """Return a DataLoader of `dataset` that fetches whole batches if it can.
+
+    Parameters
+    ----------
+    iterator : type
+        ``iterator_train`` or ``iterator_valid`` of the net.
+    dataset : torch.utils.data.Dataset
+    device : str or torch.device
+        That of the net.
+    fitting : bool
+        Whether the batches are for training: shuffled unless `kwargs` say otherwise.
+    **kwargs
+        Of the iterator.
+    """
+    if kwargs["batch_size"] == -1:
+        kwargs["batch_size"] = len(dataset)
+    if iterator is not DataLoader:
+        return iterator(dataset, **kwargs)
+    if "batch_sampler" in kwargs:
+        del kwargs["batch_size"]
+    if not fitting:
+        # Without its own, a DataLoader draws from the global generator.
+        kwargs.setdefault("generator", torch.Generator())
+    elif not {"shuffle", "sampler", "batch_sampler"} & kwargs.keys():
+        kwargs["shuffle"] = True
+    on_cuda = device is not None and torch.device(device).type == "cuda"
+    target = device if fitting and on_cuda else "cpu"
+    whole = None if "collate_fn" in kwargs else whole_batches(dataset, target)
+    if on_cuda and not (whole is not None and whole.is_resident):
+        kwargs.setdefault("pin_memory", True)
+    if whole is None:
+        return DataLoader(dataset, **kwargs)
+    return DataLoader(whole, collate_fn=as_is, **kwargs)
+
+
+def loader(dataset: Any, batch_size: int) -> DataLoader:
+    """Iterate over `dataset` in order, without drawing from a global generator."""
+    whole = whole_batches(dataset)
+    return DataLoader(
+        whole if whole is not None else dataset,
+        batch_size=batch_size,
+        collate_fn=as_is if whole is not None else default_collate,
+        generator=torch.Generator(),
+    )
+
+
+def batch_of(dataset: Any, index: Sequence[int]) -> Any:
+    """Return the samples of this index as one batch, in their order."""
+    index = [*index]
+    return next(iter(loader(Subset(dataset, index), len(index))))
+
+
+def as_is(batch: Any) -> Any:
+    """Collate nothing: the batch is one already."""
+    return batch
+
+
+def take(X: Any, index: np.ndarray) -> Any:
+    """Copy samples out of an array, or out of each array of a mapping, as tensors."""
+    if isinstance(X, Mapping):
+        return {key: take(value, index) for key, value in X.items()}
+    reads_batches = isinstance(X, SliceDataset) and hasattr(X, "__getitems__")
+    return torch.as_tensor(X.__getitems__(index) if reads_batches else X[index])
+
+
+def arrays_of(dataset: Any) -> Any:
+    """Return the array, or mapping of arrays, that `dataset` merely indexes."""
+    if isinstance(dataset, TrainingSet):
+        return dataset.arrays()
+    # A subclass may transform items: only skorch's own is known not to.
+    if type(dataset) is not Dataset:
+        return None
+    X, y = dataset.X, dataset.y
+    parts = [*X.values()] if isinstance(X, Mapping) else [X]
+    for part in parts if y is None else [*parts, y]:
+        reads_batches = isinstance(part, SliceDataset) and hasattr(part, "__getitems__")
+        if not (isinstance(part, (np.ndarray, torch.Tensor)) or reads_batches):
+            return None
+    return X
+
+
+def unwrap(dataset: Any) -> tuple[Any, np.ndarray | None]:
+    """Follow nested Subsets down to their dataset and the index of their samples."""
+    index = None
+    while isinstance(dataset, Subset):
+        indices = np.asarray(dataset.indices)
+        index = indices if index is None else indices[index]
+        dataset = dataset.dataset
+    return dataset, index
+
+
+def labelled_part(dataset: Any) -> Any:
+    """Return those samples of a (part of a) TrainingSet that have a label."""
+    base, index = unwrap(dataset)
+    if not isinstance(base, TrainingSet) or (base.y_encoded >= 0).all():
+        return dataset
+    index = np.arange(len(base)) if index is None else index
+    return Subset(base, index[base.y_encoded[index] >= 0].tolist())
+
+
+def center_weights(dataset: Any) -> None:
+    """Give the weights mean 1 over `dataset`, if that is a part of a TrainingSet."""
+    base, index = unwrap(dataset)
+    if index is None or not isinstance(base, TrainingSet):
+        return
+    for key in {HARD_WEIGHT, SOFT_WEIGHT} & base.batch_fields.keys():
+        base.batch_fields[key] = of_mean_1(base.batch_fields[key], index)
+
+
+def _has_room(device: Any, samples: TrainingSet) -> bool:
     if torch.device(device).type != "cuda":
         return False
-    X = rows.arrays()
+    X = samples.arrays()
     inputs = X.values() if isinstance(X, Mapping) else [X]
-    batch_fields = rows.batch_fields.values()
-    values = [*inputs, *batch_fields]
+    values = [*inputs, *samples.batch_fields.values()]
     if not all(isinstance(v, (np.ndarray, torch.Tensor)) for v in values):
         return False  # decoded by the batch, since they are too many
     n_bytes = sum(v.nbytes for v in values)
@@ -147,60 +263,3 @@ def _to(values: Any, device: Any) -> Any:
     if isinstance(values, np.ndarray):  # torch warns of arrays that are read-only
         values = np.require(values, requirements=["C", "W"])
     return torch.as_tensor(values).to(device)
-
-
-def as_is(batch: Any) -> Any:
-    """Collate nothing: the batch is one already."""
-    return batch
-
-
-def arrays_of(dataset: Any) -> Any:
-    """Return the array, or mapping of arrays, that `dataset` merely indexes."""
-    if isinstance(dataset, TrainingSet):
-        return dataset.arrays()
-    # A subclass may transform items: only skorch's own is known not to.
-    if type(dataset) is not Dataset:
-        return None
-    X, y = dataset.X, dataset.y
-    parts = [*X.values()] if isinstance(X, Mapping) else [X]
-    parts += [] if y is None else [y]
-    known = (
-        isinstance(p, (np.ndarray, torch.Tensor)) or reads_batches(p) for p in parts
-    )
-    return X if all(known) else None
-
-
-def unwrap(dataset: Any) -> tuple[Any, np.ndarray | None]:
-    """Follow nested Subsets down to their dataset and its row numbers."""
-    rows = None
-    while isinstance(dataset, Subset):
-        indices = np.asarray(dataset.indices)
-        rows = indices if rows is None else indices[rows]
-        dataset = dataset.dataset
-    return dataset, rows
-
-
-def labelled_part(dataset: Any) -> Any:
-    """Return those rows of a (part of a) TrainingSet that have a label."""
-    base, rows = unwrap(dataset)
-    if not isinstance(base, TrainingSet) or (base.y_encoded >= 0).all():
-        return dataset
-    rows = np.arange(len(base)) if rows is None else rows
-    return Subset(base, rows[base.y_encoded[rows] >= 0].tolist())
-
-
-def batch_of(dataset: Any, numbers: Sequence[int]) -> Any:
-    """Return the rows of these numbers as one batch, in their order."""
-    numbers = [*numbers]
-    return next(iter(loader(Subset(dataset, numbers), len(numbers))))
-
-
-def loader(dataset: Any, batch_size: int) -> DataLoader:
-    """Iterate over `dataset` in order, without touching the global generator."""
-    fast = whole_batches(dataset)
-    return DataLoader(
-        fast if fast is not None else dataset,
-        batch_size=batch_size,
-        collate_fn=as_is if fast is not None else default_collate,
-        generator=torch.Generator(),
-    )

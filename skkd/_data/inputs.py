@@ -3,115 +3,162 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Mapping
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from sklearn.utils import (
-    check_array,
-)
-from sklearn.utils.validation import validate_data
+from sklearn.utils import check_array
+from sklearn.utils.validation import _check_feature_names, validate_data
 from skorch.dataset import get_len
 from skorch.utils import to_numpy
 from torch.utils.data import IterableDataset
 
-from skkd._data.rows import is_lazy, row_of
+from skkd._data.rows import LAZY, row_of
 from skkd._utils.rng import preserved_rng
+from skkd._utils.warn import warn
 from skkd.exceptions import DistillationWarning
 
 
-def check_steady(X: Any) -> None:
-    """Refuse rows that are others each time they are read, as random views are."""
-    if not is_lazy(X):
+class InputFacts(NamedTuple):
+    """What a fit learns of X before it trains.
+
+    Attributes
+    ----------
+    input_shape : tuple of int or None
+        Shape of one sample; None if X is a mapping.
+    input_dtype : dtype or None
+    n_features_in : int or None
+        None if X is no array.
+    feature_names_in : ndarray of str or None
+    """
+
+    input_shape: tuple[int, ...] | None
+    input_dtype: Any
+    n_features_in: int | None
+    feature_names_in: np.ndarray | None
+
+    def set_on(self, net: Any) -> None:
+        """Set these facts as fitted attributes, those of an earlier fit removed."""
+        net.input_shape_, net.input_dtype_ = self.input_shape, self.input_dtype
+        for name in ("n_features_in", "feature_names_in"):
+            value = getattr(self, name)
+            vars(net).pop(f"{name}_", None)
+            if value is not None:
+                vars(net)[f"{name}_"] = value
+
+
+def read_inputs(net: Any, X: Any) -> tuple[Any, InputFacts]:
+    """Validate X of a first fit; the net is not changed.
+
+    Arrays and data frames become NumPy arrays of their own dtype. Mappings of arrays
+    and lazy datasets are left as they are.
+    """
+    dtype = getattr(X, "dtype", None)
+    if isinstance(X, LAZY):
+        return X, InputFacts(_shape_of_sample(X), dtype, None, None)
+    if _is_mapping(X):
+        get_len(X)
+        return X, InputFacts(None, dtype, None, None)
+    _refuse_paths(X)
+    names = SimpleNamespace()  # scikit-learn writes on an estimator
+    _check_feature_names(names, X, reset=True)
+    X = to_numpy(X) if isinstance(X, torch.Tensor) else X
+    X = _numbers(check_array(X, estimator=net, allow_nd=True, input_name="X"))
+    named = getattr(names, "feature_names_in_", None)
+    return X, InputFacts(X.shape[1:], X.dtype, X.shape[1], named)
+
+
+def check_inputs(net: Any, X: Any) -> Any:
+    """Validate X of a fitted net: as :func:`read_inputs`, and of the same shape."""
+    if _is_mapping(X):
+        get_len(X)
+        return X
+    if isinstance(X, LAZY):
+        shape = _shape_of_sample(X)
+    else:
+        _check_image_shape(net, tuple(getattr(X, "shape", ())))
+        _refuse_paths(X)
+        if isinstance(X, torch.Tensor):
+            # A batch, as a callback may predict it: it has no names of columns to miss.
+            X = check_array(to_numpy(X), allow_nd=True, input_name="X")
+        else:
+            X = validate_data(net, X, reset=False, allow_nd=True)
+        X = _numbers(X)
+        shape = X.shape[1:]
+    if shape is not None and net.input_shape_ not in (None, shape):
+        raise ValueError(
+            f"X has rows of shape {shape}, but {type(net).__name__} was "
+            f"fitted on rows of shape {net.input_shape_}."
+        )
+    if isinstance(X, np.ndarray) and X.ndim > 2:
+        _check_image_scale(net, X)
+    return X
+
+
+def check_images(net: Any, X: Any) -> None:
+    """Raise, or warn, if images are not such as a net was fitted on.
+
+    Parameters
+    ----------
+    net : skorch net
+        A DistilledClassifier, of others nothing is known.
+    X : object
+        What is no array of images passes.
+    """
+    shape = tuple(getattr(X, "shape", ()))
+    if len(shape) != 4 or not hasattr(net, "input_shape_"):
+        return
+    _check_image_shape(net, shape)
+    small = isinstance(X, np.ndarray) and X.dtype.kind == "f" and np.abs(X).max() <= 1
+    if small:  # augmentation may turn 0 to 255 into floats, which are no other scale
+        _check_image_scale(net, X)
+
+
+def check_repeatable(X: Any) -> None:
+    """Refuse samples that differ each time they are read, as random views do."""
+    if not isinstance(X, LAZY):
         return
     with preserved_rng():
-        for i in range(min(8, len(X))):
+        for i in range(min(8, len(X))):  # type: ignore[arg-type]
             once, again = row_of(X, i), row_of(X, i)
             if isinstance(once, Mapping):
                 once, again = [*once.values()], [*again.values()]
             if not all(map(np.array_equal, once, again)):
                 raise ValueError(
                     f"Row {i} of X is another each time it is read, as with random "
-                    "transforms, and the teacher would speak of a view that the "
+                    "transforms, and the teacher would be asked about a view that the "
                     "student never sees. Leave them out of the Dataset and pass "
                     "augment=, which shows both the same view."
                 )
 
 
-def check_inputs(estimator: Any, X: Any, *, reset: bool) -> Any:
-    """Validate `X` and remember (``reset=True``) or compare its shape.
-
-    Arrays become NumPy arrays of their own dtype. Mappings of arrays and lazy
-    datasets are left as they are.
-    """
-    if is_lazy(X):
-        shape = _shape_of_row(X)
-    elif isinstance(X, Mapping) and not hasattr(X, "toarray"):  # scipy's DOK is a dict
-        get_len(X)
-        shape = None
-    else:
-        if not reset:
-            _check_image_shape(estimator, tuple(getattr(X, "shape", ())))
-        X = _check_array(estimator, X, reset=reset)
-        shape = X.shape[1:]
-    if reset and not isinstance(X, np.ndarray):
-        for name in ("n_features_in_", "feature_names_in_"):  # of an earlier fit
-            vars(estimator).pop(name, None)
-    if reset:
-        estimator.input_shape_ = shape
-    elif shape is not None and estimator.input_shape_ not in (None, shape):
-        raise ValueError(
-            f"X has rows of shape {shape}, but {type(estimator).__name__} was "
-            f"fitted on rows of shape {estimator.input_shape_}."
-        )
-    elif isinstance(X, np.ndarray) and X.ndim > 2:
-        _check_image_scale(estimator, X)
-    return X
+def _is_mapping(X: Any) -> bool:
+    return isinstance(X, Mapping) and not hasattr(X, "toarray")  # scipy's DOK is a dict
 
 
-def check_images(estimator: Any, X: Any) -> None:
-    """Raise, or warn, where images are not such as a net was fitted on.
-
-    Parameters
-    ----------
-    estimator : skorch net
-        A DistilledClassifier, of others nothing is known.
-    X : object
-        What is no array of images passes.
-    """
-    shape = tuple(getattr(X, "shape", ()))
-    if len(shape) != 4 or not hasattr(estimator, "input_shape_"):
-        return
-    _check_image_shape(estimator, shape)
-    small = isinstance(X, np.ndarray) and X.dtype.kind == "f" and np.abs(X).max() <= 1
-    if small:  # augmentation may turn 0 to 255 into floats, which are no other scale
-        _check_image_scale(estimator, X)
-
-
-def _check_image_shape(estimator: Any, shape: tuple[int, ...]) -> None:
-    fitted = estimator.input_shape_
+def _check_image_shape(net: Any, shape: tuple[int, ...]) -> None:
+    fitted = getattr(net, "input_shape_", None)
     if fitted is not None and len(fitted) == 3 and shape and shape[1:] != fitted:
         one = " For one image pass X[None]." if shape == fitted else ""
         raise ValueError(
             f"X has shape {shape}, expected (n, {', '.join(map(str, fitted))}): "
-            f"{type(estimator).__name__} was fitted on images of that shape.{one}"
+            f"{type(net).__name__} was fitted on images of that shape.{one}"
         )
 
 
-def _check_image_scale(estimator: Any, X: np.ndarray) -> None:
-    fitted = getattr(estimator, "input_dtype_", None)
+def _check_image_scale(net: Any, X: np.ndarray) -> None:
+    fitted = getattr(net, "input_dtype_", None)
     if fitted is not None and (fitted == np.uint8) != (X.dtype == np.uint8):
-        warnings.warn(
-            f"X is {X.dtype} and {type(estimator).__name__} was fitted on {fitted}: "
+        warn(
+            f"X is {X.dtype} and {type(net).__name__} was fitted on {fitted}: "
             "images of 0 to 255 are not those of 0 to 1. Pass the same kind.",
             DistillationWarning,
-            stacklevel=4,
         )
 
 
-def _shape_of_row(X: Any) -> tuple[int, ...] | None:
+def _shape_of_sample(X: Any) -> tuple[int, ...] | None:
     if isinstance(X, IterableDataset):
         raise TypeError(
             f"X is a {type(X).__name__}, an IterableDataset, whose rows have no "
@@ -119,19 +166,12 @@ def _shape_of_row(X: Any) -> tuple[int, ...] | None:
         )
     if not len(X):
         raise ValueError(f"X is an empty {type(X).__name__}: it has no rows.")
-    with preserved_rng():  # reading a row may draw
+    with preserved_rng():  # reading a sample may draw
         shape = getattr(row_of(X, 0), "shape", None)
     return None if shape is None else tuple(shape)
 
 
-def _check_array(estimator: Any, X: Any, *, reset: bool) -> np.ndarray:
-    _refuse_paths(X)
-    if isinstance(X, torch.Tensor) and not reset:
-        # A batch, as a callback may predict it: it has no names of columns to miss.
-        X = check_array(to_numpy(X), allow_nd=True, input_name="X")
-    else:
-        X = to_numpy(X) if isinstance(X, torch.Tensor) else X
-        X = validate_data(estimator, X, reset=reset, allow_nd=True)
+def _numbers(X: np.ndarray) -> np.ndarray:
     if X.dtype.kind not in "biufc":
         raise ValueError(
             f"X has dtype {X.dtype}: some of its columns hold no numbers. Encode them "
@@ -146,10 +186,10 @@ def _refuse_paths(X: Any) -> None:
         return
     if not hasattr(X, "__getitem__"):
         return
-    row = np.asarray(X[:1], dtype=object).ravel()
-    if len(row) == 1 and isinstance(row[0], (str, os.PathLike)):
+    first = np.asarray(X[:1], dtype=object).ravel()
+    if len(first) == 1 and isinstance(first[0], (str, os.PathLike)):
         raise ValueError(
-            f"X is a list of strings (the first is {str(row[0])!r}). Paths of images "
+            f"X is a list of strings (the first is {str(first[0])!r}). Paths of images "
             "become images by ImageReader: make_pipeline(ImageReader(size=64), "
             "DistilledClassifier(...))."
         )

@@ -1,4 +1,8 @@
-"""Names of what travels with the input of a batch."""
+"""Names of the batch fields: what a batch holds of each sample beside the input.
+
+The X of a batch with fields is a dict. The module sees its INPUT alone, the loss sees
+all of it.
+"""
 
 from __future__ import annotations
 
@@ -7,38 +11,20 @@ from typing import Any
 
 import torch
 
-# What travels with an input, as further keys beside it. The module sees the
-# input alone, the loss sees all of it.
 INPUT = "skkd_input"
-
-
-TEACHER_LOGITS = "teacher_logits"
-
-
-HARD_WEIGHT = "hard_weight"
-
-
-SOFT_WEIGHT = "soft_weight"
-
-
-TEACHER_FEATURES = "teacher_features"
-
-
-INDEX = "rows"
-
-
-VIEW_SEEDS = "view_seeds"
-
-
-MIXUP_INDEX = "partner"
-
-
-MIXUP_LAM = "share"
+TEACHER_LOGITS = "teacher_logits"  # (n, n_classes), or (n, n_views, n_classes)
+TEACHER_FEATURES = "teacher_features"  # (n, d), all layers, flat
+HARD_WEIGHT = "hard_weight"  # (n,), in the term of the labels
+SOFT_WEIGHT = "soft_weight"  # (n,), in the term of the teacher
+INDEX = "index"  # (n,), of the sample in the training data
+VIEW_SEEDS = "view_seeds"  # (n, n_views), of fixed augmented views
+MIXUP_INDEX = "mixup_index"  # (n,), in the batch, of what a sample is mixed with
+MIXUP_LAM = "mixup_lam"  # (n,), share of the sample itself
 
 
 def split_inputs(X: Any) -> tuple[Any, dict[str, torch.Tensor]]:
-    """Split a batch into the input of the module and what travels beside it."""
+    """Split the X of a batch into the input of the module and the batch fields."""
     if isinstance(X, Mapping) and INPUT in X:
-        batch_fields = dict(X)
-        return batch_fields.pop(INPUT), batch_fields
+        fields = dict(X)
+        return fields.pop(INPUT), fields
     return X, {}

@@ -107,14 +107,14 @@ def _first(X: Any) -> Any:
 
 
 def find_classes(known: np.ndarray, classes: Any = None) -> np.ndarray:
-    """Return the classes of a fit, from what was declared or from the labels."""
+    """Return the sorted classes of a fit, from what was declared or from the labels."""
     if classes is not None:
         classes = np.asarray(classes)
         if classes.ndim != 1 or not len(classes):
             raise ValueError(f"classes={classes.tolist()}: expected a list of labels.")
         if len(np.unique(classes)) != len(classes):
             raise ValueError(f"classes={classes.tolist()} names a class twice.")
-        return classes
+        return np.unique(classes)
     if not len(known):
         raise ValueError(
             "No row of y is labelled, so the classes are unknown: pass classes=[...]."

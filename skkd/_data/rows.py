@@ -13,10 +13,13 @@ from skorch.helper import SliceDataset, SliceDict
 from skorch.utils import is_dataset
 from torch.utils.data import Subset, default_collate
 
+# Types whose samples are fetched one by one, on demand.
+LAZY = (torch.utils.data.Dataset, SliceDataset)
+
 
 def is_lazy(X: Any) -> bool:
-    """Tell whether the rows of `X` are fetched one by one, on demand."""
-    return is_dataset(X) or isinstance(X, SliceDataset)
+    """Tell whether the samples of `X` are fetched one by one, on demand."""
+    return isinstance(X, LAZY)
 
 
 def reads_batches(X: Any) -> bool:
@@ -48,7 +51,7 @@ def iter_inputs(X: Any, batch_size: int) -> Iterator[Any]:
         if is_lazy(X):
             rows = range(start, min(stop, len(X)))
             if reads_batches(X):
-                yield take(X, np.asarray(rows))
+                yield torch.as_tensor(X.__getitems__(np.asarray(rows)))
             else:
                 yield default_collate([row_of(X, i) for i in rows])
         elif isinstance(X, Mapping):
@@ -65,13 +68,6 @@ def len_of(X: Any) -> int:
         return get_len(X)
     # Sparse matrices have a shape and no length, lists the reverse.
     return X.shape[0] if hasattr(X, "shape") else len(X)
-
-
-def take(X: Any, rows: np.ndarray) -> Any:
-    """Copy `rows` out of an array, or out of each array of a mapping, as tensors."""
-    if isinstance(X, Mapping):
-        return {key: take(value, rows) for key, value in X.items()}
-    return torch.as_tensor(X.__getitems__(rows) if reads_batches(X) else X[rows])
 
 
 def take_rows(X: Any, rows: Sequence[int] | np.ndarray) -> Any:
@@ -99,3 +95,10 @@ def pick(X: Any, numbers: np.ndarray) -> Any:
     if is_dataset(X):
         return Subset(X, numbers.tolist())
     return _safe_indexing(sliceable(X), numbers)
+
+
+def with_columns(values: np.ndarray, like: Any) -> Any:
+    """Return `values` as a data frame with the columns of `like`, if that is one."""
+    if not hasattr(like, "iloc") or values.ndim != 2:
+        return values
+    return type(like)(values, columns=like.columns)

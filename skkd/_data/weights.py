@@ -1,4 +1,4 @@
-"""Weights of the rows in both terms of the loss."""
+"""Weights of the samples in both terms of the loss."""
 
 from __future__ import annotations
 
@@ -14,24 +14,25 @@ from skkd._data.keys import HARD_WEIGHT, SOFT_WEIGHT
 def sample_weight_fields(
     weight: np.ndarray | None, labelled: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """Return the rows' weights in the two terms of the loss, each of mean 1.
+    """Return the weights in the two terms of the loss, each of mean 1.
 
     With mean 1 over the whole set, the mean over a batch is an unbiased estimate of
-    the weighted mean over all rows, however few labels the batch has.
+    the weighted mean over all samples, however few labels the batch has.
     """
     if weight is None:
-        # The teacher speaks of all rows alike, as a loss over a batch takes them.
+        # All samples weigh the same in the term of the teacher, labelled or not.
         return {} if labelled.all() else {HARD_WEIGHT: of_mean_1(1.0 * labelled)}
     return {HARD_WEIGHT: of_mean_1(weight * labelled), SOFT_WEIGHT: of_mean_1(weight)}
 
 
 def of_mean_1(weight: np.ndarray, rows: Any = slice(None)) -> np.ndarray:
+    """Scale weights so that their mean over `rows` is 1."""
     # Without any label there is no hard term, and nothing to divide by.
     return weight / (weight[rows].mean() or 1.0)
 
 
 def check_sample_weight(sample_weight: Any, y: np.ndarray) -> np.ndarray | None:
-    """Validate the weights of the rows, as float64."""
+    """Validate ``sample_weight``, as float64."""
     if sample_weight is None:
         return None
     return _check_sample_weight(
@@ -39,13 +40,13 @@ def check_sample_weight(sample_weight: Any, y: np.ndarray) -> np.ndarray | None:
     )
 
 
-def row_weights(
+def combine_weights(
     sample_weight: np.ndarray | None,
     class_weight: Any,
     y: np.ndarray,
     labelled: np.ndarray,
 ) -> np.ndarray | None:
-    """Return the weight of each row, float64, None where all weigh the same."""
+    """Return the weight of each sample, float64; None if all weigh the same."""
     if class_weight is not None and labelled.any():
         by_class = np.ones(len(y))
         by_class[labelled] = compute_sample_weight(class_weight, y[labelled])

@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from skorch.dataset import Dataset
 from torch.utils.data import DataLoader
 
+from skkd._data.batches import TrainingSet
 from skkd._data.labels import labelled_accuracy
+from skkd._data.weights import sample_weight_fields
+from skkd._estimator.build_student import check_student
 from skkd._estimator.html_repr import BriefReprMixin
 from skkd._estimator.shared_teacher import SharedTeacherMixin
-from skkd._estimator.taught import TaughtNet
+from skkd._estimator.skorch_classifier import SkorchClassifier
+from skkd._fit.objective import Objective
+from skkd._fit.plan import FitPlan, plan_fit
+from skkd._fit.soft_targets import SoftTargets, compute_soft_targets
+from skkd._fit.teacher_check import check_teacher_outputs
+from skkd._fit.views import BatchViews
+from skkd._utils.modules import count_parameters, describe
+from skkd._utils.rng import seeded_rng
+from skkd._utils.warn import warn
+from skkd.exceptions import DistillationWarning
 
 
-class DistilledClassifier(BriefReprMixin, SharedTeacherMixin, TaughtNet):
+class DistilledClassifier(BriefReprMixin, SharedTeacherMixin, SkorchClassifier):
     """A small network that learns from the labels and from a fitted teacher.
 
     The loss of a batch is
@@ -76,11 +90,13 @@ class DistilledClassifier(BriefReprMixin, SharedTeacherMixin, TaughtNet):
         Tensor to tensor, applied to each training batch ``(n, *input_shape)`` on the
         device: an object of :mod:`skkd.augment`, or your own. Student and teacher see
         the same view.
-    views : None, int or "plain", default=None
+    n_views : int or None, default=None
         With `augment`: None asks the teacher about every batch. An int draws as many
-        fixed views of each row from seeds, and the teacher is asked about each of
-        them once, as about rows. "plain" teaches what is said of the unchanged row,
-        which is another image than the student sees.
+        fixed views of each sample from seeds, and the teacher is asked about each of
+        them once, before training.
+    teacher_view : {"same", "clean"}, default="same"
+        With `augment`: "clean" teaches what the teacher gives for the sample without
+        augmentation, which is another image than the student sees.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, multiplied into ``sample_weight``.
     memory : None, str, joblib.Memory, LogitMemory or False, default=None
@@ -173,11 +189,11 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
     True
     """
 
-    _unregistered = frozenset({"teacher_", "distillation_", "features_"})
-    _deferred = (*TaughtNet._deferred, "distillation")
+    _unregistered = frozenset({"teacher_", "distillation_"})
+    _deferred = (*SkorchClassifier._deferred, "distillation")
     _nested = ("augment", "memory", "teacher_transform")
     # What skorch takes for the name of a part, with parameters of its own.
-    prefixes_ = [*TaughtNet.prefixes_, "distillation"]
+    prefixes_ = [*SkorchClassifier.prefixes_, "distillation"]
 
     def __init__(
         self,
@@ -191,7 +207,8 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
         teacher_transform: Callable[[torch.Tensor], torch.Tensor] | None = None,
         unlabeled: Any = None,
         augment: Callable[[torch.Tensor], torch.Tensor] | None = None,
-        views: int | str | None = None,
+        n_views: int | None = None,
+        teacher_view: str = "same",
         class_weight: Any = None,
         memory: Any = None,
         precision: str = "fp32",
@@ -247,7 +264,8 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
         self.teacher_transform = teacher_transform
         self.unlabeled = unlabeled
         self.augment = augment
-        self.views = views
+        self.n_views = n_views
+        self.teacher_view = teacher_view
         self.class_weight = class_weight
         self.memory = memory
         self.precision = precision
@@ -264,6 +282,7 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
         teacher_logits: ArrayLike | None = None,
         teacher_X: Any = None,
         sample_weight: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
         **fit_params: Any,
     ) -> DistilledClassifier:
         """Train the student.
@@ -284,6 +303,10 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
             columns, paths of images.
         sample_weight : array-like of shape (n,), default=None
             Weight of each row in both terms of the loss.
+        groups : array-like of shape (n,), default=None
+            Samples of one group, as copies of one image, stay in one fold of
+            ``teacher_cv`` (an int or a splitter by groups), and on one side of a
+            ``train_split`` that splits by groups.
         **fit_params
             Passed to the student's ``forward`` and to ``train_split``.
 
@@ -300,16 +323,17 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
         NotFittedError
             If ``teacher_cv="prefit"`` and the teacher is not fitted.
         """
-        return self._fit(
+        plan = plan_fit(
+            self,
             X,
             y,
             fresh=not (self.warm_start and self.initialized_),
             teacher_logits=teacher_logits,
             teacher_X=teacher_X,
             sample_weight=sample_weight,
-            fit_params=fit_params,
-            method="fit",
+            groups=groups,
         )
+        return self._fit(plan, fit_params, "fit")
 
     def partial_fit(
         self,
@@ -320,13 +344,14 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
         teacher_logits: ArrayLike | None = None,
         teacher_X: Any = None,
         sample_weight: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
         **fit_params: Any,
     ) -> DistilledClassifier:
         """Train the student for ``max_epochs`` more, without building it anew.
 
         Parameters
         ----------
-        X, y, teacher_logits, teacher_X, sample_weight, **fit_params
+        X, y, teacher_logits, teacher_X, sample_weight, groups, **fit_params
             As in :meth:`fit`.
         classes : array-like of shape (n_classes,), default=None
             All labels there will be; needed at the first call where y lacks some.
@@ -336,7 +361,8 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
         DistilledClassifier
             The fitted estimator.
         """
-        return self._fit(
+        plan = plan_fit(
+            self,
             X,
             y,
             fresh=not self.initialized_,
@@ -344,9 +370,150 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
             teacher_logits=teacher_logits,
             teacher_X=teacher_X,
             sample_weight=sample_weight,
-            fit_params=fit_params,
-            method="partial_fit",
+            groups=groups,
         )
+        return self._fit(plan, fit_params, "partial_fit")
+
+    def fit_loop(
+        self, X: Any, y: Any = None, epochs: int | None = None, **fit_params: Any
+    ) -> DistilledClassifier:
+        """Train for some epochs, as the part of `partial_fit` that skorch calls so.
+
+        Parameters
+        ----------
+        X, y : object
+            As in :meth:`partial_fit`; the net has to be initialized.
+        epochs : int, default=None
+            None trains for ``max_epochs``.
+        **fit_params
+            As in :meth:`fit`.
+
+        Returns
+        -------
+        DistilledClassifier
+            The estimator itself.
+        """
+        if self._objective_ is not None:  # called by skorch, in a fit
+            return super().fit_loop(X, y, epochs, **fit_params)
+        plan = plan_fit(self, X, y, fresh=False)
+        return self._run(
+            plan,
+            fit_params,
+            lambda samples: super(DistilledClassifier, self).fit_loop(
+                samples, samples.y, epochs, **fit_params
+            ),
+        )
+
+    def _fit(
+        self, plan: FitPlan, fit_params: dict[str, Any], method: str
+    ) -> DistilledClassifier:
+        return self._run(
+            plan,
+            fit_params,
+            lambda samples: super(DistilledClassifier, self).partial_fit(
+                samples, samples.y, _routing_method=method, **fit_params
+            ),
+        )
+
+    def _run(
+        self,
+        plan: FitPlan,
+        fit_params: dict[str, Any],
+        train: Callable[[TrainingSet], Any],
+    ) -> DistilledClassifier:
+        """Build the student, compute soft targets, check all of it, and train."""
+        with self._unchanged_if_refused():
+            if plan.facts is not None:
+                plan.facts.set_on(self)
+                self.classes_inferred_ = plan.classes
+            if plan.fresh:
+                self.initialize()
+            with self._random_stream() as seed:
+                samples = self._training_set(plan)
+                self._check_student(plan, samples, fit_params)
+                # In a stream of its own: the student's is the same without a teacher.
+                with seeded_rng(seed, self.device or "cpu"):
+                    targets = compute_soft_targets(plan, self, samples, fit_params)
+                    samples.batch_fields.update(targets.fields)
+                    findings = check_teacher_outputs(plan, self, samples, targets)
+                self.teacher_, self.cache_info_ = targets.teacher, targets.cache_info
+                self.teacher_findings_, self.distillation_ = findings, plan.loss
+                with self._training(self._objective(plan, targets, fit_params)):
+                    train(samples)
+        self._check_loss()
+        return self
+
+    @contextmanager
+    def _unchanged_if_refused(self) -> Iterator[None]:
+        """Undo what was set by a fit that fails before its first step of training."""
+        before, n_epochs = dict(vars(self)), len(self.history_ or ())
+        try:
+            yield
+        except Exception:
+            same = self.history_ is before.get("history_")
+            epochs = (self.history_ or [])[n_epochs if same else 0 :]
+            if not any("train_loss" in b for epoch in epochs for b in epoch["batches"]):
+                self.__dict__.clear()
+                self.__dict__.update(before)
+                del (self.history_ or [])[n_epochs:]
+            raise
+
+    def _training_set(self, plan: FitPlan) -> TrainingSet:
+        return self._samples(
+            plan.X,
+            plan.y,
+            plan.y_encoded,
+            X_as_given=plan.X_as_given,
+            batch_fields=sample_weight_fields(plan.weight, plan.labelled),
+            groups=plan.groups,
+        )
+
+    def _check_student(
+        self, plan: FitPlan, samples: TrainingSet, fit_params: dict[str, Any]
+    ) -> None:
+        # Who passes fit_params knows what the module expects.
+        if not (self.compile or not self.max_epochs or fit_params):
+            check_student(self, samples)
+        n_teacher = None if plan.teacher is None else plan.teacher.n_parameters
+        if n_teacher is not None and n_teacher < count_parameters(self.module_):
+            warn(
+                f"The student {describe(self.module_)} is larger than its teacher, "
+                f"{n_teacher:,} parameters: nothing is saved by distilling. "
+                "Make the student smaller.",
+                DistillationWarning,
+            )
+
+    def _objective(
+        self, plan: FitPlan, targets: SoftTargets, fit_params: dict[str, Any]
+    ) -> Objective:
+        views = None
+        if self.augment is not None or targets.live is not None:
+            views = BatchViews(self.augment, targets.live, self.teacher_view)
+        plain = np.array_equal(plan.classes, np.arange(len(plan.classes)))
+        return Objective(
+            plan.loss,
+            alpha=self.alpha,
+            temperature=self.temperature,
+            needs=plan.needs,
+            features=targets.features,
+            views=views,
+            gives_probabilities=self.expects_probabilities,
+            plain_labels=plain and bool(plan.labelled.all()),
+            fit_params=fit_params,
+        )
+
+    def _teaches_unlabeled(self, needs: frozenset[str], given: bool) -> bool:
+        """Tell whether anybody teaches samples that have no label."""
+        return bool(needs) and (self.teacher is not None or given)
+
+    def _check_loss(self) -> None:
+        last = self.history[-1].get("train_loss", 0.0) if len(self.history) else 0.0
+        if not np.isfinite(last):
+            warn(
+                f"The loss is {last} after {len(self.history)} epochs: the student has "
+                "lost what it learnt. Lower lr, or check the criterion.",
+                DistillationWarning,
+            )
 
     # Using the student --------------------------------------------------------
 
@@ -372,5 +539,5 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
         """Drop what only training needs, the teacher with it; cannot be undone."""
         self.predict_nonlinearity = self._get_predict_nonlinearity()
         super().trim_for_prediction()
-        self.teacher = self.teacher_ = self.live_teacher_ = None
+        self.teacher = self.teacher_ = None
         self.teacher_transform = None

@@ -9,6 +9,9 @@ from typing import Any
 
 from skkd._utils.modules import resolve_device
 
+# Prefixes of what skorch builds the network anew for.
+_BUILT = ("module", "criterion", "compile")
+
 
 class SklearnParamsMixin:
     """Store parameters as they are, and nothing else in ``__init__``.
@@ -63,7 +66,24 @@ class SklearnParamsMixin:
         return params
 
     def set_params(self, **params: Any) -> Any:
-        """Set parameters, as scikit-learn does."""
+        """Set parameters, as scikit-learn does.
+
+        On a net that is built, another ``module__*`` or ``criterion__*`` builds it
+        anew at once, as in skorch; another optimizer or callback is made anew too.
+
+        Parameters
+        ----------
+        **params
+            Names as in :meth:`get_params`, and parameters of the parts.
+
+        Returns
+        -------
+        SkorchClassifier
+            The estimator itself.
+        """
+        if self.initialized_:
+            # A value that is there already is no reason to lose a trained student.
+            params = {k: v for k, v in params.items() if not self._is_unchanged(k, v)}
         later = {
             name: params.pop(name)
             for name in [*params]
@@ -74,11 +94,19 @@ class SklearnParamsMixin:
             for name in [*params]
             if name.partition("__")[0] in self._nested and "__" in name
         }
-        super().set_params(**params)  # type: ignore[misc]
+        if self.initialized_ and any(name.startswith(_BUILT) for name in params):
+            with self._random_stream(fresh=True):  # type: ignore[attr-defined]
+                super().set_params(**params)  # type: ignore[misc]
+        else:
+            super().set_params(**params)  # type: ignore[misc]
         for name, value in later.items():
             setattr(self, name, value)
             if name not in self._named_params:
                 self._params_to_validate.add(name)
+        if self.initialized_ and "callbacks" in later:
+            self._initialize_callbacks()  # type: ignore[attr-defined]
+        if self.initialized_ and "optimizer" in later:
+            self._initialize_optimizer()  # type: ignore[attr-defined]
         for name, value in inner.items():
             part, _, parameter = name.partition("__")
             if not hasattr(vars(self)[part], "set_params"):
@@ -89,21 +117,20 @@ class SklearnParamsMixin:
             vars(self)[part].set_params(**{parameter: value})
         return self
 
+    def _is_unchanged(self, name: str, value: Any) -> bool:
+        """Tell whether what a student is built from has this value already."""
+        if not name.startswith((*_BUILT, "optimizer")):
+            return False
+        held = vars(self).get(name, self)
+        plain = isinstance(value, (str, int, float, tuple))
+        return held is value or (plain and type(held) is type(value) and held == value)
+
     def __setattr__(self, name: str, value: Any) -> None:
         # skorch takes every torch module for a part of the net and registers it.
         if name in self._named_params or name in self._unregistered:
             object.__setattr__(self, name, value)
         else:
             super().__setattr__(name, value)
-
-    @property
-    def device(self) -> Any:
-        """The device in use, with ``"auto"`` resolved."""
-        return resolve_device(vars(self)["device"])
-
-    @device.setter
-    def device(self, device: Any) -> None:
-        vars(self)["device"] = device
 
     def __getstate__(self) -> dict[str, Any]:
         if str(self.device) != "cpu" or vars(self)["torch_load_kwargs"] is not None:

@@ -1,214 +1,319 @@
-"""skorch's classifier with the manners of a scikit-learn estimator."""
+"""skorch's classifier with scikit-learn's conventions: every hook that skorch calls."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
-from skorch import NeuralNet
-from skorch.callbacks import Callback
-from skorch.dataset import unpack_data
+from sklearn.utils import check_random_state
+from skorch import NeuralNet, NeuralNetClassifier
+from skorch.callbacks import Callback, EpochScoring
+from skorch.dataset import get_len, unpack_data
+from skorch.utils import to_tensor
 from torch.nn import CrossEntropyLoss, NLLLoss
-from torch.utils.data import DataLoader, Subset
+from torch.utils.data import Subset
 
 from skkd._data.batches import (
     TrainingSet,
-    as_is,
     center_weights,
     labelled_part,
+    make_iterator,
     unwrap,
-    whole_batches,
 )
 from skkd._data.inputs import check_inputs
-from skkd._data.keys import split_inputs
-from skkd._data.labels import (
-    check_labels,
-    encode_labels,
-    find_classes,
-    labels_of,
-)
-from skkd._estimator.compute import ComputedNet
+from skkd._data.keys import INPUT
+from skkd._data.labels import check_labels, encode_labels, labels_of
+from skkd._estimator.build_student import adapt_standardize, build_student
+from skkd._estimator.compute import fetch_losses, optimized_pass
 from skkd._estimator.params import SklearnParamsMixin
-from skkd._utils.modules import first_tensor, log_probabilities, uncompiled
+from skkd._fit.objective import Objective, loss_by_sample
+from skkd._utils.modules import (
+    first_tensor,
+    log_probabilities,
+    resolve_device,
+    uncompiled,
+)
+from skkd._utils.rng import seeded_rng
+from skkd._utils.warn import warn
 from skkd.exceptions import DistillationWarning
 
-# Prefixes of what skorch builds the network anew for.
-_BUILT = ("module", "criterion", "compile")
 
-
-class SklearnNet(SklearnParamsMixin, ComputedNet):
+class SkorchClassifier(SklearnParamsMixin, NeuralNetClassifier):
     """A skorch classifier that keeps scikit-learn's conventions.
 
-    Labels of any type go in and come out; the data are checked; batches are shuffled.
-    It knows nothing of teachers.
+    Labels of any type go in and come out, data are checked, batches are shuffled whole
+    slices of arrays, and ``random_state`` makes a fit repeatable. It trains on an
+    :class:`~skkd._fit.objective.Objective`, without knowing what is in it.
     """
 
-    # Whether a batch of this fit is already what a callback shall see.
-    labels_are_codes_: bool = False
+    input_shape_: tuple[int, ...] | None = None
+    # Whether images are laid out with the channels last; None: not known yet.
+    channels_last_: bool | None = None
+    # What is trained for, while a fit is in progress.
+    _objective_: Objective | None = None
 
-    def set_params(self, **params: Any) -> Any:
-        """Set parameters, as scikit-learn does.
+    @property
+    def device(self) -> Any:
+        """The device in use, with ``"auto"`` resolved; None leaves it to accelerate."""
+        return resolve_device(vars(self)["device"])
 
-        On a net that is built, another ``module__*`` or ``criterion__*`` builds it
-        anew at once, as in skorch.
+    @device.setter
+    def device(self, device: Any) -> None:
+        vars(self)["device"] = device
 
-        Parameters
-        ----------
-        **params
-            Names as in :meth:`get_params`, and parameters of the parts.
+    # Building -----------------------------------------------------------------
+
+    def initialize(self) -> Any:
+        """Build student, criterion, optimizer and callbacks, as ``random_state`` says.
 
         Returns
         -------
-        SklearnNet
-            The estimator itself.
+        SkorchClassifier
+            The net itself.
         """
-        if self.initialized_:
-            # A value that is there already is no reason to lose a trained student.
-            params = {
-                k: v for k, v in params.items() if not _is_unchanged(vars(self), k, v)
-            }
-        builds = any(name.startswith(_BUILT) for name in params)
-        if not self.initialized_ or not builds:
-            return super().set_params(**params)
         with self._random_stream(fresh=True):
-            return super().set_params(**params)
+            return super().initialize()
+
+    def initialize_module(self) -> Any:
+        """Build the student; a module instance is copied, never trained in place."""
+        self.channels_last_ = None  # which layout suits it is found out anew
+        self.module_ = build_student(self)
+        return self
+
+    @contextmanager
+    def _random_stream(self, fresh: bool = False) -> Iterator[int | None]:
+        """Draw all that is random in a fit from ``random_state``.
+
+        None draws from torch's global generator, as skorch does. The stream starts
+        afresh when a student is built, and goes on from there in every fit.
+        """
+        seed = getattr(self, "next_seed_", None)
+        if self.random_state is None:
+            seed = None
+        elif fresh or seed is None:
+            seed = check_random_state(self.random_state).randint(2**31 - 1)
+        with seeded_rng(seed, self.device or "cpu"):
+            yield seed
+            if seed is not None:
+                self.next_seed_ = int(torch.randint(2**31 - 1, ()).item())
 
     # Data ---------------------------------------------------------------------
 
-    def _read(
-        self, X: Any, y: Any, *, fresh: bool, classes: Any = None, unlabeled: Any = None
-    ) -> tuple[Any, np.ndarray, np.ndarray]:
-        """Validate a fit's X and y; return them with each row's class number."""
-        reset = fresh or not hasattr(self, "classes_inferred_")
-        X = check_inputs(self, X, reset=reset)
-        y, labelled = check_labels(X, labels_of(X, y), unlabeled)
-        if reset:
-            declared = classes if self.classes is None else self.classes
-            self.classes_inferred_ = find_classes(y[labelled], declared)
-            self.input_dtype_ = getattr(X, "dtype", None)
-        if classes is not None and set(classes) != set(self.classes_.tolist()):
-            raise ValueError(
-                f"classes={list(classes)} differs from those that are known already, "
-                f"{self.classes_.tolist()[:20]}. Leave it out, or fit anew."
-            )
-        return X, y, encode_labels(y, labelled, self.classes_)
+    @property
+    def classes_(self) -> np.ndarray:
+        """The sorted labels, in the order of the columns of `predict_proba`."""
+        if "classes_inferred_" in vars(self):
+            return self.classes_inferred_
+        classes = super().classes_  # those declared, or an error that says what to do
+        return np.unique(classes)
 
     def check_data(self, X: Any, y: Any) -> None:
         """Do nothing: the data were checked before the net was built."""
 
     def get_dataset(self, X: Any, y: Any = None) -> Any:
-        """Wrap X, and y if given, for an iterator; labels become class numbers."""
+        """Wrap X, and y if given, for an iterator; labels are encoded."""
         X = np.asarray(X) if hasattr(X, "iloc") else X
         if y is None or isinstance(X, TrainingSet):
             return super().get_dataset(X)
         y, labelled = check_labels(X, y)
-        return self._rows(X, y, encode_labels(y, labelled, self.classes_))
+        return self._samples(X, y, encode_labels(y, labelled, self.classes_))
 
-    def _rows(
+    def _samples(
         self,
         X: Any,
         y: np.ndarray,
         y_encoded: np.ndarray,
-        batch_fields: dict[str, np.ndarray] | None = None,
-        given_X: Any = None,
+        X_as_given: Any = None,
+        **more: Any,
     ) -> TrainingSet:
         base = super().get_dataset(X, y_encoded)
-        given_X = X if given_X is None else given_X
-        return TrainingSet(
-            base, X=given_X, y=y, y_encoded=y_encoded, batch_fields=batch_fields
-        )
+        X = X if X_as_given is None else X_as_given
+        return TrainingSet(base, X=X, y=y, y_encoded=y_encoded, **more)
 
     def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
-        """Split as ``train_split`` says; rows without a label are never held out."""
-        if not isinstance(X, TrainingSet):  # `fit_loop` was called, not `fit`
-            X = self._rows(*self._read(X, y, fresh=False))
-        plain = np.array_equal(self.classes_, np.arange(len(self.classes_)))
-        self.labels_are_codes_ = plain and bool((X.y_encoded >= 0).all())
+        """Split as ``train_split`` says; unlabelled samples are never held out."""
+        if not isinstance(X, TrainingSet):
+            X = self.get_dataset(X, labels_of(X, y))
         known = labelled_part(X)
+        if X.groups is not None:
+            fit_params["groups"] = X.groups[X.y_encoded >= 0]
         if not self.train_split or known is X:
             train, valid = super().get_split_datasets(X, X.y, **fit_params)
         else:
-            y = X.y[X.y_encoded >= 0]
-            train, valid = self.train_split(known, y, **fit_params)
-            base, rows = unwrap(train)
-            if base is not X:
-                raise ValueError(
-                    "train_split gave training data of its own, which have no "
-                    "unlabelled rows: use one that splits, such as ValidSplit."
-                )
-            unlabelled = np.flatnonzero(X.y_encoded < 0)
-            train = Subset(X, np.concatenate([rows, unlabelled]).tolist())
+            train, valid = self._split_labelled(X, known, **fit_params)
         if valid is not None and not isinstance(unwrap(valid)[0], TrainingSet):
-            valid = self._with_codes(valid)
+            valid = self._with_encoded_labels(valid)
         center_weights(train)
+        index = unwrap(train)[1]
+        if self._objective_ is not None and index is not None:
+            self._objective_.set_train_indices(index)
         return train, valid
 
-    def _with_codes(self, dataset: Any) -> Any:
-        """Replace labels by class numbers in a dataset that came from elsewhere."""
+    def _split_labelled(self, X: TrainingSet, known: Any, **fit_params: Any) -> Any:
+        y = X.y[X.y_encoded >= 0]
+        train, valid = self.train_split(known, y, **fit_params)
+        base, index = unwrap(train)
+        if base is not X:
+            raise ValueError(
+                "train_split gave training data of its own, which have no "
+                "unlabelled rows: use one that splits, such as ValidSplit."
+            )
+        unlabelled = np.flatnonzero(X.y_encoded < 0)
+        return Subset(X, np.concatenate([index, unlabelled]).tolist()), valid
+
+    def _with_encoded_labels(self, dataset: Any) -> Any:
+        """Encode the labels of a dataset that came from elsewhere."""
         y, known = check_labels(dataset, labels_of(dataset, None))
-        y_encoded = encode_labels(y, known, self.classes_)
-        if y.dtype == y_encoded.dtype and (y == y_encoded).all():
+        encoded = encode_labels(y, known, self.classes_)
+        if y.dtype == encoded.dtype and (y == encoded).all():
             return dataset
-        return TrainingSet(
-            dataset, X=getattr(dataset, "X", dataset), y=y, y_encoded=y_encoded
-        )
+        X = getattr(dataset, "X", dataset)
+        return TrainingSet(dataset, X=X, y=y, y_encoded=encoded)
 
     def get_iterator(self, dataset: Any, training: bool = False) -> Any:
         """Iterate over batches: whole slices of arrays, shuffled in a fit."""
         name = "iterator_train" if training else "iterator_valid"
-        iterator = getattr(self, name)
         kwargs = {"batch_size": self.batch_size, **self.get_params_for(name)}
-        if kwargs["batch_size"] == -1:
-            kwargs["batch_size"] = len(dataset)
-        if iterator is not DataLoader:
-            return iterator(dataset, **kwargs)
-        if "batch_sampler" in kwargs:
-            del kwargs["batch_size"]
         # `forward(training=True)` iterates over other data, whose order matters.
         fitting = training and isinstance(unwrap(dataset)[0], TrainingSet)
-        if fitting and not {"shuffle", "sampler", "batch_sampler"} & kwargs.keys():
-            kwargs["shuffle"] = True
-        if not training:
-            # Without its own, a DataLoader draws from the global generator.
-            kwargs.setdefault("generator", torch.Generator())
-        on_cuda = torch.device(self.device).type == "cuda"
-        device = self.device if fitting and on_cuda else "cpu"
-        fast = None if "collate_fn" in kwargs else whole_batches(dataset, device)
-        if on_cuda and not (fast is not None and fast.is_resident):
-            kwargs.setdefault("pin_memory", True)
-        if fast is None:
-            return iterator(dataset, **kwargs)
-        return iterator(fast, collate_fn=as_is, **kwargs)
+        return make_iterator(
+            getattr(self, name), dataset, device=self.device, fitting=fitting, **kwargs
+        )
+
+    # Training -----------------------------------------------------------------
+
+    @contextmanager
+    def _training(self, objective: Objective) -> Iterator[None]:
+        """Train on `objective` in this block; nothing of it outlives the block."""
+        self._objective_ = objective
+        try:
+            with objective.recording(self.optimizer_):
+                yield
+        finally:
+            self.__dict__.pop("_objective_", None)
+
+    def on_epoch_begin(
+        self, net: Any, dataset_train: Any = None, dataset_valid: Any = None, **kw: Any
+    ) -> None:
+        """Let the student's `Standardize` learn from the training samples, once."""
+        super().on_epoch_begin(net, dataset_train, dataset_valid, **kw)
+        objective = self._objective_
+        fit_params = {} if objective is None else objective.fit_params
+        adapt_standardize(self, dataset_train, fit_params)
+
+    def run_single_epoch(
+        self, iterator: Any, training: bool, prefix: str, step_fn: Any, **kw: Any
+    ) -> None:
+        """Run an epoch as skorch does, reading losses off a device once, at its end."""
+        if iterator is None:
+            return
+        batches = []
+        # Scores of skorch read no loss of a batch within the epoch.
+        shows_losses = self._has_listener("on_batch_end", but=EpochScoring)
+        try:
+            for batch in iterator:
+                self.notify("on_batch_begin", batch=batch, training=training)
+                batches.append(self.history[-1]["batches"][-1])
+                step = step_fn(batch, **kw)
+                loss = step["loss"].detach()
+                at_once = shows_losses or loss.device.type == "cpu"
+                batches[-1][f"{prefix}_loss"] = loss.item() if at_once else loss.clone()
+                X = batch[0] if isinstance(batch, (tuple, list)) else batch
+                batches[-1][f"{prefix}_batch_size"] = get_len(X)
+                self.notify("on_batch_end", batch=batch, training=training, **step)
+        finally:
+            fetch_losses(batches, f"{prefix}_loss")
+        self.history.record(f"{prefix}_batch_count", len(batches))
+
+    def train_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
+        """Train on a batch, in the view of it that the student is to see."""
+        views = None if self._objective_ is None else self._objective_.views
+        if views is not None:
+            X, y = unpack_data(batch)
+            epoch = len(self.history)
+            batch = views(X, self.module_, self.device, epoch), y
+        return super().train_step(batch, **fit_params)
+
+    def _set_training(self, training: bool = True) -> None:
+        # As skorch does before every batch, if there is anything to set.
+        for name in (*self._modules, *self._criteria):
+            part = getattr(self, f"{name}_")
+            if not isinstance(part, torch.nn.Module):
+                continue
+            for module in part.modules():
+                # One of its own may do more, as to freeze a batch normalisation.
+                own = type(module).train is not torch.nn.Module.train
+                if own or module.training != training:
+                    super()._set_training(training)
+                    return
+
+    def infer(self, x: Any, **fit_params: Any) -> Any:
+        """Return the module's outputs; it sees the input, without batch fields."""
+        x = x[INPUT] if isinstance(x, Mapping) and INPUT in x else x
+        forward = super().infer
+        if self.channels_last_ is False and self.precision == "fp32":
+            dtype = None
+            for parameter in self.module_.parameters():
+                if parameter.is_floating_point():
+                    dtype = parameter.dtype
+                    break
+            is_tensor = isinstance(x, torch.Tensor)
+            if is_tensor and (x.dtype == dtype or not x.is_floating_point()):
+                return forward(x, **fit_params)
+        return optimized_pass(self, x, lambda inputs: forward(inputs, **fit_params))
 
     def get_loss(
-        self, y_pred: Any, y_true: Any, *args: Any, **kwargs: Any
+        self, y_pred: Any, y_true: Any, X: Any = None, training: bool = False
     ) -> torch.Tensor:
-        """Return the criterion's loss of a batch.
+        """Return the loss of a batch.
 
         Parameters
         ----------
         y_pred : Tensor of shape (n, n_classes), or tuple that starts with it
-            A criterion of torch takes the logits alone, any other all that the
-            module gives.
-        y_true : Tensor of shape (n,)
-        *args, **kwargs
-            As in :meth:`skorch.net.NeuralNet.get_loss`.
+            Outputs of the student. A criterion of torch takes the logits alone, any
+            other all that the module gives.
+        y_true : Tensor of shape (n,), int64
+            Encoded labels, -1 for unlabelled samples.
+        X : object, default=None
+            The batch's inputs, with the batch fields.
+        training : bool, default=False
+            False gives the plain criterion, whatever the teacher says.
 
         Returns
         -------
         Tensor of shape ()
         """
-        criterion = uncompiled(self.criterion_)
+        if not training or self._objective_ is None:
+            return self._criterion_loss(y_pred, y_true)
+        fields = X if isinstance(X, Mapping) and INPUT in X else {}
+        y_true = to_tensor(y_true, device=self.device)
+        return self._objective_(y_pred, y_true, fields, self._criterion_loss)
+
+    def _criterion_loss(
+        self, y_pred: Any, y_true: Any, reduction: str = "mean"
+    ) -> torch.Tensor:
+        criterion = getattr(self.criterion_, "_orig_mod", self.criterion_)
+        if reduction == "none":
+            return loss_by_sample(
+                criterion, lambda y: self._criterion_loss(y_pred, y), y_true
+            )
         if isinstance(criterion, (CrossEntropyLoss, NLLLoss)):
-            y_pred = first_tensor(y_pred)
+            y_pred = (
+                y_pred if isinstance(y_pred, torch.Tensor) else first_tensor(y_pred)
+            )
             y_pred = y_pred.float() if y_pred.dtype.itemsize < 4 else y_pred
         if isinstance(criterion, NLLLoss) and criterion is not self.criterion_:
             # What skorch does for the module's probabilities, unless it is compiled.
             y_pred = log_probabilities(y_pred)
-        return super().get_loss(y_pred, y_true, *args, **kwargs)
+        return super().get_loss(y_pred, y_true)
+
+    @property
+    def expects_probabilities(self) -> bool:
+        """Whether the student is to give probabilities, not logits."""
+        return isinstance(uncompiled(getattr(self, "criterion_", None)), NLLLoss)
 
     # What callbacks see -------------------------------------------------------
 
@@ -216,36 +321,39 @@ class SklearnNet(SklearnParamsMixin, ComputedNet):
         """Call the callbacks, with X and labels as the user gave them."""
         if isinstance(kwargs.get("X"), TrainingSet):
             kwargs["X"] = kwargs["X"].X
-        if "batch" in kwargs:
-            if method_name != "on_batch_begin" and not self._has_listener(method_name):
-                return
+        if "batch" in kwargs and self._has_listener(method_name):
             kwargs.update(self._decode_batch(kwargs["batch"], kwargs.get("y_pred")))
+        elif "batch" in kwargs and method_name != "on_batch_begin":
+            return
         if method_name == "on_epoch_end" and "dataset_train" in kwargs:  # to be scored
             kwargs["dataset_train"] = labelled_part(kwargs["dataset_train"])
         super().notify(method_name, **kwargs)
 
-    def _has_listener(self, method_name: str) -> bool:
+    def _has_listener(self, method_name: str, but: Any = ()) -> bool:
         """Tell whether the net, or a callback, does anything when notified so."""
-        parties = [(self, NeuralNet), *((cb, Callback) for _, cb in self.callbacks_)]
-        return any(
-            getattr(getattr(party, method_name), "__func__", None)
-            is not getattr(base, method_name)
-            for party, base in parties
-        )
+        method = getattr(self, method_name)
+        if getattr(method, "__func__", None) is not getattr(NeuralNet, method_name):
+            return True
+        idle = getattr(Callback, method_name)
+        for _, callback in self.callbacks_:
+            method = getattr(callback, method_name, None)
+            listens = getattr(method, "__func__", None) is not idle
+            if listens and not isinstance(callback, but):
+                return True
+        return False
 
     def _decode_batch(self, batch: Any, y_pred: Any) -> dict[str, Any]:
-        """Return batch and prediction in labels, without the unlabelled rows."""
-        X, y_encoded = unpack_data(batch)
-        X, y_encoded = split_inputs(X)[0], torch.as_tensor(y_encoded)
-        if self.labels_are_codes_:
-            return {"batch": (X, y_encoded)}
-        labelled = y_encoded >= 0
+        """Return batch and prediction with labels, without unlabelled samples."""
+        X, encoded = unpack_data(batch)
+        X = X[INPUT] if isinstance(X, Mapping) and INPUT in X else X
+        encoded = torch.as_tensor(encoded)
+        if self._objective_ is not None and self._objective_.plain_labels:
+            return {"batch": (X, encoded)}
+        labelled = encoded >= 0
         if not labelled.all():
-            X, y_encoded, y_pred = (
-                _select(v, labelled) for v in (X, y_encoded, y_pred)
-            )
+            X, encoded, y_pred = (_select(v, labelled) for v in (X, encoded, y_pred))
         plain = np.array_equal(self.classes_, np.arange(len(self.classes_)))
-        y = y_encoded if plain else self.classes_[y_encoded.cpu().numpy()]
+        y = encoded if plain else self.classes_[encoded.cpu().numpy()]
         return {"batch": (X, y)} | ({} if y_pred is None else {"y_pred": y_pred})
 
     # Prediction ---------------------------------------------------------------
@@ -253,10 +361,10 @@ class SklearnNet(SklearnParamsMixin, ComputedNet):
     def _get_predict_nonlinearity(self) -> Any:
         if self.predict_nonlinearity != "auto" or len(self._criteria) > 1:
             return super()._get_predict_nonlinearity()
-        criterion = uncompiled(getattr(self, "criterion_", None))
+        criterion = getattr(self, "criterion_", None)
+        criterion = getattr(criterion, "_orig_mod", criterion)
         # skorch knows few criteria by name and would return logits for the others.
-        known = isinstance(criterion, (type(None), NLLLoss))
-        return _as_they_are if known else _softmax
+        return _as_is if isinstance(criterion, (type(None), NLLLoss)) else _softmax
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return the probability of each class.
@@ -271,7 +379,7 @@ class SklearnNet(SklearnParamsMixin, ComputedNet):
             Columns in the order of ``classes_``.
         """
         self.check_is_fitted()
-        return super().predict_proba(check_inputs(self, X, reset=False))
+        return super().predict_proba(check_inputs(self, X))
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the most probable label.
@@ -287,35 +395,28 @@ class SklearnNet(SklearnParamsMixin, ComputedNet):
         """
         best = self.predict_proba(X).argmax(axis=1)
         if not hasattr(self, "classes_"):
-            warnings.warn(
+            warn(
                 "The labels are unknown, since this net was initialised, not fitted: "
                 "predict returns column numbers. Pass classes=[...] to have labels.",
                 DistillationWarning,
-                stacklevel=2,
             )
             return best
         return self.classes_[best]
 
 
-def _is_unchanged(params: Mapping[str, Any], name: str, value: Any) -> bool:
-    held = params.get(name, params)
-    plain = isinstance(value, (str, int, float, tuple)) and type(held) is type(value)
-    return name.startswith(_BUILT) and (held is value or (plain and held == value))
-
-
-def _as_they_are(outputs: Any) -> torch.Tensor:
-    values = first_tensor(outputs)
+def _as_is(outputs: Any) -> torch.Tensor:
+    values = outputs if isinstance(outputs, torch.Tensor) else first_tensor(outputs)
     # NumPy has no bfloat16, and float16 has too few digits for probabilities.
     return values if values.dtype.itemsize >= 4 else values.float()
 
 
 def _softmax(outputs: Any) -> torch.Tensor:
-    return torch.softmax(_as_they_are(outputs), dim=-1)
+    return torch.softmax(_as_is(outputs), dim=-1)
 
 
-def _select(values: Any, rows: torch.Tensor) -> Any:
+def _select(values: Any, index: torch.Tensor) -> Any:
     if isinstance(values, Mapping):
-        return {key: _select(value, rows) for key, value in values.items()}
+        return {key: _select(value, index) for key, value in values.items()}
     if isinstance(values, tuple):
-        return tuple(_select(value, rows) for value in values)
-    return None if values is None else values[rows.to(values.device)]
+        return tuple(_select(value, index) for value in values)
+    return None if values is None else values[index.to(values.device)]

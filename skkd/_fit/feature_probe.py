@@ -13,8 +13,8 @@ from torch import Tensor
 
 from skkd._data.batches import TrainingSet, batch_of
 from skkd._data.keys import split_inputs
-from skkd._data.rows import pick
-from skkd._fit.feature_terms import FeatureTerms, ask_with_features
+from skkd._data.rows import pick, with_columns
+from skkd._fit.feature_terms import FeatureTerms, features_of
 from skkd._utils.modules import (
     cast_floats,
     describe,
@@ -27,6 +27,7 @@ from skkd.teachers import Teacher
 
 def build_feature_terms(
     estimator: Any,
+    loss: Any,
     adapter: Teacher,
     X: Any,
     rows: TrainingSet,
@@ -38,6 +39,8 @@ def build_feature_terms(
     ----------
     estimator : DistilledClassifier
         With its student built.
+    loss : DistillationLoss
+        Its parts on features are compared.
     adapter : Teacher
     X : array-like of n rows
         As the teacher wants them.
@@ -61,14 +64,14 @@ def build_feature_terms(
                 f"compile=True leaves no layers to look at, and the {whose} is "
                 "compiled: a loss on features needs one that is not."
             )
-    terms = FeatureTerms(flatten(estimator.distillation_), student, network)
+    terms = FeatureTerms(flatten(loss), student, network)
     few = np.arange(min(2, len(rows)))
     shown, asked = _probe(estimator, X, rows, few)
     with eval_mode(student), torch.enable_grad(), terms.watcher as watcher:
         estimator.infer(shown, **fit_params)
         mine = watcher.last()
     names = terms.teacher_names
-    theirs = ask_with_features(adapter, asked, estimator.classes_, names)[1]
+    theirs = features_of(adapter, asked, estimator.classes_, names)[1]
     _check_rows(terms.student_names, mine, "student", len(few))
     _check_rows(names, theirs, "teacher", len(few))
     _check_learning(estimator, terms, mine, labelled=bool((rows.y_encoded >= 0).any()))
@@ -92,8 +95,8 @@ def _probe(
         return inputs, pick(X, few)
     images = cast_floats(inputs, estimator.module_)
     view = augment(to_tensor(images, device=estimator.device))
-    plain = isinstance(estimator.views, str)
-    return view, pick(X, few) if plain else to_numpy(view)
+    clean = estimator.teacher_view == "clean"
+    return view, pick(X, few) if clean else with_columns(to_numpy(view), X)
 
 
 def _check_rows(

@@ -51,7 +51,7 @@ class FeatureTerms:
         )
         for name in self.teacher_names:  # a wrong one is told before any pass
             find_layer(teacher, name, "teacher")
-        self.remember = _remembered(self.losses)
+        self.cache = _all_cached(self.losses)
         self.teacher_shapes: list[tuple[int, ...]] = []
         self.comparisons = torch.nn.ModuleList()
 
@@ -88,7 +88,7 @@ class FeatureTerms:
         """Whether a row is compared with others of the training data."""
         return any(hasattr(comparison, "restrict") for comparison in self.comparisons)
 
-    def restrict(self, rows: Tensor) -> None:
+    def set_train_indices(self, rows: Tensor) -> None:
         """Contrast rows with these alone, where others are held out."""
         for comparison in self.comparisons:
             if hasattr(comparison, "restrict"):
@@ -151,7 +151,7 @@ class FeatureTerms:
                 raise ValueError(
                     f"{loss!r} gives a loss of shape {tuple(value.shape)}, expected "
                     f"({len(batch_fields[INDEX])},), one for each row of the batch, or "
-                    "scalar."
+                    "a scalar."
                 )
             values.append(weight * value)
         by_row = all(value.ndim for value in values)
@@ -168,10 +168,10 @@ class FeatureTerms:
         ]
 
 
-def ask_with_features(
+def features_of(
     teacher: Teacher, X: Any, classes: np.ndarray, names: Sequence[Any]
 ) -> tuple[np.ndarray, list[Tensor]]:
-    """Ask a network for its logits, and for what its layers give on the way.
+    """Return the logits of a teacher, and the features of its layers.
 
     Parameters
     ----------
@@ -191,7 +191,7 @@ def ask_with_features(
 
 
 def flat_features(features: Sequence[Tensor]) -> Tensor:
-    """Lay the features of each row beside each other, as float32 (n, d)."""
+    """Concatenate the features of each sample, as float32 (n, d)."""
     flat = torch.cat([part.flatten(1).float() for part in features], dim=1)
     wrong = ~torch.isfinite(flat).all(dim=1)
     if wrong.any():
@@ -224,11 +224,11 @@ def pair_layers(loss: FeatureLoss) -> list[tuple[Any, Any]]:
     return [*zip(student, teacher, strict=True)]
 
 
-def _remembered(losses: Sequence[FeatureLoss]) -> bool:
+def _all_cached(losses: Sequence[FeatureLoss]) -> bool:
     flags = {bool(loss.remember) for loss in losses}
     if len(flags) > 1:
         raise ValueError(
-            "Of several losses on features some have remember=True, some have not: "
+            "Of several losses on features some have cache=True, some have not: "
             "expected the same for all, since the teacher is asked for all of them "
             "together."
         )

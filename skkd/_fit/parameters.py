@@ -1,21 +1,24 @@
-"""What may be passed in, and what is said where it may not."""
+"""Parameters of DistilledClassifier: their ranges, and what goes with what."""
 
 from __future__ import annotations
 
 import inspect
-import math
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any
+
+from skkd._utils.checks import check_number, is_number
 
 
 def check_hyperparameters(temperature: Any, alpha: Any, teacher_cv: Any) -> None:
-    """Raise where a value is outside what the loss is defined for."""
-    if not _is_number(temperature) or not 0 < temperature < math.inf:
-        raise ValueError(
-            f"temperature={temperature!r}: expected a finite number above 0. "
-            "1 leaves the teacher's probabilities as they are, 2 to 8 soften them."
-        )
-    if not _is_number(alpha) or not 0 <= alpha <= 1:
+    """Raise if a value is outside what the loss is defined for."""
+    check_number(
+        "temperature",
+        temperature,
+        low=0,
+        low_inclusive=False,
+        hint="1 leaves the teacher's probabilities as they are, 2 to 8 soften them.",
+    )
+    if not is_number(alpha) or not 0 <= alpha <= 1:
         raise ValueError(
             f"alpha={alpha!r}: expected a number in [0, 1], the weight of the "
             "teacher's term: 0 trains on the labels alone, 1 on the teacher alone."
@@ -28,14 +31,34 @@ def check_hyperparameters(temperature: Any, alpha: Any, teacher_cv: Any) -> None
 
 
 def check_augment(
-    augment: Any, views: Any, teacher_cv: Any, teacher_logits: Any, teacher_X: Any
+    augment: Any,
+    n_views: Any,
+    teacher_view: Any,
+    teacher_cv: Any,
+    teacher_logits: Any,
+    teacher_X: Any,
 ) -> None:
-    """Refuse soft targets of the plain inputs for augmented ones."""
+    """Refuse soft targets of the clean inputs for augmented ones, unless asked for.
+
+    Parameters
+    ----------
+    augment, n_views, teacher_view, teacher_cv : object
+        Parameters of DistilledClassifier.
+    teacher_logits, teacher_X : object
+        As passed to ``fit``.
+    """
+    if teacher_view not in ("same", "clean"):
+        raise ValueError(
+            f"teacher_view={teacher_view!r}: expected 'same', the augmented view "
+            "that the student sees, or 'clean', the sample without augmentation."
+        )
+    clean = teacher_view == "clean"
     if augment is None:
-        if views is not None:
+        if n_views is not None or clean:
+            given = "teacher_view= is of" if clean else f"n_views={n_views!r} are"
             raise ValueError(
-                f"views={views!r} are views that augment= makes: pass augment=, for "
-                "instance skkd.augment.RandomHorizontalFlip(), or leave out views=."
+                f"{given} views that augment= makes: pass augment=, for instance "
+                "skkd.augment.RandomHorizontalFlip(), or leave it out."
             )
         return
     if not callable(augment):
@@ -44,45 +67,51 @@ def check_augment(
         )
     if hasattr(augment, "check"):
         augment.check()
-    _check_views(augment, views)
-    if views == "plain":  # asked for by name
+    _check_n_views(augment, n_views, clean)
+    if clean:
+        if getattr(augment, "mixes_rows", False):
+            raise ValueError(
+                f"augment={augment!r} mixes the rows of a batch, of which a teacher "
+                "can only be asked once there is one, and teacher_view='clean' teaches "
+                "what it gives for single rows. Leave out teacher_view."
+            )
         return
     if teacher_logits is not None or teacher_X is not None:
         raise ValueError(
-            "augment= changes the inputs, and teacher_logits= or teacher_X= would "
-            "teach what was said of the unchanged ones. Leave out one of the two, or "
-            "say that this is meant, with views='plain'."
+            "augment= changes the inputs, and teacher_logits= or teacher_X= are about "
+            "the unchanged ones. Leave out one of the two, or say that this is meant, "
+            "with teacher_view='clean'."
         )
     if teacher_cv is not None and not isinstance(teacher_cv, str):
         raise ValueError(
             "augment= asks one teacher about every view, and with "
             f"teacher_cv={teacher_cv!r} each fold has its own: use 'prefit' or None, "
-            "or views='plain', which teaches what is said of the unchanged inputs."
+            "or teacher_view='clean', which asks about the unchanged inputs."
         )
 
 
-def _check_views(augment: Any, views: Any) -> None:
-    if views is None:
+def _check_n_views(augment: Any, n_views: Any, clean: bool) -> None:
+    if n_views is None:
         return
-    number = isinstance(views, Integral) and not isinstance(views, bool)
-    if views != "plain" and not (number and views >= 1):
+    if not is_number(n_views, Integral) or n_views < 1:
         raise ValueError(
-            f"views={views!r}: expected None, a whole number of fixed views of each "
-            "row, or 'plain'."
+            f"n_views={n_views!r}: expected None, a whole number of fixed views of "
+            "each row."
+        )
+    if clean:
+        raise ValueError(
+            f"n_views={n_views} has the teacher asked about that many views of each "
+            "row, and teacher_view='clean' about the row itself: use one of the two."
         )
     if getattr(augment, "mixes_rows", False):
         raise ValueError(
             f"augment={augment!r} mixes the rows of a batch, of which a teacher can "
-            f"only be asked when there is one, and views={views!r} asks it beforehand. "
-            "Leave out views=: the teacher is then asked about every batch."
+            f"only be asked once there is one, and n_views={n_views!r} asks it before "
+            "training. Leave out n_views: the teacher is then asked about every batch."
         )
-    if number and "seeds" not in inspect.signature(augment).parameters:
+    if "seeds" not in inspect.signature(augment).parameters:
         raise ValueError(
-            f"views={views} needs views that can be drawn again from a seed, and "
+            f"n_views={n_views} needs views that can be drawn again from a seed, and "
             f"augment={augment!r} takes no `seeds`: use an object of skkd.augment, or "
-            "leave out views=."
+            "leave out n_views."
         )
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool)

@@ -1,4 +1,4 @@
-"""Where the soft targets of a fit come from."""
+"""The soft targets of a fit: from a fitted teacher, from clones, or batch by batch."""
 
 from __future__ import annotations
 
@@ -8,230 +8,223 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.base import clone
-from skorch import NeuralNet
 
-from skkd._data.inputs import check_steady
-from skkd._data.keys import TEACHER_FEATURES, TEACHER_LOGITS
-from skkd._data.rows import len_of, sliceable
+from skkd._data.batches import TrainingSet
+from skkd._data.inputs import check_repeatable
+from skkd._data.keys import INDEX, TEACHER_FEATURES, TEACHER_LOGITS, VIEW_SEEDS
+from skkd._data.rows import len_of, sliceable, with_columns
 from skkd._fit.feature_probe import build_feature_terms
-from skkd._fit.feature_terms import FeatureTerms, ask_with_features, flat_features
+from skkd._fit.feature_terms import FeatureTerms, features_of, flat_features
 from skkd._fit.live_teacher import LiveTeacher
-from skkd._fit.teacher_cv import check_fittable, fit_on_all, fit_out_of_fold
-from skkd._utils.modules import describe
+from skkd._fit.plan import FitPlan
+from skkd._fit.teacher_cv import fit_on_all, fit_out_of_fold
+from skkd._utils.modules import cast_floats
 from skkd.memory._logits import CacheInfo, as_memory
 from skkd.memory._recall import added, lookup_or_compute
-from skkd.teachers import Teacher
-from skkd.teachers._as_teacher import as_teacher
+from skkd.memory._row_keys import row_keys, view_seeds
+from skkd.teachers import Teacher, as_teacher
 from skkd.teachers._logits import check_logits
-from skkd.teachers._transform import check_transform
 
 
 class SoftTargets(NamedTuple):
-    """What a teacher has to say about the rows of a fit."""
+    """What a teacher gives for the samples of a fit.
 
-    teacher: Any = None  # what is shown as `teacher_`
-    adapter: Teacher | None = None  # who was asked, or is asked
-    batch_fields: Mapping[str, Any] = MappingProxyType(
-        {}
-    )  # what is to lie beside the rows
-    live: LiveTeacher | None = None  # what is asked about every batch
-    features: FeatureTerms | None = None
-    taught: CacheInfo = CacheInfo()
-
-
-def check_teacher(
-    teacher: Any,
-    teacher_cv: Any,
-    classes: np.ndarray,
-    *,
-    transform: Any = None,
-    needs: frozenset[str],
-    given: bool,
-    labelled: Any,
-) -> Teacher | None:
-    """Raise, before anything is trained, where the teacher cannot teach.
-
-    Parameters
+    Attributes
     ----------
-    teacher, teacher_cv
-        The estimator's parameters.
-    classes : ndarray of shape (n_classes,)
-    transform : callable or None, default=None
-        The estimator's ``teacher_transform``.
-    needs : frozenset of {"logits", "features"}
-        What the loss needs.
-    given : bool
-        Whether logits were passed in place of the teacher's.
-    labelled : ndarray of bool, shape (n,)
-
-    Returns
-    -------
-    Teacher or None
-        The fitted teacher; None where there is none, or clones are to be fitted.
+    teacher : object
+        Shown as ``teacher_``: the teacher, or the clones that were fitted.
+    adapter : Teacher or None
+        What computes logits.
+    fields : mapping of str to array of n rows
+        Batch fields that were computed beforehand.
+    live : LiveTeacher or None
+        What is asked about every batch.
+    features : FeatureTerms or None
+        Losses between layers.
+    cache_info : CacheInfo
     """
-    if transform is not None:
-        check_transform(transform)
-        if not isinstance(teacher_cv, str):
-            raise ValueError(
-                f"teacher_transform={describe(transform)} makes the inputs of a "
-                f"trained teacher, and with teacher_cv={teacher_cv!r} clones are "
-                "fitted, to X as it is: make the transform a step of the teacher's own "
-                "Pipeline, or pass teacher_cv='prefit'."
-            )
-    heard = needs and (teacher is not None or given)
-    if not labelled.all() and not heard:
-        raise ValueError(
-            f"{int((~labelled).sum())} rows are marked as unlabelled, and only a "
-            "teacher can teach these: pass teacher=, and a distillation= that listens "
-            "to it, or leave them out."
-        )
-    asked = needs - {"logits"} if given else needs
-    if given and teacher is None and asked:
-        raise ValueError(
-            "teacher_logits says nothing of layers, which the loss compares: pass "
-            "teacher=, a torch module or a skorch net, too."
-        )
-    if teacher is None or not asked:
-        return None
-    if not isinstance(teacher_cv, str):
-        check_fittable(teacher, teacher_cv)
-        if "features" in asked and teacher_cv is not None:
-            raise ValueError(
-                f"teacher_cv={teacher_cv!r} gives each fold its own teacher, and a "
-                "loss on features follows the layers of one: use 'prefit' or None, or "
-                "a loss on logits, such as distillation='kd'."
-            )
-        if "features" in asked and not isinstance(teacher, NeuralNet):
-            raise TypeError(
-                f"The teacher {describe(teacher)} has no layers to learn features "
-                "from: of what can be fitted on the way, expected a skorch net."
-            )
-        return None
-    adapter = as_teacher(teacher, transform=transform)
-    adapter.check(classes)
-    if "features" in asked:
-        _ = adapter.network  # raises where there is none
-    return adapter
+
+    teacher: Any = None
+    adapter: Teacher | None = None
+    fields: Mapping[str, Any] = MappingProxyType({})
+    live: LiveTeacher | None = None
+    features: FeatureTerms | None = None
+    cache_info: CacheInfo = CacheInfo()
 
 
 def compute_soft_targets(
-    adapter: Teacher | None,
-    estimator: Any,
-    X: Any,
-    rows: Any,
-    sample_weight: np.ndarray | None = None,
-    *,
-    needs: frozenset[str],
-    fit_params: Mapping[str, Any],
+    plan: FitPlan, net: Any, samples: TrainingSet, fit_params: Mapping[str, Any]
 ) -> SoftTargets:
-    """Ask the teacher about every row that is not remembered, once.
+    """Compute what can be computed before training, once for each sample.
 
     Parameters
     ----------
-    adapter : Teacher or None
-        What :func:`check_teacher` returned.
-    estimator : DistilledClassifier
+    plan : FitPlan
+    net : DistilledClassifier
         With its student built.
-    X : array-like of n rows
-        As the teacher wants them.
-    rows : TrainingSet
-    sample_weight : ndarray of shape (n,), default=None
-        For the fitting of clones.
-    needs : frozenset of {"logits", "features"}
-        What the teacher is asked for.
+    samples : TrainingSet
     fit_params : mapping
-        What the student's ``forward`` is given, batch_fields the input.
+        Further arguments of the student's ``forward``.
 
     Returns
     -------
     SoftTargets
     """
-    classes, n = estimator.classes_, len(rows)
-    if len_of(X) != n:
-        raise ValueError(f"teacher_X has {len_of(X)} rows, expected {n}, those of X.")
-    check_steady(X)
-    teacher, memory, shown = estimator.teacher, estimator.memory, rows.X
+    fields: dict[str, Any] = {}
+    if net.n_views is not None:
+        fields[VIEW_SEEDS] = view_seeds(row_keys(samples.X)[0], net.n_views)
+    needs = plan.needs
+    if plan.teacher_logits is not None:
+        needs = needs - {"logits"}
+        if net.alpha > 0:
+            fields[TEACHER_LOGITS] = plan.teacher_logits
+    if net.teacher is None or not needs:
+        shown = net.teacher if isinstance(net.teacher_cv, str) else None
+        return SoftTargets(shown, fields=fields)
+    check_repeatable(plan.teacher_X)
+    if len_of(plan.teacher_X) != len(samples):
+        raise ValueError(
+            f"teacher_X has {len_of(plan.teacher_X)} rows, expected {len(samples)}, "
+            "those of X."
+        )
+    if plan.teacher is None and net.teacher_cv is not None:
+        return _out_of_fold(plan, net, fields)
+    return _from_teacher(plan, net, samples, needs, fields, fit_params)
+
+
+def _out_of_fold(plan: FitPlan, net: Any, fields: dict[str, Any]) -> SoftTargets:
+    members, logits = fit_out_of_fold(
+        net.teacher,
+        net.teacher_cv,
+        sliceable(plan.teacher_X),
+        plan.y,
+        plan.labelled,
+        plan.sample_weight,
+        classes=plan.classes,
+        groups=plan.groups,
+    )
+    fields[TEACHER_LOGITS] = check_logits(logits, len(plan.y), plan.classes)
+    info = CacheInfo(len(plan.y))
+    return SoftTargets(members, as_teacher(members), fields, cache_info=info)
+
+
+def _from_teacher(
+    plan: FitPlan,
+    net: Any,
+    samples: TrainingSet,
+    needs: frozenset[str],
+    fields: dict[str, Any],
+    fit_params: Mapping[str, Any],
+) -> SoftTargets:
+    teacher, adapter, memory, X = net.teacher, plan.teacher, net.memory, plan.teacher_X
+    own_rows = X is not samples.X
     if adapter is None:
-        same = X is shown
-        X, memory = sliceable(X), False  # clones are others at every fit
-        shown = X if same else shown
-        data = (X, rows.y, rows.y_encoded >= 0, sample_weight)
-        cv = estimator.teacher_cv
-        if cv is not None:
-            members, logits = fit_out_of_fold(teacher, cv, *data, classes=classes)
-            said = {TEACHER_LOGITS: check_logits(logits, n, classes)}
-            return SoftTargets(members, as_teacher(members), said, taught=CacheInfo(n))
+        X, memory = sliceable(X), False  # a clone is another one in every fit
+        data = (X, plan.y, plan.labelled, plan.sample_weight)
         teacher = fit_on_all(teacher, *data)
         adapter = as_teacher(teacher)
-        adapter.check(classes)
+        adapter.check(plan.classes)
     adapter.check_rows(X)
     terms = None
     if "features" in needs:
-        terms = build_feature_terms(estimator, adapter, X, rows, fit_params)
-        if X is not shown and not terms.remember:
+        terms = build_feature_terms(net, plan.loss, adapter, X, samples, fit_params)
+        if own_rows and not terms.cache:
             raise ValueError(
                 "teacher_X gives the teacher rows of its own, and a loss on features "
-                "asks it about the batches of X: set remember=True on the loss, so "
+                "asks it about the batches of X: set cache=True on the loss, so "
                 "that it is asked about all rows of teacher_X beforehand."
             )
-    return _ask(adapter, estimator, X, rows, needs, terms, memory)._replace(
-        teacher=teacher
-    )
+    live = _live_teacher(plan, net, adapter, needs, terms)
+    cached = _Cached(adapter, plan.classes, net, X, fields.get(VIEW_SEEDS), memory)
+    if "logits" in needs and (live is None or not live.logits):
+        fields[TEACHER_LOGITS] = cached.logits()
+    if terms is not None:
+        fields[INDEX] = np.arange(len(samples))
+        if terms.cache:
+            fields[TEACHER_FEATURES] = cached.features(terms)
+    return SoftTargets(teacher, adapter, fields, live, terms, added(cached.passes))
 
 
-def _ask(
+def _live_teacher(
+    plan: FitPlan,
+    net: Any,
     adapter: Teacher,
-    estimator: Any,
-    X: Any,
-    rows: Any,
     needs: frozenset[str],
     terms: FeatureTerms | None,
-    memory: Any,
-) -> SoftTargets:
-    """Ask beforehand for what can be remembered, and leave the rest to the batches."""
-    classes = estimator.classes_
-    fleeting = estimator.augment is not None and estimator.views is None
-    if fleeting and terms is not None and terms.remember:
+) -> LiveTeacher | None:
+    """Return what is asked about every batch: of new views, and of layers."""
+    new_views = net.augment is not None and net.n_views is None
+    new_views = new_views and net.teacher_view == "same"
+    if new_views and terms is not None and terms.cache:
         raise ValueError(
-            "remember=True on a loss on features, and augment= shows the teacher "
-            "another view in every batch: give a number of fixed views with views=, or "
-            "leave out remember."
+            "cache=True on a loss on features, and augment= shows the teacher "
+            "another view in every batch: give a number of fixed views with n_views=, "
+            "or leave out cache."
         )
-    batch_fields, passes = {}, [CacheInfo()]
-    where = {"estimator": estimator, "X": X, "rows": rows}
-    if "logits" in needs and not fleeting:
+    logits = "logits" in needs and new_views
+    layers = terms.teacher_names if terms is not None and not terms.cache else []
+    if not (logits or layers):
+        return None
+    like = plan.teacher_X
+    return LiveTeacher(adapter, plan.classes, like=like, logits=logits, layers=layers)
 
-        def say(part: Any) -> np.ndarray:
-            return check_logits(adapter.logits(part, classes), len_of(part), classes)
 
-        said, taught = lookup_or_compute(say, adapter, classes, memory=memory, **where)
-        batch_fields[TEACHER_LOGITS] = said
-        passes.append(taught)
-    if terms is not None and terms.remember:
+class _Cached:
+    """What is computed of all samples before training, or found in the cache."""
+
+    def __init__(
+        self,
+        adapter: Teacher,
+        classes: np.ndarray,
+        net: Any,
+        X: Any,
+        seeds: np.ndarray | None,
+        memory: Any,
+    ) -> None:
+        self.adapter, self.classes = adapter, classes
+        self.net, self.X, self.seeds, self.memory = net, X, seeds, memory
+        self.passes = [CacheInfo()]
+
+    def logits(self) -> Any:
+        def forward(part: Any) -> np.ndarray:
+            logits = self.adapter.logits(part, self.classes)
+            return check_logits(logits, len_of(part), self.classes)
+
+        return self._lookup(forward, self.adapter, self.classes, self.memory)
+
+    def features(self, terms: FeatureTerms) -> Any:
         names = terms.teacher_names
+        memory = as_memory(self.memory)
+        if memory is not None:  # `top_k` is meant for classes
+            memory = clone(memory).set_params(top_k=None)
+        if self.memory is None:
+            memory = None
 
-        def show(part: Any) -> np.ndarray:
-            features = ask_with_features(adapter, part, classes, names)[1]
+        def forward(part: Any) -> np.ndarray:
+            features = features_of(self.adapter, part, self.classes, names)[1]
             return flat_features(features).cpu().numpy()
 
-        said, taught = lookup_or_compute(
-            show,
-            (adapter, tuple(names)),
-            np.arange(terms.n_numbers),
-            memory=_all_columns(memory),
-            **where,
+        columns = np.arange(terms.n_numbers)
+        return self._lookup(forward, (self.adapter, tuple(names)), columns, memory)
+
+    def _lookup(self, forward: Any, content: Any, columns: Any, memory: Any) -> Any:
+        def of_part(part: Any) -> np.ndarray:  # views are arrays, whatever X is
+            is_view = isinstance(part, np.ndarray)
+            return forward(with_columns(part, self.X) if is_view else part)
+
+        def as_seen(part: Any) -> Any:  # by the student, before augmentation
+            part = np.asarray(part) if hasattr(part, "iloc") else part
+            return cast_floats(part, self.net.module_)
+
+        values, info = lookup_or_compute(
+            of_part,
+            content,
+            columns,
+            self.X,
+            memory=memory,
+            view_seeds=self.seeds,
+            augment=self.net.augment,
+            cast=as_seen,
         )
-        batch_fields[TEACHER_FEATURES] = said
-        passes.append(taught)
-    logits = "logits" in needs and fleeting
-    layers = terms.teacher_names if terms is not None and not terms.remember else []
-    live = None
-    if logits or layers:
-        live = LiveTeacher(adapter, classes, logits=logits, layers=layers)
-    return SoftTargets(None, adapter, batch_fields, live, terms, added(passes))
-
-
-def _all_columns(memory: Any) -> Any:
-    """Return a memory that keeps all of a row: `top_k` is meant for classes."""
-    remembered = as_memory(memory)
-    return memory if remembered is None else clone(remembered).set_params(top_k=None)
+        self.passes.append(info)
+        return values

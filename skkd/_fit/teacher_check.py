@@ -1,4 +1,4 @@
-"""The teacher of a fit, looked at before anything is learnt from it."""
+"""What a teacher gives in a fit, checked before anything is learnt from it."""
 
 from __future__ import annotations
 
@@ -10,95 +10,87 @@ from skorch.utils import to_numpy
 
 from skkd._data.batches import TrainingSet, batch_of
 from skkd._data.keys import TEACHER_LOGITS, split_inputs
-from skkd._data.rows import pick
+from skkd._data.rows import pick, with_columns
+from skkd._fit.plan import FitPlan
 from skkd._fit.soft_targets import SoftTargets
 from skkd._utils.modules import cast_floats
 from skkd.losses import FeatureLoss, HardLabel, LogitMSE
 from skkd.losses.weighted_sum import flatten
-from skkd.teachers import Finding, Teacher
+from skkd.teachers import Finding
 from skkd.teachers.health._check import report, sample_rows
 from skkd.teachers.health._findings import examine, kind_of
 
-# Of logits that are at hand, and of a teacher that is asked for this alone.
-_ROWS, _ASKED_ROWS = 1000, 200
+# How many samples are looked at: of logits at hand, and of a teacher that is to be
+# asked for this alone.
+_N_SAMPLES, _N_ASKED = 1000, 200
 
 
 def check_teacher_outputs(
-    estimator: Any, X: Any, rows: TrainingSet, targets: SoftTargets, *, given: bool
+    plan: FitPlan, net: Any, samples: TrainingSet, targets: SoftTargets
 ) -> list[Finding]:
-    """Warn of what is probably wrong with the teacher, or raise where `strict`.
+    """Warn of what is probably wrong with the teacher, or raise if ``strict``.
 
     Parameters
     ----------
-    estimator : DistilledClassifier
-        Its ``temperature``, ``strict``, ``classes_`` and ``distillation_``.
-    X : array-like of n rows
-        As the teacher wants them.
-    rows : TrainingSet
-        With the logits beside them that are at hand; only without these is the
-        teacher asked.
+    plan : FitPlan
+    net : DistilledClassifier
+        Its ``temperature``, ``strict`` and ``teacher_cv``.
+    samples : TrainingSet
     targets : SoftTargets
-    given : bool
-        Whether logits were passed in place of the teacher's.
+        Only without logits at hand is the teacher asked.
 
     Returns
     -------
     list of Finding
     """
-    at_hand = rows.batch_fields.get(TEACHER_LOGITS)
-    teacher = None if given else targets.adapter
-    if at_hand is None and teacher is None:  # nobody teaches, or with a weight of 0
+    logits = targets.fields.get(TEACHER_LOGITS)
+    teacher = None if plan.teacher_logits is not None else targets.adapter
+    if logits is None and teacher is None:  # nobody teaches, or with a weight of 0
         return []
-    # The rows are the same in every fit on these data, and so are the figures:
+    # The samples are the same in every fit on these data, and so are the figures:
     # Python shows a warning of one text once.
-    numbers = sample_rows(rows.y_encoded, _ASKED_ROWS if at_hand is None else _ROWS)
-    if at_hand is not None:
-        said = at_hand[numbers]
+    index = sample_rows(plan.y_encoded, _N_ASKED if logits is None else _N_SAMPLES)
+    if logits is not None:
+        logits = logits[index]
     elif targets.live is not None:
-        said = _ask_live(estimator, targets.live, rows, numbers)
-    else:  # its features are remembered, its logits were not asked for
-        said = teacher.logits(pick(X, numbers), estimator.classes_)  # type: ignore[union-attr]
-    if said is None:
+        logits = _live_logits(plan, net, samples, targets.live, index)
+    else:  # its features are cached, its logits were not asked for
+        logits = teacher.logits(pick(plan.teacher_X, index), plan.classes)  # type: ignore[union-attr]
+    if logits is None:
         return []
+    kind = "logits"
+    if teacher is not None:
+        # Out of fold each sample has one of the members, not their mean.
+        out_of_fold = net.teacher_cv is not None and not isinstance(net.teacher_cv, str)
+        kind = kind_of(teacher.model[0] if out_of_fold else teacher)
     findings = examine(
-        said[:, 0] if said.ndim == 3 else said,  # the first view
-        rows.y_encoded[numbers],
+        logits[:, 0] if logits.ndim == 3 else logits,  # the first view
+        plan.y_encoded[index],
         teacher=teacher,
-        kind="logits" if teacher is None else _kind(estimator, teacher),
-        temperature=estimator.temperature if _is_soft(estimator) else None,
-        classes=estimator.classes_,
+        kind=kind,
+        temperature=net.temperature if _is_soft(plan.loss) else None,
+        classes=plan.classes,
     )
-    report(findings, strict=estimator.strict, stacklevel=6)
+    report(findings, strict=net.strict, stacklevel=6)
     return findings
 
 
-def _kind(estimator: Any, teacher: Teacher) -> str:
-    # Out of fold each row has one of the members, not their mean.
-    out_of_fold = estimator.teacher_cv is not None and not isinstance(
-        estimator.teacher_cv, str
-    )
-    return kind_of(teacher.model[0] if out_of_fold else teacher)
-
-
-def _is_soft(estimator: Any) -> bool:
+def _is_soft(loss: Any) -> bool:
     """Tell whether the loss learns from more of the logits than decisions or values."""
     hard = (HardLabel, LogitMSE, FeatureLoss)
-    parts = flatten(estimator.distillation_)
-    return not all(isinstance(part, hard) for _, part in parts)
+    return not all(isinstance(part, hard) for _, part in flatten(loss))
 
 
-def _ask_live(
-    estimator: Any, live: Any, rows: TrainingSet, numbers: np.ndarray
+def _live_logits(
+    plan: FitPlan, net: Any, samples: TrainingSet, live: Any, index: np.ndarray
 ) -> np.ndarray | None:
-    """Ask about plain rows, in the form that training gives them to a live teacher.
+    """Return logits of clean samples, in the form that a live teacher is given.
 
-    Not about views: an augmentation with a random stream of its own would go on in it.
+    Not of views: an augmentation with a random stream of its own would go on in it.
     """
-    batch = batch_of(rows, numbers.tolist())
-    inputs = split_inputs(unpack_data(batch)[0])[0]
-    plain = to_numpy(cast_floats(inputs, estimator.module_))
+    inputs = split_inputs(unpack_data(batch_of(samples, index.tolist()))[0])[0]
+    X = with_columns(to_numpy(cast_floats(inputs, net.module_)), plan.teacher_X)
     try:
-        with estimator._precise():
-            return live.adapter.logits(plain, estimator.classes_)
+        return live.adapter.logits(X, plan.classes)
     except ValueError:  # views may be of another size; if not, training will say so
         return None

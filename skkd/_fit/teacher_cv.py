@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import warnings
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
-from sklearn.model_selection import check_cv
+from sklearn.model_selection import PredefinedSplit, StratifiedGroupKFold, check_cv
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import has_fit_parameter
 
+from skkd._utils.warn import warn
 from skkd.teachers._as_teacher import as_teacher
 
 
@@ -47,6 +48,7 @@ def fit_out_of_fold(
     sample_weight: np.ndarray | None = None,
     *,
     classes: np.ndarray,
+    groups: np.ndarray | None = None,
 ) -> tuple[list[Any], np.ndarray]:
     """Fit clones of `teacher` so that none teaches a row whose label it saw.
 
@@ -54,11 +56,14 @@ def fit_out_of_fold(
     ----------
     teacher : estimator, or a list of estimators
     cv : int, splitter or iterable of (train, test)
-        A partition of the labelled rows; a clone is fitted for each split.
+        A partition of the labelled rows; a clone is fitted for each split. A splitter
+        splits the labelled rows; in an iterable, indices are those of X.
     X, y : array-like of n rows
     labelled : ndarray of bool, shape (n,)
     sample_weight : ndarray of shape (n,), default=None
     classes : ndarray of shape (n_classes,)
+    groups : ndarray of shape (n,), default=None
+        Rows of one group are in one fold, if `cv` is an int or splits by groups.
 
     Returns
     -------
@@ -68,7 +73,7 @@ def fit_out_of_fold(
     known = np.flatnonzero(labelled)
     members = []
     logits = np.full((len(y), len(classes)), np.nan)
-    for train, test in _partition(cv, known, y[known]):
+    for train, test in _partition(cv, known, y, groups):
         fitted = _fit_clone(teacher, X, y, train, sample_weight)
         as_teacher(fitted).check(classes)
         logits[test] = as_teacher(fitted).logits(_safe_indexing(X, test), classes)
@@ -81,28 +86,56 @@ def fit_out_of_fold(
 
 
 def _partition(
-    cv: Any, rows: np.ndarray, y: np.ndarray
+    cv: Any, known: np.ndarray, y: np.ndarray, groups: np.ndarray | None
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Split `rows`, and raise, before anything is fitted, where labels would leak."""
-    splits: list[tuple[np.ndarray, np.ndarray]] = []
-    for train, test in check_cv(cv, y, classifier=True).split(rows, y):
-        lacking = np.setdiff1d(y, y[train]).tolist()
-        if lacking:
-            raise ValueError(
-                f"teacher_cv={cv!r}: the teacher of fold {len(splits)} would see no "
-                f"row of the classes {lacking[:10]}. Use a stratified splitter, fewer "
-                "folds than a class has rows, or teacher_cv=None."
-            )
-        splits.append((rows[train], rows[test]))
+    """Split the labelled rows; raise, before anything is fitted, if labels would leak.
+
+    Returns
+    -------
+    list of (train, test)
+        Indices of X.
+    """
+    splits = _splits(cv, known, y[known], None if groups is None else groups[known])
     held_out = np.sort(np.concatenate([test for _, test in splits]))
     leaks = any(np.isin(test, train).any() for train, test in splits)
-    if leaks or not np.array_equal(held_out, rows):
+    if leaks or not np.array_equal(held_out, known):
         raise ValueError(
             f"teacher_cv={cv!r} does not hold out each labelled row exactly once, so "
             "some rows would have no out-of-fold teacher, or two: use a partition, "
             "such as StratifiedKFold."
         )
+    for fold, (train, _) in enumerate(splits):
+        lacking = np.setdiff1d(y[known], y[train]).tolist()
+        if lacking:
+            raise ValueError(
+                f"teacher_cv={cv!r}: the teacher of fold {fold} would see no "
+                f"row of the classes {lacking[:10]}. Use a stratified splitter, fewer "
+                "folds than a class has rows, or teacher_cv=None."
+            )
     return splits
+
+
+def _splits(
+    cv: Any, known: np.ndarray, y: np.ndarray, groups: np.ndarray | None
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return the index of X in each split; `y` and `groups` are of the rows `known`."""
+    if isinstance(cv, PredefinedSplit):  # speaks of all rows of X
+        cv = list(cv.split())
+    if isinstance(cv, Integral) and groups is not None:
+        cv = StratifiedGroupKFold(int(cv))
+    if not isinstance(cv, Integral) and not hasattr(cv, "split"):
+        # Rows that have no label are nobody's to train on or to hold out.
+        every = [(np.asarray(train), np.asarray(test)) for train, test in cv]
+        return [tuple(i[np.isin(i, known)] for i in pair) for pair in every]  # type: ignore[misc]
+    try:
+        splits = [*check_cv(cv, y, classifier=True).split(known, y, groups)]
+    except ValueError as error:
+        if groups is not None or "groups" not in str(error):
+            raise
+        raise ValueError(
+            f"teacher_cv={cv!r} splits by groups: pass fit(..., groups=groups)."
+        ) from error
+    return [(known[train], known[test]) for train, test in splits]
 
 
 def _fit_clone(
@@ -121,11 +154,10 @@ def _fit_clone(
         if has_fit_parameter(teacher, "sample_weight"):
             kwargs["sample_weight"] = sample_weight[rows]
         else:
-            warnings.warn(
+            warn(
                 f"{type(teacher).__name__}.fit takes no sample_weight: the teacher is "
                 "fitted without the weights, the student with them.",
                 UserWarning,
-                stacklevel=2,
             )
     return clone(teacher).fit(X_rows, y[rows], **kwargs)
 

@@ -9,9 +9,7 @@ from typing import Any
 import numpy as np
 from skorch.utils import to_numpy
 
-from skkd._data.keys import VIEW_SEEDS
 from skkd._data.rows import iter_inputs, len_of, pick
-from skkd._utils.modules import cast_floats
 from skkd.memory._fingerprint import FingerprintError, fingerprint
 from skkd.memory._logits import CacheInfo, as_memory
 from skkd.memory._row_keys import row_keys
@@ -25,61 +23,39 @@ Ask = Callable[[np.ndarray], np.ndarray]
 
 
 def lookup_or_compute(
-    say: Say,
-    source: Any,
+    forward: Say,
+    content: Any,
     columns: np.ndarray,
-    *,
-    estimator: Any,
     X: Any,
-    rows: Any,
+    *,
     memory: Any,
+    view_seeds: np.ndarray | None = None,
+    augment: Any = None,
+    cast: Any = None,
 ) -> tuple[Any, CacheInfo]:
-    """Return what is said of all rows, or of all views of them, and what it took.
-
-    Parameters
-    ----------
-    say : callable
-        From rows to an array (m, n_columns), float32.
-    source : object
-        Whose content tells what would be said: the teacher, and what it is asked.
-    columns : ndarray of shape (n_columns,)
-        Names of the columns, such as the classes.
-    estimator : DistilledClassifier
-        Its ``augment``, and the dtype of its ``module_``.
-    X : array-like of n rows
-        As the teacher wants them.
-    rows : TrainingSet
-        The same rows, with the seeds of their views where they have any.
-    memory : None, False, str, path, joblib.Memory or LogitMemory
-
-    Returns
-    -------
-    said : array-like of shape (n, n_columns) or (n, n_views, n_columns)
-    done : CacheInfo
-    """
-    seeds = rows.batch_fields.get(VIEW_SEEDS)
+    """Temporary."""
+    n = len_of(X)
 
     def ask(numbers: np.ndarray) -> np.ndarray:
-        return say(X if len(numbers) == len(rows) else pick(X, numbers))
+        return forward(X if len(numbers) == n else pick(X, numbers))
 
     def ask_view(numbers: np.ndarray, view: int) -> np.ndarray:
         parts, start = [], 0
         for batch in iter_inputs(pick(X, numbers), _BATCH_SIZE):
-            # As the student will see it, to the last digit.
-            images = cast_floats(batch, estimator.module_)
-            part = seeds[numbers[start : start + len(images)], view]
+            images = cast(batch)
+            part = view_seeds[numbers[start : start + len(images)], view]
             start += len(images)
-            parts.append(say(to_numpy(estimator.augment(images, part))))
+            parts.append(forward(to_numpy(augment(images, part))))
         return np.concatenate(parts)
 
-    if seeds is None:
-        answers, done = _recall(memory, source, X, [(ask, ())], columns)
+    if view_seeds is None:
+        answers, done = _recall(memory, content, X, [(ask, ())], columns)
         return answers[0], done
     views: list[tuple[Ask, Any]] = [
-        (partial(ask_view, view=view), (estimator.augment, view))
-        for view in range(seeds.shape[1])
+        (partial(ask_view, view=view), (augment, view))
+        for view in range(view_seeds.shape[1])
     ]
-    answers, done = _recall(memory, source, X, views, columns)
+    answers, done = _recall(memory, content, X, views, columns)
     return Views(answers), done
 
 

@@ -1,0 +1,280 @@
+"""The plan of a fit: everything that can be checked before anything changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_consistent_length
+from skorch import NeuralNet
+
+from skkd._data.inputs import InputFacts, check_inputs, read_inputs
+from skkd._data.labels import check_labels, encode_labels, find_classes, labels_of
+from skkd._data.weights import check_sample_weight, combine_weights
+from skkd._fit.parameters import check_augment, check_hyperparameters
+from skkd._fit.teacher_cv import check_fittable
+from skkd._utils.modules import describe
+from skkd.losses import as_loss
+from skkd.losses.weighted_sum import flatten, needs_of, resolve_parts
+from skkd.memory._logits import as_memory
+from skkd.teachers import Teacher, as_teacher
+from skkd.teachers._logits import check_logits
+from skkd.teachers._transform import check_transform
+
+
+@dataclass(frozen=True)
+class FitPlan:
+    """What a fit will train on, by whom it is taught, and with which loss.
+
+    Attributes
+    ----------
+    X : array, mapping of arrays or dataset of n samples
+        For the student.
+    X_as_given : object
+        As it was passed: what callbacks see, with names of columns.
+    y : ndarray of shape (n,)
+    y_encoded : ndarray of shape (n,), int64
+        Column of each sample's class, -1 if it is unlabelled.
+    classes : ndarray of shape (n_classes,)
+        Sorted.
+    facts : InputFacts or None
+        None if the student is trained on.
+    fresh : bool
+        Whether the student is built anew.
+    weight, sample_weight : ndarray of shape (n,) or None
+        With and without ``class_weight``.
+    groups : ndarray of shape (n,) or None
+    loss : callable
+        The teacher's term.
+    needs : frozenset of {"logits", "features"}
+        What the teacher is asked for; empty if it is not asked.
+    teacher : Teacher or None
+        The prefit teacher, if it is to be asked.
+    teacher_X : object
+        The samples as the teacher wants them.
+    teacher_logits : ndarray of shape (n, n_classes) or None
+        In place of the teacher's.
+    """
+
+    X: Any
+    X_as_given: Any
+    y: np.ndarray
+    y_encoded: np.ndarray
+    classes: np.ndarray
+    facts: InputFacts | None
+    fresh: bool
+    weight: np.ndarray | None
+    sample_weight: np.ndarray | None
+    groups: np.ndarray | None
+    loss: Any
+    needs: frozenset[str]
+    teacher: Teacher | None
+    teacher_X: Any
+    teacher_logits: np.ndarray | None
+
+    @property
+    def labelled(self) -> np.ndarray:
+        """Which samples have a label, bool of shape (n,)."""
+        return self.y_encoded >= 0
+
+
+def plan_fit(
+    net: Any,
+    X: Any,
+    y: Any,
+    *,
+    fresh: bool,
+    classes: Any = None,
+    teacher_logits: Any = None,
+    teacher_X: Any = None,
+    sample_weight: Any = None,
+    groups: Any = None,
+) -> FitPlan:
+    """Check parameters, data and teacher; the net is not changed.
+
+    Parameters
+    ----------
+    net : DistilledClassifier
+    X, y, classes, teacher_logits, teacher_X, sample_weight, groups : object
+        As passed to ``fit`` or ``partial_fit``.
+    fresh : bool
+        Whether the student is to be built anew.
+
+    Returns
+    -------
+    FitPlan
+
+    Raises
+    ------
+    ValueError, TypeError, NotFittedError
+        If anything does not fit.
+    """
+    net.check_training_readiness()
+    loss = _check_parameters(net, teacher_logits, teacher_X)
+    first, given = fresh or not hasattr(net, "classes_inferred_"), X
+    X, facts = read_inputs(net, X) if first else (check_inputs(net, X), None)
+    if not hasattr(given, "iloc"):
+        given = X  # of an array only the names of columns are lost by now
+    y, labelled = check_labels(X, labels_of(X, y), net.unlabeled)
+    classes = _classes_of(net, y[labelled], classes, first=first)
+    y_encoded = encode_labels(y, labelled, classes)
+    sample_weight = check_sample_weight(sample_weight, y)
+    weight = combine_weights(sample_weight, net.class_weight, y, labelled)
+    needs = needs_of(loss)
+    if teacher_logits is not None:
+        teacher_logits = check_logits(teacher_logits, len(y), classes)
+    teacher = _check_teacher(net, needs, classes, teacher_logits, labelled)
+    if net.teacher_cv is None or isinstance(net.teacher_cv, str):
+        _check_order(net, teacher, teacher_logits)
+    return FitPlan(
+        X=X,
+        X_as_given=given,
+        y=y,
+        y_encoded=y_encoded,
+        classes=classes,
+        facts=facts,
+        fresh=fresh,
+        weight=weight,
+        sample_weight=sample_weight,
+        groups=_check_groups(net, groups, y),
+        loss=loss,
+        needs=needs if net.alpha > 0 else frozenset(),
+        teacher=teacher,
+        teacher_X=given if teacher_X is None else teacher_X,
+        teacher_logits=teacher_logits,
+    )
+
+
+def _check_parameters(net: Any, teacher_logits: Any, teacher_X: Any) -> Any:
+    """Raise if a parameter makes no sense; return the loss of the teacher's term."""
+    check_hyperparameters(net.temperature, net.alpha, net.teacher_cv)
+    check_augment(
+        net.augment,
+        net.n_views,
+        net.teacher_view,
+        net.teacher_cv,
+        teacher_logits,
+        teacher_X,
+    )
+    as_memory(net.memory)
+    if net.precision not in ("fp32", "bf16", "auto"):
+        raise ValueError(
+            f"precision={net.precision!r}: expected 'fp32', 'bf16' or 'auto' (bf16 if "
+            "the hardware multiplies in it)."
+        )
+    loss = as_loss(net.distillation, **net.get_params_for("distillation"))
+    kinds = {getattr(part, "needs", "logits") for _, part in flatten(loss)}
+    alone = net.teacher is None and teacher_logits is None
+    if alone and net.alpha > 0 and "nothing" in kinds and len(kinds) > 1:
+        raise ValueError(
+            f"distillation={net.distillation!r} adds losses that need a teacher "
+            "to one that needs none, and teacher=None: pass a teacher, or the "
+            "latter alone."
+        )
+    return resolve_parts(loss)
+
+
+def _classes_of(net: Any, known: np.ndarray, classes: Any, *, first: bool) -> Any:
+    if first:
+        declared = classes if net.classes is None else net.classes
+        found = find_classes(known, declared)
+    else:
+        found = net.classes_
+    if classes is not None and set(classes) != set(found.tolist()):
+        raise ValueError(
+            f"classes={list(classes)} differs from those that are known already, "
+            f"{found.tolist()[:20]}. Leave it out, or fit anew."
+        )
+    return found
+
+
+def _check_groups(net: Any, groups: Any, y: np.ndarray) -> np.ndarray | None:
+    if groups is None:
+        return None
+    groups = np.asarray(groups)
+    check_consistent_length(groups, y)
+    cv = net.teacher_cv
+    if not net.train_split and (cv is None or isinstance(cv, str) or not net.teacher):
+        raise ValueError(
+            "groups= keeps samples together in the folds of teacher_cv and in "
+            f"train_split, and with teacher_cv={cv!r} and train_split=None nothing is "
+            "split: leave it out."
+        )
+    return groups
+
+
+def _check_order(net: Any, teacher: Teacher | None, teacher_logits: Any) -> None:
+    """Refuse columns that go by position if classes were declared in another order."""
+    declared = net.classes
+    if declared is None or [*declared] == np.unique(declared).tolist():
+        return
+    by_position = teacher is not None and teacher.classes_ is None
+    if by_position or teacher_logits is not None:
+        raise ValueError(
+            f"classes={[*declared]} is not sorted, as classes_ is, and columns of the "
+            "teacher go by position: name them, as_teacher(model, classes=[...]), or "
+            f"sort them and their names, classes={np.unique(declared).tolist()}."
+        )
+
+
+def _check_teacher(
+    net: Any,
+    needs: frozenset[str],
+    classes: np.ndarray,
+    teacher_logits: Any,
+    labelled: np.ndarray,
+) -> Teacher | None:
+    """Raise if the teacher cannot teach this loss; return a prefit one to be asked."""
+    teacher, cv, given = net.teacher, net.teacher_cv, teacher_logits is not None
+    _check_transform(net)
+    if not labelled.all() and not net._teaches_unlabeled(needs, given):
+        raise ValueError(
+            f"{int((~labelled).sum())} rows are marked as unlabelled, and only a "
+            "teacher can teach these: pass teacher=, and a distillation= that asks it, "
+            "or leave them out."
+        )
+    needs = needs - {"logits"} if given else needs
+    if given and teacher is None and needs:
+        raise ValueError(
+            "teacher_logits says nothing of layers, which the loss compares: pass "
+            "teacher=, a torch module or a skorch net, too."
+        )
+    if teacher is None or not needs:
+        return None
+    if not isinstance(cv, str):
+        _check_unfitted(teacher, cv, needs)
+        return None
+    adapter = as_teacher(teacher, transform=net.teacher_transform)
+    adapter.check(classes)
+    if "features" in needs:
+        _ = adapter.network  # raises if there is none
+    return adapter
+
+
+def _check_transform(net: Any) -> None:
+    if net.teacher_transform is None:
+        return
+    check_transform(net.teacher_transform)
+    if not isinstance(net.teacher_cv, str):
+        raise ValueError(
+            f"teacher_transform={describe(net.teacher_transform)} makes the inputs of "
+            f"a trained teacher, and with teacher_cv={net.teacher_cv!r} clones are "
+            "fitted, to X as it is: make the transform a step of the teacher's own "
+            "Pipeline, or pass teacher_cv='prefit'."
+        )
+
+
+def _check_unfitted(teacher: Any, cv: Any, needs: frozenset[str]) -> None:
+    check_fittable(teacher, cv)
+    if "features" in needs and cv is not None:
+        raise ValueError(
+            f"teacher_cv={cv!r} gives each fold its own teacher, and a loss on "
+            "features follows the layers of one: use 'prefit' or None, or a loss on "
+            "logits, such as distillation='kd'."
+        )
+    if "features" in needs and not isinstance(teacher, NeuralNet):
+        raise TypeError(
+            f"The teacher {describe(teacher)} has no layers to learn features from: of "
+            "what can be fitted on the way, expected a skorch net."
+        )
