@@ -649,7 +649,7 @@ def test_names_and_published_weights(name, cls, weight):
     assert type(loss) is cls
     assert loss.weight == weight
     assert loss.needs == "features"
-    assert loss.remember is False
+    assert loss.cache is False
     assert as_loss(name, weight=2.0, student_layer="a").get_params()["weight"] == 2.0
 
 
@@ -658,7 +658,7 @@ def test_is_an_estimator(loss):
     assert isinstance(loss, FeatureLoss)
     assert repr(loss) == f"{type(loss).__name__}()"
     changed = clone(loss).set_params(
-        student_layer=["a", "b"], teacher_layer=["c", "d"], weight=7.0, remember=True
+        student_layer=["a", "b"], teacher_layer=["c", "d"], weight=7.0, cache=True
     )
     for copy in (clone(changed), pickle.loads(pickle.dumps(changed))):
         assert copy is not changed

@@ -19,8 +19,7 @@ from skkd._fit.teacher_check import check_teacher_outputs
 from skkd._utils.modules import count_parameters, describe
 from skkd._utils.rng import seeded_rng
 from skkd.exceptions import DistillationWarning
-from skkd.losses import as_loss
-from skkd.losses.weighted_sum import flatten, needs_of, resolve_parts
+from skkd.losses._registry import flatten, loss_of, needs_of
 from skkd.memory._logits import as_memory
 from skkd.memory._row_keys import row_keys, view_seeds
 from skkd.teachers import Teacher
@@ -100,16 +99,16 @@ class TaughtNet(DistillationNet):
         )
         as_memory(self.memory)
         resolve_precision(self.precision, "cpu")
-        loss = as_loss(self.distillation, **self.get_params_for("distillation"))
-        kinds = {getattr(part, "needs", "logits") for _, part in flatten(loss)}
+        loss = loss_of(self)
+        needs = [needs_of(part) for _, part in flatten(loss)]
         alone = self.teacher is None and teacher_logits is None
-        if alone and self.alpha > 0 and "nothing" in kinds and len(kinds) > 1:
+        if alone and self.alpha > 0 and any(needs) and not all(needs):
             raise ValueError(
                 f"distillation={self.distillation!r} adds losses that need a teacher "
                 "to one that needs none, and teacher=None: pass a teacher, or the "
                 "latter alone."
             )
-        return resolve_parts(loss)
+        return loss
 
     def _watched(self) -> AbstractContextManager[None]:
         """Watch the layers that are compared, as long as the student trains."""

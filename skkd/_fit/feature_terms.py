@@ -43,7 +43,7 @@ class FeatureTerms:
         self.losses = [loss for _, loss in parts if isinstance(loss, FeatureLoss)]
         self.pairs = [pair_layers(loss) for loss in self.losses]
         every = [pair for pairs in self.pairs for pair in pairs]
-        # A layer that several losses name is watched, and remembered, once.
+        # A layer that several losses name is watched, and cached, once.
         self.student_names = [*dict.fromkeys(name for name, _ in every)]
         self.teacher_names = [*dict.fromkeys(name for _, name in every)]
         self.watcher = LayerRecorder(
@@ -51,7 +51,7 @@ class FeatureTerms:
         )
         for name in self.teacher_names:  # a wrong one is told before any pass
             find_layer(teacher, name, "teacher")
-        self.remember = _remembered(self.losses)
+        self.cache = _is_cached(self.losses)
         self.teacher_shapes: list[tuple[int, ...]] = []
         self.comparisons = torch.nn.ModuleList()
 
@@ -224,11 +224,11 @@ def pair_layers(loss: FeatureLoss) -> list[tuple[Any, Any]]:
     return [*zip(student, teacher, strict=True)]
 
 
-def _remembered(losses: Sequence[FeatureLoss]) -> bool:
-    flags = {bool(loss.remember) for loss in losses}
+def _is_cached(losses: Sequence[FeatureLoss]) -> bool:
+    flags = {bool(loss.cache) for loss in losses}
     if len(flags) > 1:
         raise ValueError(
-            "Of several losses on features some have remember=True, some have not: "
+            "Of several losses on features some have cache=True, some have not: "
             "expected the same for all, since the teacher is asked for all of them "
             "together."
         )

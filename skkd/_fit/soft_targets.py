@@ -168,10 +168,10 @@ def compute_soft_targets(
     terms = None
     if "features" in needs:
         terms = build_feature_terms(estimator, adapter, X, rows, fit_params)
-        if X is not shown and not terms.remember:
+        if X is not shown and not terms.cache:
             raise ValueError(
                 "teacher_X gives the teacher rows of its own, and a loss on features "
-                "asks it about the batches of X: set remember=True on the loss, so "
+                "asks it about the batches of X: set cache=True on the loss, so "
                 "that it is asked about all rows of teacher_X beforehand."
             )
     return _ask(adapter, estimator, X, rows, needs, terms, memory)._replace(
@@ -191,11 +191,11 @@ def _ask(
     """Ask beforehand for what can be remembered, and leave the rest to the batches."""
     classes = estimator.classes_
     fleeting = estimator.augment is not None and estimator.views is None
-    if fleeting and terms is not None and terms.remember:
+    if fleeting and terms is not None and terms.cache:
         raise ValueError(
-            "remember=True on a loss on features, and augment= shows the teacher "
+            "cache=True on a loss on features, and augment= shows the teacher "
             "another view in every batch: give a number of fixed views with views=, or "
-            "leave out remember."
+            "leave out cache=."
         )
     batch_fields, passes = {}, [CacheInfo()]
     where = {"estimator": estimator, "X": X, "rows": rows}
@@ -207,7 +207,7 @@ def _ask(
         said, taught = lookup_or_compute(say, adapter, classes, memory=memory, **where)
         batch_fields[TEACHER_LOGITS] = said
         passes.append(taught)
-    if terms is not None and terms.remember:
+    if terms is not None and terms.cache:
         names = terms.teacher_names
 
         def show(part: Any) -> np.ndarray:
@@ -224,7 +224,7 @@ def _ask(
         batch_fields[TEACHER_FEATURES] = said
         passes.append(taught)
     logits = "logits" in needs and fleeting
-    layers = terms.teacher_names if terms is not None and not terms.remember else []
+    layers = terms.teacher_names if terms is not None and not terms.cache else []
     live = None
     if logits or layers:
         live = LiveTeacher(adapter, classes, logits=logits, layers=layers)

@@ -31,8 +31,8 @@ class FeatureLoss(DistillationLoss):
         losses added. None takes what goes into the last ``nn.Linear``.
     weight : float, default=1.0
         Factor of the loss.
-    remember : bool, default=False
-        Whether the teacher's features are remembered as its logits are. They are
+    cache : bool, default=False
+        Whether the teacher's features are cached as its logits are. They are
         large: with False the teacher is asked about every batch.
     """
 
@@ -44,12 +44,12 @@ class FeatureLoss(DistillationLoss):
         teacher_layer: str | Sequence[str] | None = None,
         *,
         weight: float = 1.0,
-        remember: bool = False,
+        cache: bool = False,
     ) -> None:
         self.student_layer = student_layer
         self.teacher_layer = teacher_layer
         self.weight = weight
-        self.remember = remember
+        self.cache = cache
 
     def check(self) -> None:
         """Raise ValueError where a parameter is impossible."""

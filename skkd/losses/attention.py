@@ -26,8 +26,8 @@ class AttentionTransfer(FeatureLoss):
         the last ``nn.Linear``, which is seldom a map.
     weight : float, default=1000.0
         Factor of the loss.
-    remember : bool, default=False
-        Whether the teacher's features are remembered as its logits are.
+    cache : bool, default=False
+        Whether the teacher's features are cached as its logits are.
 
     Notes
     -----
@@ -62,9 +62,9 @@ class AttentionTransfer(FeatureLoss):
         teacher_layer: str | Sequence[str] | None = None,
         *,
         weight: float = 1000.0,
-        remember: bool = False,
+        cache: bool = False,
     ) -> None:
-        super().__init__(student_layer, teacher_layer, weight=weight, remember=remember)
+        super().__init__(student_layer, teacher_layer, weight=weight, cache=cache)
 
     def adapter(self, student: tuple[int, ...], teacher: tuple[int, ...]) -> nn.Module:
         """Check that both layers give maps; nothing is adapted.

@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Sequence
+from numbers import Integral
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from skkd.losses._base import check_finite, is_finite_number
+from skkd._utils.checks import check_number
 from skkd.losses._feature_base import FeatureLoss, ShapePair
 from skkd.losses._features import as_floats, unit
 from skkd.losses._negatives import Negatives
@@ -45,8 +46,8 @@ class CRD(FeatureLoss):
         Share of the old in the moving average of the embeddings, from 0 to below 1.
     weight : float, default=0.8
         Factor of the loss.
-    remember : bool, default=False
-        Whether the teacher's features are remembered as its logits are.
+    cache : bool, default=False
+        Whether the teacher's features are cached as its logits are.
 
     Notes
     -----
@@ -92,9 +93,9 @@ class CRD(FeatureLoss):
         tau: float = 0.07,
         momentum: float = 0.5,
         weight: float = 0.8,
-        remember: bool = False,
+        cache: bool = False,
     ) -> None:
-        super().__init__(student_layer, teacher_layer, weight=weight, remember=remember)
+        super().__init__(student_layer, teacher_layer, weight=weight, cache=cache)
         self.n_dimensions = n_dimensions
         self.n_negatives = n_negatives
         self.tau = tau
@@ -104,21 +105,9 @@ class CRD(FeatureLoss):
         """Raise ValueError where a parameter is impossible."""
         super().check()
         for name in ("n_dimensions", "n_negatives"):
-            value = getattr(self, name)
-            if not is_finite_number(value) or value < 1 or value != int(value):
-                raise ValueError(
-                    f"Got {name}={value!r}; expected a whole number above 0."
-                )
-        check_finite(self, "tau", "momentum")
-        if self.tau <= 0:
-            raise ValueError(
-                f"Got tau={self.tau!r}; expected a positive number, such as 0.07."
-            )
-        if not 0 <= self.momentum < 1:
-            raise ValueError(
-                f"Got momentum={self.momentum!r}; expected a number from 0 to below 1, "
-                "such as 0.5."
-            )
+            check_number(f"Got {name}", getattr(self, name), Integral, low=1)
+        check_number("Got tau", self.tau, low=0, low_inclusive=False)
+        check_number("Got momentum", self.momentum, low=0, high=1, high_inclusive=False)
 
     def compare(self, student: Tensor, teacher: Tensor) -> Tensor:
         """Raise: a batch is compared with remembered rows, by :meth:`build`."""

@@ -26,8 +26,8 @@ class FitNet(FeatureLoss):
         losses added. None takes what goes into the last ``nn.Linear``.
     weight : float, default=100.0
         Factor of the loss.
-    remember : bool, default=False
-        Whether the teacher's features are remembered as its logits are.
+    cache : bool, default=False
+        Whether the teacher's features are cached as its logits are.
 
     Notes
     -----
@@ -64,9 +64,9 @@ class FitNet(FeatureLoss):
         teacher_layer: str | Sequence[str] | None = None,
         *,
         weight: float = 100.0,
-        remember: bool = False,
+        cache: bool = False,
     ) -> None:
-        super().__init__(student_layer, teacher_layer, weight=weight, remember=remember)
+        super().__init__(student_layer, teacher_layer, weight=weight, cache=cache)
 
     def adapter(self, student: tuple[int, ...], teacher: tuple[int, ...]) -> nn.Module:
         """Return the regressor, which gives as many channels as the teacher has.

@@ -30,8 +30,8 @@ class PKT(FeatureLoss):
         losses added. None takes what goes into the last ``nn.Linear``.
     weight : float, default=30000.0
         Factor of the loss.
-    remember : bool, default=False
-        Whether the teacher's features are remembered as its logits are.
+    cache : bool, default=False
+        Whether the teacher's features are cached as its logits are.
 
     Notes
     -----
@@ -68,9 +68,9 @@ class PKT(FeatureLoss):
         teacher_layer: str | Sequence[str] | None = None,
         *,
         weight: float = 30000.0,
-        remember: bool = False,
+        cache: bool = False,
     ) -> None:
-        super().__init__(student_layer, teacher_layer, weight=weight, remember=remember)
+        super().__init__(student_layer, teacher_layer, weight=weight, cache=cache)
 
     def compare(self, student: Tensor, teacher: Tensor) -> Tensor:
         """Return the loss of the batch.

@@ -35,8 +35,8 @@ class RKD(FeatureLoss):
         :math:`\lambda_A`; the angles cost nothing at 0.
     weight : float, default=1.0
         Factor of the loss.
-    remember : bool, default=False
-        Whether the teacher's features are remembered as its logits are.
+    cache : bool, default=False
+        Whether the teacher's features are cached as its logits are.
 
     Notes
     -----
@@ -79,9 +79,9 @@ class RKD(FeatureLoss):
         distance: float = 25.0,
         angle: float = 50.0,
         weight: float = 1.0,
-        remember: bool = False,
+        cache: bool = False,
     ) -> None:
-        super().__init__(student_layer, teacher_layer, weight=weight, remember=remember)
+        super().__init__(student_layer, teacher_layer, weight=weight, cache=cache)
         self.distance = distance
         self.angle = angle
 

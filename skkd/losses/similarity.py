@@ -25,8 +25,8 @@ class SimilarityPreserving(FeatureLoss):
         the maps before they are averaged.
     weight : float, default=3000.0
         Factor of the loss.
-    remember : bool, default=False
-        Whether the teacher's features are remembered as its logits are.
+    cache : bool, default=False
+        Whether the teacher's features are cached as its logits are.
 
     Notes
     -----
@@ -56,9 +56,9 @@ class SimilarityPreserving(FeatureLoss):
         teacher_layer: str | Sequence[str] | None = None,
         *,
         weight: float = 3000.0,
-        remember: bool = False,
+        cache: bool = False,
     ) -> None:
-        super().__init__(student_layer, teacher_layer, weight=weight, remember=remember)
+        super().__init__(student_layer, teacher_layer, weight=weight, cache=cache)
 
     def compare(self, student: Tensor, teacher: Tensor) -> Tensor:
         """Return the loss of the batch.

@@ -6,9 +6,8 @@ from typing import Any
 from torch import Tensor
 
 from skkd.losses._base import DistillationLoss, as_pair, check_temperature
-from skkd.losses._registry import named_params, resolve
+from skkd.losses._registry import named_params, needs_of, resolve, resolve_deep
 from skkd.losses._unit import unit_rows
-from skkd.losses.weighted_sum import needs_of
 
 
 class LogitStandardization(DistillationLoss):
@@ -69,6 +68,10 @@ class LogitStandardization(DistillationLoss):
         inner = self._inner()
         if isinstance(inner, DistillationLoss):
             inner.check()
+
+    def resolve_names(self) -> None:
+        """Replace a loss that is given by name by that loss."""
+        self.loss = resolve_deep(self.loss)
 
     def _inner(self) -> Any:
         loss = resolve(self.loss)

@@ -6,7 +6,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from skkd.losses._base import DistillationLoss, as_pair, is_finite_number
+from skkd._utils.checks import is_number
+from skkd.losses._base import DistillationLoss, as_pair
 from skkd.losses.kd import KD
 
 
@@ -54,7 +55,7 @@ class VirtualTeacher(DistillationLoss):
 
     def check(self) -> None:
         """Raise ValueError unless ``correct`` lies between 0 and 1."""
-        if not is_finite_number(self.correct) or not 0 < self.correct < 1:
+        if not is_number(self.correct) or not 0 < self.correct < 1:
             raise self._not_a_teacher("between 0 and 1")
 
     def __call__(

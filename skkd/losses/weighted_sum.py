@@ -1,4 +1,4 @@
-"""Several losses at once, and what a loss is made of."""
+"""Several losses at once."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -6,8 +6,15 @@ from typing import Any
 from sklearn.utils.metaestimators import _BaseComposition
 from torch import Tensor
 
-from skkd.losses._base import DistillationLoss, is_finite_number
-from skkd.losses._registry import named_params, resolve
+from skkd._utils.checks import is_number
+from skkd.losses._base import DistillationLoss
+from skkd.losses._registry import (
+    flatten,
+    named_params,
+    needs_of,
+    resolve,
+    resolve_deep,
+)
 
 
 class WeightedSum(DistillationLoss, _BaseComposition):
@@ -75,10 +82,26 @@ class WeightedSum(DistillationLoss, _BaseComposition):
         return self._set_params("losses", **params)
 
     def check(self) -> None:
-        """Raise where names, weights or a part are impossible."""
-        for _, part in flatten(self):
+        """Raise if names, weights or a part are impossible."""
+        for _, part in self.weighted_parts():
             if isinstance(part, DistillationLoss):
                 part.check()
+
+    def weighted_parts(self) -> list[tuple[float, Any]]:
+        """Return the parts, and the parts of sums among them, without weights of 0."""
+        _check_pairs(self)
+        weights = _checked_weights(self)
+        parts = [flatten(part) for _, part in self.losses]
+        return [
+            (weight * inner, part)
+            for weight, members in zip(weights, parts, strict=True)
+            for inner, part in members
+            if weight != 0
+        ]
+
+    def resolve_names(self) -> None:
+        """Replace the parts that are given by name by losses."""
+        self.losses = [(name, resolve_deep(part)) for name, part in self.losses]
 
     def __call__(
         self,
@@ -113,7 +136,7 @@ class WeightedSum(DistillationLoss, _BaseComposition):
             If a part compares features.
         """
         values = []
-        for weight, part in flatten(self):
+        for weight, part in self.weighted_parts():
             value = part(student_logits, teacher_logits, y, temperature)
             if value.shape not in ((), (len(student_logits),)):
                 raise ValueError(
@@ -125,81 +148,6 @@ class WeightedSum(DistillationLoss, _BaseComposition):
         if not all(value.ndim for value in values):
             values = [value.mean() for value in values]
         return sum(values[1:], values[0])
-
-
-def flatten(loss: Any) -> list[tuple[float, Any]]:
-    """Return the losses that are to be computed, each with its weight.
-
-    Parameters
-    ----------
-    loss : str, DistillationLoss or callable
-        A :class:`WeightedSum` is taken apart, and those inside of it; anything else
-        is one part of weight 1. The ``weight`` of a FeatureLoss stays with it.
-
-    Returns
-    -------
-    list of (float, loss)
-        Names resolved, weights multiplied; what has weight 0 is left out. Never empty.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If names, weights or a part are impossible.
-    """
-    loss = resolve(loss)
-    if not isinstance(loss, WeightedSum):
-        return [(1.0, loss)]
-    _check_pairs(loss)
-    weights = _checked_weights(loss)
-    parts = [flatten(part) for _, part in loss.losses]
-    return [
-        (weight * inner, part)
-        for weight, members in zip(weights, parts, strict=True)
-        for inner, part in members
-        if weight != 0
-    ]
-
-
-def resolve_parts(loss: Any) -> Any:
-    """Replace, in a loss of one's own, names inside of it by objects.
-
-    So that the parts of a fit stay the same objects, whose parameters can change.
-
-    Parameters
-    ----------
-    loss : DistillationLoss or callable
-        Changed in place.
-
-    Returns
-    -------
-    DistillationLoss or callable
-        The loss itself.
-    """
-    if isinstance(loss, WeightedSum):
-        loss.losses = [
-            (name, resolve_parts(resolve(part))) for name, part in loss.losses
-        ]
-    elif isinstance(getattr(loss, "loss", None), str):
-        loss.loss = resolve_parts(resolve(loss.loss))
-    return loss
-
-
-def needs_of(loss: Any) -> frozenset[str]:
-    """Return what a loss asks of the teacher.
-
-    Parameters
-    ----------
-    loss : str, DistillationLoss or callable
-        Of a :class:`WeightedSum`, the parts whose weight is not 0 are asked.
-
-    Returns
-    -------
-    frozenset of str
-        Of ``"logits"`` and ``"features"``; empty for a loss that asks no teacher. A
-        plain callable is taken to need logits.
-    """
-    needs = {getattr(part, "needs", "logits") for _, part in flatten(loss)}
-    return frozenset(needs - {"nothing"})
 
 
 def _pairs(losses: Any) -> Iterable[tuple[str, Any]]:
@@ -231,7 +179,7 @@ def _checked_weights(loss: WeightedSum) -> list[float]:
     if loss.weights is None:
         return [1.0] * n_losses
     weights = list(loss.weights) if hasattr(loss.weights, "__len__") else []
-    fine = len(weights) == n_losses and all(map(is_finite_number, weights))
+    fine = len(weights) == n_losses and all(map(is_number, weights))
     if not fine or not any(weights):
         raise ValueError(
             f"Got weights={loss.weights!r} for a WeightedSum of {n_losses} losses; "
