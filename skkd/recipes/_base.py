@@ -197,8 +197,8 @@ def check_asks(student: DistilledClassifier) -> frozenset[str]:
     needs = needs_of(loss_of(student))
     if not needs:
         raise ValueError(
-            f"distillation={student.distillation!r} needs no teacher, so that nobody "
-            "would teach another in this recipe: use a loss that needs one, such as "
+            f"distillation={student.distillation!r} asks no teacher, so that nobody "
+            "would teach another in this recipe: use a loss that asks one, such as "
             "'kd', or a DistilledClassifier alone."
         )
     return needs
