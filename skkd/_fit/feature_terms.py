@@ -86,13 +86,15 @@ class FeatureTerms:
     @property
     def needs_indices(self) -> bool:
         """Whether a row is compared with others of the training data."""
-        return any(hasattr(comparison, "restrict") for comparison in self.comparisons)
+        return any(
+            hasattr(comparison, "set_train_indices") for comparison in self.comparisons
+        )
 
     def restrict(self, rows: Tensor) -> None:
         """Contrast rows with these alone, where others are held out."""
         for comparison in self.comparisons:
-            if hasattr(comparison, "restrict"):
-                comparison.restrict(rows)  # type: ignore[operator]
+            if hasattr(comparison, "set_train_indices"):
+                comparison.set_train_indices(rows)  # type: ignore[operator]
 
     @contextmanager
     def training(self, optimizer: torch.optim.Optimizer) -> Iterator[None]:

@@ -138,7 +138,7 @@ def check_temperature(temperature: float) -> None:
     Parameters
     ----------
     temperature : float
-        What both logits are divided by.
+        Divisor of both logits.
     """
     if not 0 < temperature < math.inf:
         raise ValueError(
@@ -153,7 +153,7 @@ def check_finite(loss: DistillationLoss, *names: str) -> None:
     Parameters
     ----------
     loss : DistillationLoss
-        Whose parameters they are.
+        The loss that has them.
     *names : str
         Names of the parameters.
     """

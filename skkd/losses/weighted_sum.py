@@ -29,13 +29,13 @@ class WeightedSum(DistillationLoss, _BaseComposition):
         :mod:`skkd.losses` or a callable. As in scikit-learn's ``FeatureUnion`` the
         parameters of a part are set as ``name__*``, and ``name`` replaces it.
     weights : sequence of float or None, default=None
-        One for each loss; None is 1 for each. A loss of weight 0 is left out.
+        One for each loss; None is 1 for each. A loss of weight 0 is not computed.
 
     Notes
     -----
-    It gives one loss for each row if all of its parts do, else one for the batch, to
-    which a part that gives rows adds their mean. A :class:`FeatureLoss` may be a part
-    where the sum is passed as ``DistilledClassifier(distillation=...)``.
+    It gives one loss for each sample if all of its parts do, else one for the batch, to
+    which parts that give a loss for each sample add their mean. A :class:`FeatureLoss`
+    may be a part if the sum is passed as ``DistilledClassifier(distillation=...)``.
 
     Examples
     --------
@@ -64,7 +64,6 @@ class WeightedSum(DistillationLoss, _BaseComposition):
         return needs_of(self)
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the parameters, with deep=True the parts and theirs."""
         params = self._get_params("losses", deep=deep)
         if not deep:
             return params
@@ -72,17 +71,15 @@ class WeightedSum(DistillationLoss, _BaseComposition):
         return {key: value for part in named for key, value in part.items()} | params
 
     def set_params(self, **params: Any) -> "WeightedSum":
-        """Set parameters, replace a part by its name, or set ``name__*`` of it."""
         self.losses = params.pop("losses", self.losses)
         nested = {key.partition("__")[0] for key in params if "__" in key}
         for name, loss in _pairs(self.losses):
             loss = params.get(name, loss)
             if name in nested and isinstance(loss, str):
-                params[name] = resolve(loss)  # a name could hold no parameters
+                params[name] = resolve(loss)  # a name has no parameters
         return self._set_params("losses", **params)
 
     def check(self) -> None:
-        """Raise if names, weights or a part are impossible."""
         for _, part in self.weighted_parts():
             if isinstance(part, DistillationLoss):
                 part.check()
@@ -100,7 +97,6 @@ class WeightedSum(DistillationLoss, _BaseComposition):
         ]
 
     def resolve_names(self) -> None:
-        """Replace the parts that are given by name by losses."""
         self.losses = [(name, resolve_deep(part)) for name, part in self.losses]
 
     def __call__(
@@ -110,38 +106,13 @@ class WeightedSum(DistillationLoss, _BaseComposition):
         y: Tensor,
         temperature: float,
     ) -> Tensor:
-        """Return the weighted sum.
-
-        Parameters
-        ----------
-        student_logits : Tensor of shape (n, n_classes)
-            Finite; half precision is computed in float32.
-        teacher_logits : Tensor of shape (n, n_classes) or None
-            None only where every part does without a teacher.
-        y : int64 Tensor of shape (n,)
-            Column numbers; -1 marks an unlabelled row.
-        temperature : float
-            Positive and finite, the same for all parts.
-
-        Returns
-        -------
-        Tensor of shape (n,), or a scalar where a part gives one
-            In the student's dtype, float32 at least.
-
-        Raises
-        ------
-        ValueError
-            If names or weights are impossible, or a part gives another shape.
-        TypeError
-            If a part compares features.
-        """
         values = []
         for weight, part in self.weighted_parts():
             value = part(student_logits, teacher_logits, y, temperature)
             if value.shape not in ((), (len(student_logits),)):
                 raise ValueError(
                     f"{part!r} gives a loss of shape {tuple(value.shape)}, expected "
-                    f"({len(student_logits)},), one for each row of the batch, or a "
+                    f"({len(student_logits)},), one for each sample, or a "
                     "scalar: sum over the classes."
                 )
             values.append(weight * value)
@@ -151,7 +122,7 @@ class WeightedSum(DistillationLoss, _BaseComposition):
 
 
 def _pairs(losses: Any) -> Iterable[tuple[str, Any]]:
-    """Return the pairs there are, whatever was given: a check tells later."""
+    """Return the pairs among what was given; :func:`_check_pairs` refuses the rest."""
     if not isinstance(losses, list):
         return []
     return [pair for pair in losses if isinstance(pair, tuple) and len(pair) == 2]
@@ -164,7 +135,7 @@ def _check_pairs(loss: WeightedSum) -> None:
     if not names or len(names) != len(losses) or not texts:
         raise ValueError(
             f"Got losses={losses!r} for WeightedSum; expected a list of pairs of a "
-            "name and a loss, as [('kd', 'kd'), ('mse', LogitMSE())]."
+            "name and a loss, such as [('kd', 'kd'), ('mse', LogitMSE())]."
         )
     taken = [name for name in names if name in ("losses", "weights") or "__" in name]
     if taken or len(set(names)) < len(names):
