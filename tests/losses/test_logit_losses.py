@@ -482,7 +482,7 @@ def test_a_virtual_teacher_is_kd_from_a_teacher_that_is_right():
 
 def test_a_virtual_teacher_needs_labels_and_to_be_right():
     student, _ = logits(3, 4)
-    with pytest.raises(ValueError, match="Got 2 unlabelled rows; expected none"):
+    with pytest.raises(ValueError, match="Got 2 unlabelled samples; expected none"):
         VirtualTeacher()(student, None, torch.tensor([0, -1, -1]), 20.0)
     with pytest.raises(ValueError, match=r"Got correct=0\.25 .* above 1 / 4"):
         VirtualTeacher(0.25)(student, None, torch.tensor([0, 1, 2]), 20.0)
