@@ -1,34 +1,28 @@
-"""Losses by value and gradient against the oracles, and as_loss."""
+"""as_loss: from a name, an object, a class or a function to a loss for a fit."""
 
-import pickle
 from functools import partial
 
-import numpy as np
-import oracles
 import pytest
 import torch
-from helpers import stable_repr
-from sklearn.base import clone
+from sklearn.datasets import load_iris
+from sklearn.linear_model import LogisticRegression
 
-from skkd.losses import KD, DistillationLoss, HardLabel, LogitMSE, as_loss
+from skkd import DistilledClassifier
+from skkd.losses import (
+    DKD,
+    KD,
+    DistillationLoss,
+    FeatureLoss,
+    HardLabel,
+    LabelSmoothing,
+    LogitMSE,
+    LogitStandardization,
+    WeightedSum,
+    as_loss,
+)
+from skkd.losses._registry import flatten, needs_of
 
-CASES = [
-    pytest.param(KD(), oracles.kd, oracles.kd_gradient, id="kd"),
-    pytest.param(
-        HardLabel(), oracles.hard_label, oracles.hard_label_gradient, id="hard"
-    ),
-    pytest.param(LogitMSE(), oracles.logit_mse, oracles.logit_mse_gradient, id="mse"),
-]
-LOSSES = [KD(), HardLabel(), LogitMSE()]
-TEMPERATURES = [0.5, 1, 4, 20]
-# Values are computed in float32 at least; the gradient returns in the input's dtype.
-VALUE_RTOL = {torch.float64: 1e-12, torch.float32: 1e-5}
-GRADIENT_RTOL = {
-    torch.float64: 1e-11,
-    torch.float32: 1e-5,
-    torch.float16: 2e-3,
-    torch.bfloat16: 1e-2,
-}
+X, Y = load_iris(return_X_y=True)
 
 
 class Scaled(DistillationLoss):
@@ -38,189 +32,59 @@ class Scaled(DistillationLoss):
         self.beta = beta
 
     def __call__(self, student_logits, teacher_logits, y, temperature):
-        """Return beta times KD."""
         return self.beta * KD()(student_logits, teacher_logits, y, temperature)
 
 
-def logits(n, n_classes, dtype=torch.float64, scale=3.0, seed=0):
-    rng = np.random.default_rng(seed)
-    pair = rng.normal(scale=scale, size=(2, n, n_classes))
-    student, teacher = torch.tensor(pair).to(dtype)
-    return student.requires_grad_(), teacher
+class Regression(DistillationLoss):
+    """A user's loss whose parameters are called as parts of other losses are."""
+
+    def __init__(self, loss="mse", losses=(("a", "kd"),), weights=(0,)):
+        self.loss = loss
+        self.losses = losses
+        self.weights = weights
+
+    def __call__(self, student_logits, teacher_logits, y, temperature):
+        gap = student_logits - teacher_logits
+        squared = {"mse": True, "huber": False}[self.loss]
+        return (gap.square() if squared else gap.abs()).sum(dim=1)
 
 
-def labels(n):
-    return torch.arange(n) % 2 - 1  # some rows unlabelled
+class Callable:
+    """A callable object of a user, with attributes that mean nothing to skkd."""
+
+    needs = ["nothing"]
+    loss = None
+
+    def __init__(self):
+        self.loss = "mse"
+        self.losses = [("a", "kd")]
+        self.weight = self.check = 0
+        self.n_calls = 0
+
+    def __call__(self, student_logits, teacher_logits, y, temperature):
+        self.n_calls += 1
+        return (student_logits - teacher_logits).square().sum(dim=1)
 
 
-def check_against_oracle(loss, value, gradient, student, teacher, temperature):
-    s, t = student.detach().double().numpy(), teacher.double().numpy()
-    before = teacher.clone()
-    got = loss(student, teacher, labels(len(s)), temperature)
-    (got_gradient,) = torch.autograd.grad(got.sum(), student)
+class Half(DistillationLoss):
+    """A user's loss that contains another one, and says so."""
 
-    working = torch.promote_types(student.dtype, torch.float32)
-    assert got.dtype == working
-    assert got.shape == (len(s),)
-    assert torch.equal(teacher, before)
-    # Rounding of the logits is amplified by T^2 (value) and T (gradient).
-    size = max(1, np.abs(s).max(), np.abs(t).max())
-    eps = torch.finfo(working).eps * size
-    np.testing.assert_allclose(
-        got.detach().numpy(),
-        value(s, t, temperature),
-        rtol=VALUE_RTOL[working],
-        atol=4 * eps * max(1, temperature**2),
+    def __init__(self, inner="kd"):
+        self.inner = inner
+
+    def weighted_parts(self):
+        return [(0.5 * weight, part) for weight, part in flatten(self.inner)]
+
+    def resolve_names(self):
+        self.inner = as_loss(self.inner)
+
+
+def fitted(loss, **params):
+    teacher = LogisticRegression(max_iter=500).fit(X, Y)
+    net = DistilledClassifier(
+        teacher=teacher, distillation=loss, max_epochs=1, random_state=0, **params
     )
-    np.testing.assert_allclose(
-        got_gradient.double().numpy(),
-        gradient(s, t, temperature),
-        rtol=GRADIENT_RTOL[student.dtype],
-        atol=4 * eps * max(1, temperature),
-    )
-
-
-@pytest.mark.parametrize("dtype", GRADIENT_RTOL, ids=stable_repr)
-@pytest.mark.parametrize("temperature", TEMPERATURES)
-@pytest.mark.parametrize("shape", [(1, 2), (5, 2), (1, 10), (5, 10)])
-@pytest.mark.parametrize(("loss", "value", "gradient"), CASES)
-def test_value_and_gradient(loss, value, gradient, shape, temperature, dtype):
-    student, teacher = logits(*shape, dtype)
-    check_against_oracle(loss, value, gradient, student, teacher, temperature)
-
-
-@pytest.mark.parametrize("dtype", GRADIENT_RTOL, ids=stable_repr)
-@pytest.mark.parametrize("temperature", TEMPERATURES)
-@pytest.mark.parametrize(("loss", "value", "gradient"), CASES)
-def test_extreme_logits(loss, value, gradient, temperature, dtype):
-    big = 1e4
-    student = torch.tensor(
-        [[big, -big, 0], [big, -big, 0], [0, 0, 0], [-big, -big, -big]], dtype=dtype
-    ).requires_grad_()
-    teacher = torch.tensor(
-        [[-big, big, 0], [big, -big, 0], [big, big, -big], [0, 0, big]], dtype=dtype
-    )
-    out = loss(student, teacher, labels(4), temperature)
-    assert torch.isfinite(out).all()
-    assert torch.isfinite(torch.autograd.grad(out.sum(), student)[0]).all()
-    check_against_oracle(loss, value, gradient, student, teacher, temperature)
-
-
-@pytest.mark.parametrize(("loss", "value", "gradient"), CASES)
-def test_ties(loss, value, gradient):
-    student = torch.tensor([[1.0, 1.0, 1.0], [0.0, 2.0, 1.0]]).requires_grad_()
-    teacher = torch.tensor([[0.0, 3.0, 3.0], [2.0, 2.0, 2.0]])
-    check_against_oracle(loss, value, gradient, student, teacher, 2.0)
-
-
-@pytest.mark.parametrize("temperature", TEMPERATURES)
-@pytest.mark.parametrize("loss", LOSSES)
-def test_gradcheck(loss, temperature):
-    student, teacher = logits(5, 10, scale=1.0)
-    function = partial(
-        loss, teacher_logits=teacher, y=labels(5), temperature=temperature
-    )
-    assert torch.autograd.gradcheck(function, (student,))
-
-
-@pytest.mark.parametrize("temperature", TEMPERATURES)
-@pytest.mark.parametrize("loss", [KD(), LogitMSE()])
-def test_equal_logits_give_nothing_to_learn(loss, temperature):
-    student, _ = logits(5, 10)
-    out = loss(student, student.detach().clone(), labels(5), temperature)
-    (gradient,) = torch.autograd.grad(out.sum(), student)
-    assert torch.equal(out, torch.zeros_like(out))
-    torch.testing.assert_close(
-        gradient, torch.zeros_like(gradient), rtol=0, atol=1e-14 * temperature
-    )
-
-
-@pytest.mark.parametrize("side", ["student", "teacher"])
-def test_kd_ignores_a_constant_added_to_a_row(side):
-    student, teacher = logits(5, 10)
-    shift = torch.linspace(-50, 50, 5, dtype=torch.float64).unsqueeze(1)
-    moved = (
-        (student + shift, teacher) if side == "student" else (student, teacher + shift)
-    )
-    got, expected = KD()(*moved, labels(5), 4.0), KD()(student, teacher, labels(5), 4.0)
-    torch.testing.assert_close(got, expected, rtol=1e-11, atol=1e-12)
-
-
-def test_mse_is_not_centred():
-    zeros = torch.zeros(1, 4)
-    assert LogitMSE()(zeros, zeros + 3, labels(1), 1.0).item() == 0.5 * 4 * 9
-
-
-@pytest.mark.parametrize("loss", [HardLabel(), LogitMSE()])
-def test_temperature_is_ignored(loss):
-    student, teacher = logits(5, 10)
-    cold, hot = (loss(student, teacher, labels(5), t) for t in (1.0, 20.0))
-    assert torch.equal(cold, hot)
-
-
-def test_kd_gradient_is_comparable_across_temperatures():
-    # Without T^2 it would shrink four hundredfold from T=20 to T=400.
-    student, teacher = logits(5, 10)
-    sizes = []
-    for temperature in (20.0, 400.0):
-        out = KD()(student, teacher, labels(5), temperature).sum()
-        sizes.append(torch.autograd.grad(out, student)[0].norm().item())
-    assert sizes[0] == pytest.approx(sizes[1], rel=0.2)
-
-
-@pytest.mark.parametrize("loss", LOSSES)
-def test_labels_are_ignored(loss):
-    student, teacher = logits(5, 10)
-    a = loss(student, teacher, torch.full((5,), -1), 2.0)
-    assert torch.equal(a, loss(student, teacher, torch.arange(5), 2.0))
-
-
-@pytest.mark.parametrize("loss", LOSSES)
-def test_teacher_receives_no_gradient(loss):
-    student, teacher = logits(5, 10)
-    teacher.requires_grad_()
-    loss(student, teacher, labels(5), 2.0).sum().backward()
-    assert teacher.grad is None
-    assert student.grad.abs().sum() > 0
-
-
-@pytest.mark.parametrize("loss", LOSSES)
-def test_precision_follows_the_student(loss):
-    student, teacher = logits(5, 10)
-    mixed = loss(student.float(), teacher, labels(5), 2.0)
-    assert mixed.dtype == torch.float32
-    assert loss(student, teacher.half(), labels(5), 2.0).dtype == torch.float64
-
-
-@pytest.mark.parametrize("shapes", [((5, 3), (5, 1)), ((5, 3), (1, 3)), ((5,), (5,))])
-@pytest.mark.parametrize("loss", LOSSES)
-def test_shapes_must_match(loss, shapes):
-    student, teacher = map(torch.zeros, shapes)
-    with pytest.raises(ValueError, match=r"Got student .* expected \(n, n_classes\)"):
-        loss(student, teacher, labels(5), 1.0)
-
-
-@pytest.mark.parametrize("temperature", [0, -1.0, float("nan"), float("inf")])
-def test_kd_needs_a_positive_temperature(temperature):
-    with pytest.raises(ValueError, match="expected a positive, finite number"):
-        KD()(*logits(2, 2), labels(2), temperature)
-
-
-@pytest.mark.parametrize("loss", [*LOSSES, Scaled(beta=2.0)])
-def test_is_an_estimator(loss):
-    student, teacher = logits(5, 10)
-    expected = loss(student, teacher, labels(5), 2.0)
-    for copy in (clone(loss), pickle.loads(pickle.dumps(loss))):
-        assert copy is not loss
-        assert copy.get_params() == loss.get_params()
-        assert torch.equal(copy(student, teacher, labels(5), 2.0), expected)
-        assert copy.set_params(**loss.get_params()) is copy
-    assert repr(Scaled(beta=2.0)) == "Scaled(beta=2.0)"
-
-
-def test_base_class_asks_for_call():
-    with pytest.raises(NotImplementedError, match="does not define __call__"):
-        DistillationLoss()(*logits(2, 2), labels(2), 1.0)
+    return net.fit(X, Y)
 
 
 @pytest.mark.parametrize(
@@ -289,3 +153,85 @@ def test_as_loss_unknown_parameter(loss):
         as_loss(loss, bta=1)
     with pytest.raises(ValueError, match=r"Got 'beta' .* KD; it has no parameters"):
         as_loss("kd", beta=1)
+
+
+# --- What a loss contains, it says itself -------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["mse", "huber"])
+def test_a_parameter_called_loss_is_no_loss(name):
+    mine = Regression(name)
+    made = as_loss(mine)
+    assert made.get_params() == mine.get_params()
+    assert made.loss == mine.loss == name
+    assert flatten(made) == [(1.0, made)]
+    assert needs_of(made) == {"logits"}
+    fitted(mine)
+    assert mine.get_params() == Regression(name).get_params()
+
+
+def test_attributes_of_a_callable_object_mean_nothing():
+    mine = Callable()
+    assert as_loss(mine) is mine
+    assert flatten(mine) == [(1.0, mine)]
+    assert needs_of(mine) == {"logits"}
+    fitted(mine)
+    assert mine.n_calls > 0
+    assert {**vars(mine), "n_calls": 0} == vars(Callable())
+
+
+def test_callables_inside_of_a_sum_keep_their_attributes():
+    mine = Callable()
+    [(_, made)] = as_loss(WeightedSum([("mine", mine)])).losses
+    assert vars(made) == vars(mine) == vars(Callable())
+
+
+def test_names_inside_are_objects_afterwards():
+    inner = LogitStandardization("dkd")
+    given = WeightedSum([("a", "kd"), ("b", inner), ("c", WeightedSum([("d", "js")]))])
+    made = as_loss(given)
+    assert repr(given) == (
+        "WeightedSum(losses=[('a', 'kd'), ('b', LogitStandardization(loss='dkd')),\n"
+        "                    ('c', WeightedSum(losses=[('d', 'js')]))])"
+    )
+    assert repr([part for _, part in flatten(made)]) == (
+        "[KD(), LogitStandardization(loss=DKD()), JensenShannon()]"
+    )
+    first, second = flatten(made), flatten(made)
+    assert all(a is b for (_, a), (_, b) in zip(first, second, strict=True))
+    assert inner.loss == "dkd"
+
+
+def test_a_fit_changes_no_loss_that_was_given():
+    inner = LogitStandardization("dkd")
+    given = WeightedSum([("a", "kd"), ("b", inner)])
+    losses = given.losses
+    fitted(given, distillation__b__loss__beta=3.0)
+    assert given.losses is losses
+    assert losses == [("a", "kd"), ("b", inner)]
+    assert inner.loss == "dkd"
+
+
+def test_a_users_loss_may_contain_others():
+    mine = Half("dkd")
+    made = as_loss(mine)
+    assert mine.inner == "dkd"
+    [(weight, part)] = flatten(WeightedSum([("half", made)], [3]))
+    assert (weight, type(part)) == (1.5, DKD)
+    assert part is made.inner
+    assert needs_of(mine) == {"logits"}
+    assert needs_of(Half(LabelSmoothing())) == set()
+    assert needs_of(Half(FeatureLoss())) == {"features"}
+
+
+@pytest.mark.parametrize("needs", [3, "logit", ["logits"]], ids=["3", "typo", "list"])
+def test_what_a_loss_needs_must_be_known(needs):
+    class Odd(Scaled):
+        def __init__(self, needs=needs):
+            self.needs = needs
+
+    expected = "Got needs=.* for Odd; expected one of 'logits', 'features', 'nothing'"
+    with pytest.raises(ValueError, match=expected):
+        needs_of(Odd())
+    with pytest.raises(ValueError, match=expected):
+        fitted(Odd())
