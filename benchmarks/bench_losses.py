@@ -52,7 +52,7 @@ from skkd.students import CifarResNet, load_cifar_resnet
 QUICK = 200  # images that show that it runs
 WEIGHTS = "weights/resnet56-cifar10jpeg-8977.pt"
 LAST = ("layer3", "layer3")
-DEEP = {"remember": True}
+DEEP = {"cache": True}
 # Half of the labels' loss and half of the teacher's, whatever weight that has of its
 # own, is the published sum of the two, times 1/2.
 SETTINGS = {

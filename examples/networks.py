@@ -99,5 +99,5 @@ class FromNothing(nn.Module):
 
 # For FromNothing, taught by a MobileNetV2. Its maps have a variance of 19: at FitNet's
 # own weight, 100, they drown the labels.
-HINT = FitNet("head.body.4", "backbone.features.13", weight=1, remember=True)
+HINT = FitNet("head.body.4", "backbone.features.13", weight=1, cache=True)
 LOGITS_AND_MAPS = WeightedSum([("logits", KD()), ("maps", HINT)])

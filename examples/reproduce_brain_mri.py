@@ -48,7 +48,7 @@ AUGMENT = Compose(
     [RandomHorizontalFlip(), WARP, ColorJitter(brightness=0.25, contrast=0.25)]
 )
 TAUGHT = {"temperature": 2.0, "alpha": 0.9, "lr": 3e-3}
-HINT = FitNet("maps", "maps", weight=0.3, remember=True)
+HINT = FitNet("maps", "maps", weight=0.3, cache=True)
 LOGITS_AND_MAPS = WeightedSum([("logits", KD()), ("maps", HINT)])
 TITLES = {
     "plain": "plain student",

@@ -41,10 +41,10 @@ class Gap(FeatureLoss):
         teacher_layer=None,
         *,
         weight=1.0,
-        remember=False,
+        cache=False,
         scalar=False,
     ):
-        super().__init__(student_layer, teacher_layer, weight=weight, remember=remember)
+        super().__init__(student_layer, teacher_layer, weight=weight, cache=cache)
         self.scalar = scalar
 
     def adapter(self, student, teacher):
@@ -139,9 +139,9 @@ def expected_rows(X, epochs=2, layer="body.2"):
     return every[np.lexsort(every.T)]
 
 
-@pytest.mark.parametrize("remember", [False, True])
-def test_the_teachers_layer_is_what_the_loss_sees(remember):
-    distil(Gap(*LAYERS, remember=remember)).fit(IMAGES, LABELS)
+@pytest.mark.parametrize("cache", [False, True])
+def test_the_teachers_layer_is_what_the_loss_sees(cache):
+    distil(Gap(*LAYERS, cache=cache)).fit(IMAGES, LABELS)
     np.testing.assert_allclose(rows_seen(), expected_rows(IMAGES), rtol=1e-4, atol=1e-5)
 
 
@@ -156,11 +156,9 @@ def test_the_students_layer_is_what_the_loss_sees():
     np.testing.assert_allclose(seen[order], adapted[other], rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize("remember", [False, True])
-def test_fixed_views_are_shown_to_both(remember):
-    net = distil(
-        Gap(*LAYERS, remember=remember), augment=RandomHorizontalFlip(), n_views=2
-    )
+@pytest.mark.parametrize("cache", [False, True])
+def test_fixed_views_are_shown_to_both(cache):
+    net = distil(Gap(*LAYERS, cache=cache), augment=RandomHorizontalFlip(), n_views=2)
     net.fit(IMAGES, LABELS)
     seen = rows_seen()
     both = np.concatenate(
@@ -168,7 +166,7 @@ def test_fixed_views_are_shown_to_both(remember):
     )
     distance = np.abs(seen[:, None] - both[None]).max(2).min(1)
     assert distance.max() < 1e-4
-    assert net.cache_info_.misses == (2 * N if remember else 0)
+    assert net.cache_info_.misses == (2 * N if cache else 0)
 
 
 def test_live_and_plain_views():
@@ -257,11 +255,11 @@ def test_no_hook_is_left_behind(error):
 # Left in train mode on purpose.
 @pytest.mark.filterwarnings(r"ignore:\[train-mode\]:skkd.TeacherWarning")
 @pytest.mark.parametrize("training", [False, True])
-@pytest.mark.parametrize("remember", [False, True])
-def test_the_teacher_is_bit_for_bit_the_same(remember, training):
+@pytest.mark.parametrize("cache", [False, True])
+def test_the_teacher_is_bit_for_bit_the_same(cache, training):
     teacher = network(1).train(training)
     before = pickle.dumps(teacher.state_dict())
-    loss = WeightedSum([("kd", KD()), ("gap", Gap(*LAYERS, remember=remember))])
+    loss = WeightedSum([("kd", KD()), ("gap", Gap(*LAYERS, cache=cache))])
     distil(loss, teacher=teacher).fit(IMAGES, LABELS)
     assert pickle.dumps(teacher.state_dict()) == before
     assert all(part.training is training for part in teacher.modules())
@@ -326,9 +324,9 @@ def test_a_skorch_net_teaches_and_may_be_fitted_on_the_way():
         assert SEEN[-1][1].shape[1] == 7
 
 
-@pytest.mark.parametrize("remember", [False, True])
-def test_a_transformed_teacher_has_layers(remember):
-    net = distil(Gap(*LAYERS, remember=remember), teacher_transform=HorizontalFlip())
+@pytest.mark.parametrize("cache", [False, True])
+def test_a_transformed_teacher_has_layers(cache):
+    net = distil(Gap(*LAYERS, cache=cache), teacher_transform=HorizontalFlip())
     net.fit(IMAGES, LABELS)
     flipped = expected_rows(IMAGES[..., ::-1].copy())
     np.testing.assert_allclose(rows_seen(), flipped, rtol=1e-4, atol=1e-5)

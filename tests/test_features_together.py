@@ -199,9 +199,9 @@ def test_a_part_given_by_name_can_be_scheduled(part, beta):
 # What is looked at before training -------------------------------------------------
 
 
-@pytest.mark.parametrize("remember", [False, True])
-def test_a_teacher_of_features_alone_is_looked_at_too(remember):
-    net = distil(teacher=network(32, 3), distillation__remember=remember, strict=True)
+@pytest.mark.parametrize("cache", [False, True])
+def test_a_teacher_of_features_alone_is_looked_at_too(cache):
+    net = distil(teacher=network(32, 3), distillation__cache=cache, strict=True)
     with pytest.raises(ValueError, match=r"\[random-head\]"):
         net.fit(X, y)
 

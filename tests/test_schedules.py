@@ -301,7 +301,7 @@ def named(value):
         (CRD(), "tau"),
         (FitNet(), "student_layer"),
         ("fitnet", "teacher_layer"),
-        (RKD(), "remember"),  # no number
+        (RKD(), "cache"),  # no number
         (SUM, "weights"),
         (SUM, "losses"),
         (SUM, "kd"),

@@ -21,7 +21,7 @@ from skkd._utils.modules import (
     eval_mode,
     uncompiled,
 )
-from skkd.losses.weighted_sum import flatten
+from skkd.losses._registry import flatten
 from skkd.teachers import Teacher
 
 

@@ -51,7 +51,7 @@ class FeatureTerms:
         )
         for name in self.teacher_names:  # a wrong one is told before any pass
             find_layer(teacher, name, "teacher")
-        self.cache = _all_cached(self.losses)
+        self.cache = _is_cached(self.losses)
         self.teacher_shapes: list[tuple[int, ...]] = []
         self.comparisons = torch.nn.ModuleList()
 
@@ -86,13 +86,13 @@ class FeatureTerms:
     @property
     def needs_indices(self) -> bool:
         """Whether a row is compared with others of the training data."""
-        return any(hasattr(comparison, "restrict") for comparison in self.comparisons)
+        return any(hasattr(part, "set_train_indices") for part in self.comparisons)
 
     def set_train_indices(self, rows: Tensor) -> None:
         """Contrast rows with these alone, where others are held out."""
         for comparison in self.comparisons:
-            if hasattr(comparison, "restrict"):
-                comparison.restrict(rows)  # type: ignore[operator]
+            if hasattr(comparison, "set_train_indices"):
+                comparison.set_train_indices(rows)  # type: ignore[operator]
 
     @contextmanager
     def training(self, optimizer: torch.optim.Optimizer) -> Iterator[None]:
@@ -224,8 +224,8 @@ def pair_layers(loss: FeatureLoss) -> list[tuple[Any, Any]]:
     return [*zip(student, teacher, strict=True)]
 
 
-def _all_cached(losses: Sequence[FeatureLoss]) -> bool:
-    flags = {bool(loss.remember) for loss in losses}
+def _is_cached(losses: Sequence[FeatureLoss]) -> bool:
+    flags = {bool(loss.cache) for loss in losses}
     if len(flags) > 1:
         raise ValueError(
             "Of several losses on features some have cache=True, some have not: "

@@ -15,8 +15,7 @@ from skkd._data.weights import check_sample_weight, combine_weights
 from skkd._fit.parameters import check_augment, check_hyperparameters
 from skkd._fit.teacher_cv import check_fittable
 from skkd._utils.modules import describe
-from skkd.losses import as_loss
-from skkd.losses.weighted_sum import flatten, needs_of, resolve_parts
+from skkd.losses._registry import flatten, loss_of, needs_of
 from skkd.memory._logits import as_memory
 from skkd.teachers import Teacher, as_teacher
 from skkd.teachers._logits import check_logits
@@ -163,7 +162,7 @@ def _check_parameters(net: Any, teacher_logits: Any, teacher_X: Any) -> Any:
             f"precision={net.precision!r}: expected 'fp32', 'bf16' or 'auto' (bf16 if "
             "the hardware multiplies in it)."
         )
-    loss = as_loss(net.distillation, **net.get_params_for("distillation"))
+    loss = loss_of(net)
     kinds = {getattr(part, "needs", "logits") for _, part in flatten(loss)}
     alone = net.teacher is None and teacher_logits is None
     if alone and net.alpha > 0 and "nothing" in kinds and len(kinds) > 1:
@@ -172,7 +171,7 @@ def _check_parameters(net: Any, teacher_logits: Any, teacher_X: Any) -> Any:
             "to one that needs none, and teacher=None: pass a teacher, or the "
             "latter alone."
         )
-    return resolve_parts(loss)
+    return loss
 
 
 def _classes_of(net: Any, known: np.ndarray, classes: Any, *, first: bool) -> Any:

@@ -15,7 +15,7 @@ from skkd._fit.plan import FitPlan
 from skkd._fit.soft_targets import SoftTargets
 from skkd._utils.modules import cast_floats
 from skkd.losses import FeatureLoss, HardLabel, LogitMSE
-from skkd.losses.weighted_sum import flatten
+from skkd.losses._registry import flatten
 from skkd.teachers import Finding
 from skkd.teachers.health._check import report, sample_rows
 from skkd.teachers.health._findings import examine, kind_of

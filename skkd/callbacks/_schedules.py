@@ -11,9 +11,8 @@ from sklearn.base import clone
 from skorch.callbacks import Callback
 
 from skkd._fit.parameters import check_hyperparameters
+from skkd._utils.checks import is_number
 from skkd.losses import DistillationLoss, FeatureLoss
-from skkd.losses._base import is_finite_number
-from skkd.losses._registry import resolve
 
 _LOSS = "distillation__"
 
@@ -299,7 +298,7 @@ def _given(net: Any, parameter: str) -> Any:
 def _numbers(loss: Any) -> dict[str, Any]:
     """Return the parameters of a loss that a change in the middle of a fit reaches."""
     params = loss.get_params() if hasattr(loss, "get_params") else {}
-    numbers = {name: v for name, v in params.items() if is_finite_number(v)}
+    numbers = {name: v for name, v in params.items() if is_number(v)}
     return {name: v for name, v in numbers.items() if _is_read_by_batch(loss, name)}
 
 
@@ -307,7 +306,6 @@ def _is_read_by_batch(loss: Any, name: str) -> bool:
     part, _, name = name.rpartition("__")
     if part:
         loss = loss.get_params().get(part)
-        loss = resolve(loss) if isinstance(loss, str) else loss
     if name == "weight" or not isinstance(loss, FeatureLoss):
         return True
     # Who makes a module for each fit may read a parameter then, and never again.

@@ -1,13 +1,13 @@
 """What every distillation loss shares. Think twice before adding to it."""
 
 import math
-from numbers import Real
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor
+
+from skkd._utils.checks import is_number
 
 
 class DistillationLoss(BaseEstimator):
@@ -17,6 +17,9 @@ class DistillationLoss(BaseEstimator):
     estimator does, and define ``__call__``. ``get_params``, ``set_params``,
     ``clone`` and ``repr`` then come for free, so that a parameter ``beta`` can be
     searched as ``distillation__beta``.
+
+    A loss that contains other losses says so by :meth:`weighted_parts` and
+    :meth:`resolve_names`; nothing is concluded from the names of attributes.
 
     Examples
     --------
@@ -37,12 +40,29 @@ class DistillationLoss(BaseEstimator):
     tensor([1.5000])
     """
 
-    # What the teacher is asked for: "logits", "features" (of layers inside of it), or
-    # "nothing" by a loss that does without a teacher.
+    # What it needs of a teacher: "logits", "features" (of layers) or "nothing".
     needs: ClassVar[str] = "logits"
 
     def check(self) -> None:
-        """Raise ValueError where a parameter is impossible; called before training."""
+        """Raise ValueError if a parameter is impossible; called before training."""
+
+    def weighted_parts(self) -> list[tuple[float, Any]]:
+        """Return the losses that this one adds, each with its weight.
+
+        Returns
+        -------
+        list of (float, loss)
+            By default the loss itself, of weight 1. They are computed one by one, so
+            that losses on features can be among them.
+        """
+        return [(1.0, self)]
+
+    def resolve_names(self) -> None:
+        """Replace parameters that name a loss, such as ``"kd"``, by that loss.
+
+        :func:`~skkd.losses.as_loss` calls it on its copy: the losses inside of a fit's
+        loss are made once, and not for each batch. By default there is none.
+        """
 
     def __call__(
         self,
@@ -51,23 +71,30 @@ class DistillationLoss(BaseEstimator):
         y: Tensor,
         temperature: float,
     ) -> Tensor:
-        """Return the loss of each row, or one loss for the batch.
+        """Return the loss of each sample, or one loss for the batch.
 
         Parameters
         ----------
-        student_logits : Tensor of shape (n, n_classes)
-            Floating point; the gradient flows here.
-        teacher_logits : Tensor of shape (n, n_classes)
-            Columns in the student's order; no gradient flows here.
-        y : int64 Tensor of shape (n,)
-            Column numbers; -1 marks an unlabelled row.
+        student_logits : Tensor of shape (n_samples, n_classes)
+            Finite; half precision is computed in float32. The gradient flows here.
+        teacher_logits : Tensor of shape (n_samples, n_classes)
+            Columns in the student's order; no gradient flows here. A loss that needs
+            no teacher ignores it.
+        y : int64 Tensor of shape (n_samples,)
+            Column of each sample's class, -1 if it is unlabelled. Most losses ignore
+            it and imitate the teacher alone.
         temperature : float
-            Positive; a loss that has no temperature ignores it.
+            Positive and finite; a loss without a temperature ignores it.
 
         Returns
         -------
-        Tensor of shape (n,), or a scalar for a loss defined over a batch
-            At least float32.
+        Tensor of shape (n_samples,), or a scalar for a loss defined over a batch
+            In the student's dtype, float32 at least.
+
+        Raises
+        ------
+        ValueError
+            If the shapes differ, or the temperature is not positive and finite.
         """
         raise NotImplementedError(
             f"{type(self).__name__} does not define __call__(student_logits, "
@@ -76,16 +103,16 @@ class DistillationLoss(BaseEstimator):
 
 
 def as_pair(student_logits: Tensor, teacher_logits: Tensor) -> tuple[Tensor, Tensor]:
-    """Check both logits and bring them to one precision, the teacher detached.
+    """Check both logits and convert them to one dtype, the teacher's detached.
 
     Parameters
     ----------
-    student_logits, teacher_logits : Tensor of shape (n, n_classes)
+    student_logits, teacher_logits : Tensor of shape (n_samples, n_classes)
         Any dtype.
 
     Returns
     -------
-    student, teacher : Tensor of shape (n, n_classes)
+    student, teacher : Tensor of shape (n_samples, n_classes)
         In the student's dtype, float32 at least.
 
     Raises
@@ -111,12 +138,12 @@ def check_temperature(temperature: float) -> None:
     Parameters
     ----------
     temperature : float
-        What both logits are divided by.
+        Divisor of both logits.
     """
     if not 0 < temperature < math.inf:
         raise ValueError(
             f"Got temperature={temperature!r}; expected a positive, finite number. "
-            "Common choices lie between 1 and 10."
+            "Common values lie between 1 and 10."
         )
 
 
@@ -126,20 +153,14 @@ def check_finite(loss: DistillationLoss, *names: str) -> None:
     Parameters
     ----------
     loss : DistillationLoss
-        Whose parameters they are.
+        The loss that has them.
     *names : str
         Names of the parameters.
     """
     for name in names:
         value = getattr(loss, name)
-        if not is_finite_number(value):
+        if not is_number(value):
             raise ValueError(
                 f"Got {name}={value!r} for {type(loss).__name__}; expected a finite "
                 "number. 0 leaves the term out."
             )
-
-
-def is_finite_number(value: Any) -> bool:
-    """Tell whether a value is a finite number, and no bool."""
-    number = isinstance(value, Real) and not isinstance(value, (bool, np.bool_))
-    return number and math.isfinite(value)

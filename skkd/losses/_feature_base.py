@@ -12,28 +12,28 @@ ShapePair = tuple[tuple[int, ...], tuple[int, ...]]
 
 
 class FeatureLoss(DistillationLoss):
-    """A loss between layers inside of the student and of the teacher.
+    """A loss between layers of the student and of the teacher.
 
-    Where the two layers differ in shape, the student's goes through an adapter, which
-    is trained with the student and dropped after the fit; each call of ``partial_fit``
-    starts with a new one. A file of the optimizer that a callback saves in the middle
-    of a fit holds the adapter too. Both networks are watched by hooks, which are
-    removed when the fit ends, however it ends.
+    If the two layers differ in shape, the student's goes through an adapter, which is
+    trained with the student and dropped after the fit; each call of ``partial_fit``
+    starts with a new one. If a callback saves the optimizer during a fit, the adapter
+    is in that file too. The layers are read by forward hooks, which are removed when
+    the fit ends, even by an exception.
 
-    Subclasses define :meth:`compare`, and :meth:`adapter` where the two layers need
-    not have one shape. It is passed as ``DistilledClassifier(distillation=...)``, alone
+    Subclasses define :meth:`compare`, and :meth:`adapter` if the two layers may differ
+    in shape. It is passed as ``DistilledClassifier(distillation=...)``, alone
     or as a part of :class:`~skkd.losses.WeightedSum`.
 
     Parameters
     ----------
     student_layer, teacher_layer : str, sequence of str or None, default=None
         Names as in ``named_modules()``; several are compared pair by pair, and their
-        losses added. None takes what goes into the last ``nn.Linear``.
+        losses added. None takes the input of the last ``nn.Linear``.
     weight : float, default=1.0
         Factor of the loss.
-    remember : bool, default=False
-        Whether the teacher's features are remembered as its logits are. They are
-        large: with False the teacher is asked about every batch.
+    cache : bool, default=False
+        Whether the teacher's features are cached, as its logits are. They are
+        large: with False the teacher runs in every batch.
     """
 
     needs: ClassVar[str] = "features"
@@ -44,19 +44,19 @@ class FeatureLoss(DistillationLoss):
         teacher_layer: str | Sequence[str] | None = None,
         *,
         weight: float = 1.0,
-        remember: bool = False,
+        cache: bool = False,
     ) -> None:
         self.student_layer = student_layer
         self.teacher_layer = teacher_layer
         self.weight = weight
-        self.remember = remember
+        self.cache = cache
 
     def check(self) -> None:
-        """Raise ValueError where a parameter is impossible."""
+        """Raise ValueError if a parameter is impossible."""
         check_finite(self, "weight")
 
     def adapter(self, student: tuple[int, ...], teacher: tuple[int, ...]) -> nn.Module:
-        """Return what turns the student's features into the shape of the teacher's.
+        """Return a module that gives the student's features the teacher's shape.
 
         It is trained with the student, and dropped after the fit.
 
@@ -68,7 +68,7 @@ class FeatureLoss(DistillationLoss):
         Returns
         -------
         torch.nn.Module
-            By default one that changes nothing.
+            By default the identity.
 
         Raises
         ------
@@ -83,14 +83,20 @@ class FeatureLoss(DistillationLoss):
         Parameters
         ----------
         student : Tensor of shape (n, ...)
-            What the adapter made of the student's features; the gradient flows here.
+            Output of the adapter; the gradient flows here. Half precision is computed
+            in float32.
         teacher : Tensor of shape (n, ...)
             No gradient flows here.
 
         Returns
         -------
         Tensor of shape (n,), or a scalar for a loss defined over a batch
-            At least float32.
+            In the student's dtype, float32 at least.
+
+        Raises
+        ------
+        ValueError
+            If these shapes cannot be compared.
         """
         raise NotImplementedError(
             f"{type(self).__name__} does not define compare(student, teacher), which "
@@ -98,29 +104,30 @@ class FeatureLoss(DistillationLoss):
         )
 
     def build(self, shapes: Sequence[ShapePair], labels: Tensor) -> nn.Module:
-        """Return what computes the loss of batches in one fit.
+        """Return the module that computes the loss of the batches of one fit.
 
         Parameters
         ----------
         shapes : sequence of (student, teacher)
             Shapes of each pair of layers, without the batch axis.
-        labels : int64 Tensor of shape (n_rows,)
-            Column of the class of each row of the training data, -1 where unlabelled.
+        labels : int64 Tensor of shape (n_samples,)
+            Column of the class of each training sample, -1 if it is unlabelled.
 
         Returns
         -------
         torch.nn.Module
-            Called as ``module(student, teacher, rows)`` with two lists of features and
-            the numbers of the rows in the training data. One that contrasts rows has a
-            method ``restrict(rows)``, called where only these are trained on.
+            Called as ``module(student, teacher, indices)`` with two lists of features
+            and the samples' indices in the training data. One that contrasts samples
+            has a method ``set_train_indices(indices)``, called if the others are held
+            out for validation.
         """
         return _Comparison(self, [self.adapter(*pair) for pair in shapes])
 
     def __call__(self, *args: Any, **kwargs: Any) -> Tensor:
-        """Raise: features, not logits, are compared, by :meth:`compare`."""
+        """Raise TypeError: :meth:`compare` compares features, not logits."""
         raise TypeError(
-            f"{type(self).__name__} compares features: it is called with logits only "
-            "by mistake. Use compare(student, teacher), or pass it as distillation=."
+            f"{type(self).__name__} compares features, and was called with logits. Use "
+            "compare(student, teacher), or pass it as distillation=."
         )
 
 
@@ -133,7 +140,7 @@ class _Comparison(nn.Module):
         self.adapters = nn.ModuleList(adapters)
 
     def forward(
-        self, student: Sequence[Tensor], teacher: Sequence[Tensor], rows: Tensor
+        self, student: Sequence[Tensor], teacher: Sequence[Tensor], indices: Tensor
     ) -> Tensor:
         pairs = zip(self.adapters, student, teacher, strict=True)
         parts = [self.loss.compare(adapt(s), t.detach()) for adapt, s, t in pairs]

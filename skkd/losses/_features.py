@@ -1,4 +1,4 @@
-"""What losses on features have in common: precision, shapes, sizes, unit vectors."""
+"""Helpers of the losses on features: precision, shapes, sizes, unit vectors."""
 
 import torch
 from torch import Tensor
@@ -7,7 +7,7 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 
 def as_floats(student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
-    """Bring both features to one precision, the teacher's detached.
+    """Convert both features to one dtype, the teacher's detached.
 
     Parameters
     ----------
@@ -22,13 +22,13 @@ def as_floats(student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
     Raises
     ------
     ValueError
-        If the numbers of rows differ, or a row has no features.
+        If the numbers of samples differ, or a sample has no features.
     """
     if min(student.ndim, teacher.ndim) < 2 or len(student) != len(teacher):
         raise ValueError(
             f"Got the student's features of shape {tuple(student.shape)} and the "
             f"teacher's of shape {tuple(teacher.shape)}; expected (n, ...) with one n. "
-            "Name layers that give each row of the batch its own features."
+            "Name layers whose output has one entry for each sample of the batch."
         )
     # Squares of features overflow half precision.
     dtype = torch.promote_types(student.dtype, torch.float32)
@@ -36,13 +36,13 @@ def as_floats(student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def as_rows(student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
-    """Return :func:`as_floats` with each row as one vector: (n, d_s), (n, d_t)."""
+    """Return :func:`as_floats` with one vector for each sample: (n, d_s), (n, d_t)."""
     student, teacher = as_floats(student, teacher)
     return student.flatten(1), teacher.flatten(1)
 
 
 def to_one_size(student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
-    """Average maps (n, C, H, W) over cells, down to the smaller height and width."""
+    """Pool maps (n, C, H, W) to the smaller height and width of the two."""
     size = (
         min(student.shape[2], teacher.shape[2]),
         min(student.shape[3], teacher.shape[3]),
@@ -63,5 +63,5 @@ def unit(x: Tensor) -> Tensor:
 
 
 def one_for_zero(x: Tensor) -> Tensor:
-    """Return ``x`` as a divisor: 1 where it is not positive, without gradient."""
+    """Return ``x`` as a divisor, with 1 in place of what is not positive."""
     return x.where(x > 0, 1)

@@ -1,4 +1,4 @@
-"""The names of the losses, and the way from what a user passes to a loss."""
+"""The names of the losses, and how a loss is made of what the user passes."""
 
 import inspect
 from collections.abc import Callable, Iterable
@@ -10,14 +10,15 @@ from torch import Tensor
 
 from skkd.losses._base import DistillationLoss
 
-# By name; filled where all losses are known, in `skkd.losses`.
+# By name; filled by `skkd.losses`, which imports all losses.
 LOSSES: dict[str, type[DistillationLoss]] = {}
+_NEEDS = ("logits", "features", "nothing")
 
 LossFunction = Callable[[Tensor, Tensor, Tensor, float], Tensor]
 
 
 def as_loss(distillation: Any, **params: Any) -> LossFunction:
-    """Make a distillation loss from a name, an object, a class or a function.
+    """Make a distillation loss, ready for a fit, from whatever names or defines one.
 
     Parameters
     ----------
@@ -27,7 +28,7 @@ def as_loss(distillation: Any, **params: Any) -> LossFunction:
         - an object with ``get_params`` and ``set_params`` is cloned, so that the one
           passed never changes;
         - any other callable that accepts ``(student_logits, teacher_logits, y,
-          temperature)`` is returned as it is.
+          temperature)`` is returned as it is, and never changed.
     **params
         Parameters to set on the new object, by name; those of a loss inside of it as
         ``part__name``.
@@ -35,15 +36,16 @@ def as_loss(distillation: Any, **params: Any) -> LossFunction:
     Returns
     -------
     callable
-        ``loss(student_logits, teacher_logits, y, temperature) -> Tensor``.
+        ``loss(student_logits, teacher_logits, y, temperature) -> Tensor``. Losses
+        inside of it that were given by name are objects.
 
     Raises
     ------
     ValueError
-        For an unknown name, a parameter that the loss does not have, or a value that
-        is impossible for it.
+        If the name is unknown, the loss has no such parameter, or a value is
+        impossible for it.
     TypeError
-        For anything that is no such callable, or parameters for a plain function.
+        If it is no such callable, or parameters are given for a plain function.
 
     Examples
     --------
@@ -60,7 +62,67 @@ def as_loss(distillation: Any, **params: Any) -> LossFunction:
     loss = _make_loss(distillation, params)
     if isinstance(loss, DistillationLoss):
         loss.check()
+        loss.resolve_names()
     return loss
+
+
+def loss_of(net: Any) -> LossFunction:
+    """Return the loss of a DistilledClassifier, ready for a fit.
+
+    Parameters
+    ----------
+    net : DistilledClassifier
+
+    Returns
+    -------
+    callable
+        As :func:`as_loss` makes it.
+    """
+    return as_loss(net.distillation, **net.get_params_for("distillation"))
+
+
+def flatten(loss: Any) -> list[tuple[float, Any]]:
+    """Return the losses to compute, each with its weight.
+
+    Parameters
+    ----------
+    loss : str, DistillationLoss or callable
+        A :class:`~skkd.losses.WeightedSum` gives its parts, and the parts of sums
+        inside of it; anything else is one part of weight 1. The ``weight`` of a
+        FeatureLoss stays with it.
+
+    Returns
+    -------
+    list of (float, loss)
+        Names resolved, weights multiplied, parts of weight 0 left out. Never empty.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If names, weights or a part are impossible.
+    """
+    loss = resolve(loss)
+    if isinstance(loss, DistillationLoss):
+        return loss.weighted_parts()
+    return [(1.0, loss)]
+
+
+def needs_of(loss: Any) -> frozenset[str]:
+    """Return what a loss needs of the teacher.
+
+    Parameters
+    ----------
+    loss : str, DistillationLoss or callable
+        Parts of weight 0 need nothing.
+
+    Returns
+    -------
+    frozenset of str
+        Of ``"logits"`` and ``"features"``; empty for a loss that needs no teacher. A
+        plain callable needs logits.
+    """
+    parts = [part for _, part in flatten(loss)]
+    return frozenset({_need_of(part) for part in parts} - {"nothing"})
 
 
 def _make_loss(distillation: Any, params: dict[str, Any]) -> LossFunction:
@@ -123,6 +185,18 @@ def _check_names(cls: type, params: dict[str, Any], valid: Iterable[str]) -> Non
         )
 
 
+def _need_of(part: Any) -> str:
+    # What other objects call `needs` is their own.
+    need = part.needs if isinstance(part, DistillationLoss) else "logits"
+    if need not in _NEEDS:
+        raise ValueError(
+            f"Got needs={need!r} for {type(part).__name__}; expected one of "
+            f"{_names(_NEEDS)}, which says what a loss needs of the teacher. Set this "
+            "attribute of the class, or give a parameter of yours another name."
+        )
+    return need
+
+
 def _accepts_four(function: Callable[..., Any]) -> bool:
     try:
         inspect.signature(function).bind(None, None, None, None)
@@ -145,8 +219,8 @@ def _names(names: Iterable[str]) -> str:
     return ", ".join(map(repr, names))
 
 
-def resolve(loss: Any) -> Callable[..., Tensor]:
-    """Return the loss that is meant: a new one for a name, an object itself.
+def resolve(loss: Any) -> LossFunction:
+    """Return a new loss for a name, a DistillationLoss itself.
 
     Parameters
     ----------
@@ -160,13 +234,21 @@ def resolve(loss: Any) -> Callable[..., Tensor]:
     Raises
     ------
     ValueError
-        For an unknown name.
+        If the name is unknown.
     TypeError
-        For anything that is no loss.
+        If it is no loss.
     """
     if isinstance(loss, DistillationLoss):  # at every batch: not to be cloned
         return loss
     return as_loss(loss)
+
+
+def resolve_deep(loss: Any) -> LossFunction:
+    """Return :func:`resolve`, with the names inside of the loss resolved in place."""
+    loss = resolve(loss)
+    if isinstance(loss, DistillationLoss):
+        loss.resolve_names()
+    return loss
 
 
 def named_params(prefix: str, loss: Any) -> dict[str, Any]:
@@ -175,9 +257,9 @@ def named_params(prefix: str, loss: Any) -> dict[str, Any]:
     Parameters
     ----------
     prefix : str
-        Name of the part.
+        Name of the parameter that holds the loss.
     loss : object
-        Whatever stands there; what is no known name gives nothing.
+        Its value; anything but a known name gives an empty dict.
 
     Returns
     -------

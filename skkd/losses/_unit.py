@@ -3,16 +3,16 @@
 import torch
 from torch import Tensor
 
-# What a norm may amount to through rounding alone, in epsilons of what was centred.
+# How large a norm may become by rounding alone, in epsilons of what was centred.
 _ROUNDING = 8
 
 
 def unit_rows(x: Tensor) -> Tensor:
     """Centre each row and scale it to norm 1; a constant row becomes zeros.
 
-    A row counts as constant where its deviations are no larger than the rounding of
-    its values: dividing by them would make a gradient of noise. No gradient flows
-    through such a row.
+    A row counts as constant if its deviations are no larger than the rounding of its
+    values: dividing by them would make a gradient of noise. No gradient flows through
+    such a row.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ def unit_rows(x: Tensor) -> Tensor:
     info = torch.finfo(x.dtype)
     centred = x - x.mean(dim=1, keepdim=True)
     norm = centred.norm(dim=1, keepdim=True)
-    # Below the root of the smallest number, squares are no longer told from zero.
+    # Squares of anything below the root of the smallest number are zero.
     floor = _ROUNDING * info.eps * x.detach().norm(dim=1, keepdim=True)
     constant = norm.detach() <= floor + info.tiny**0.5
     return (centred / norm.masked_fill(constant, 1)).masked_fill(constant, 0)

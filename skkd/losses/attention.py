@@ -9,25 +9,25 @@ from skkd.losses._features import as_floats, to_one_size, unit
 
 
 class AttentionTransfer(FeatureLoss):
-    r"""Mean squared distance between maps of where the two networks are active.
+    r"""Mean squared distance between the attention maps of the two networks.
 
     .. math:: \ell = \frac{1}{H W} \, \left\|
               \frac{Q_s}{\|Q_s\|_2} - \frac{Q_t}{\|Q_t\|_2} \right\|_2^2,
               \quad Q = \sum_c A_c^2
 
-    for each row, with the channels :math:`A_c` of a layer, squared number by number.
-    The channels need not be as many in both layers. A map of zeros stays one of zeros.
+    for each sample, with the channels :math:`A_c` of a layer, squared element by
+    element. The numbers of channels may differ. A map of zeros stays one of zeros.
 
     Parameters
     ----------
     student_layer, teacher_layer : str, sequence of str or None, default=None
         Names as in ``named_modules()``, of layers that give maps ``(C, H, W)``; several
-        are compared pair by pair, and their losses added. None takes what goes into
+        are compared pair by pair, and their losses added. None takes the input of
         the last ``nn.Linear``, which is seldom a map.
     weight : float, default=1000.0
         Factor of the loss.
-    remember : bool, default=False
-        Whether the teacher's features are remembered as its logits are.
+    cache : bool, default=False
+        Whether the teacher's features are cached, as its logits are.
 
     Notes
     -----
@@ -62,52 +62,16 @@ class AttentionTransfer(FeatureLoss):
         teacher_layer: str | Sequence[str] | None = None,
         *,
         weight: float = 1000.0,
-        remember: bool = False,
+        cache: bool = False,
     ) -> None:
-        super().__init__(student_layer, teacher_layer, weight=weight, remember=remember)
+        super().__init__(student_layer, teacher_layer, weight=weight, cache=cache)
 
     def adapter(self, student: tuple[int, ...], teacher: tuple[int, ...]) -> nn.Module:
-        """Check that both layers give maps; nothing is adapted.
-
-        Parameters
-        ----------
-        student, teacher : tuple of int
-            Both (C, H, W).
-
-        Returns
-        -------
-        torch.nn.Module
-            One that changes nothing.
-
-        Raises
-        ------
-        ValueError
-            If one of them gives no maps.
-        """
         if len(student) != 3 or len(teacher) != 3:
             raise _no_maps(student, teacher, "(C, H, W), without the batch axis")
         return nn.Identity()
 
     def compare(self, student: Tensor, teacher: Tensor) -> Tensor:
-        """Return the mean squared distance of the maps of each row.
-
-        Parameters
-        ----------
-        student : Tensor of shape (n, C_s, H_s, W_s)
-            Half precision is computed in float32.
-        teacher : Tensor of shape (n, C_t, H_t, W_t)
-            No gradient flows here.
-
-        Returns
-        -------
-        Tensor of shape (n,)
-            In the student's dtype, float32 at least.
-
-        Raises
-        ------
-        ValueError
-            If one of them is no batch of maps.
-        """
         if student.ndim != 4 or teacher.ndim != 4:
             raise _no_maps(tuple(student.shape), tuple(teacher.shape), "(n, C, H, W)")
         a_s, a_t = to_one_size(*as_floats(student, teacher))

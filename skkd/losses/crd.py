@@ -2,63 +2,65 @@
 
 import math
 from collections.abc import Sequence
+from numbers import Integral
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from skkd.losses._base import check_finite, is_finite_number
+from skkd._utils.checks import check_number, is_number
 from skkd.losses._feature_base import FeatureLoss, ShapePair
 from skkd.losses._features import as_floats, unit
 from skkd.losses._negatives import Negatives
 
 
 class CRD(FeatureLoss):
-    r"""Tell a row's own features from those of other rows, across the two networks.
+    r"""Contrast each sample's features with those of other samples, across networks.
 
     .. math:: \ell = \sum_{(v, B) \in \{(v_s, B_t), (v_t, B_s)\}}
               - \log h(v, B_i) - \sum_{j} \log (1 - h(v, B_j)),
               \quad h(v, m) = \frac{e^{v^\top m / \tau} / Z}
               {e^{v^\top m / \tau} / Z + N / M}
 
-    for each row :math:`i` and its :math:`N` negatives :math:`j`, rows of other
+    for each sample :math:`i` and its :math:`N` negatives :math:`j`, samples of other
     classes. :math:`v_s` and :math:`v_t` are linear embeddings of the two networks'
     features, of unit length and both trained with the student; :math:`B_s` and
-    :math:`B_t` hold an embedding of each of the :math:`M` rows of the training data,
-    a moving average of what they were in earlier batches; :math:`Z` is :math:`M` times
+    :math:`B_t` hold an embedding of each of the :math:`M` training samples,
+    a moving average over earlier batches; :math:`Z` is :math:`M` times
     the mean of :math:`e^{v^\top m / \tau}` in the first batch, for each direction.
 
     Parameters
     ----------
     student_layer, teacher_layer : str, sequence of str or None, default=None
         Names as in ``named_modules()``; several are compared pair by pair, and their
-        losses added. None takes what goes into the last ``nn.Linear``.
+        losses added. None takes the input of the last ``nn.Linear``.
     n_dimensions : int, default=128
         Size of the embeddings.
     n_negatives : int, default=16384
-        Negatives of each row in each batch. They are drawn with replacement: in a
-        small data set the same ones come several times, which gives the mean over them
-        less noise and takes time. The loss grows with their number.
+        Negatives of each sample in each batch. They are drawn with replacement: in a
+        small data set the same ones come several times, which makes their mean less
+        noisy and takes time. The loss grows with their number.
     tau : float, default=0.07
         Temperature of the similarities.
     momentum : float, default=0.5
-        Share of the old in the moving average of the embeddings, from 0 to below 1.
+        Share of the old embeddings in the moving average, from 0 to below 1.
     weight : float, default=0.8
         Factor of the loss.
-    remember : bool, default=False
-        Whether the teacher's features are remembered as its logits are.
+    cache : bool, default=False
+        Whether the teacher's features are cached, as its logits are.
 
     Notes
     -----
-    Each row is taken as one vector: maps and tokens are flattened. Memory holds
-    two buffers of ``(n_rows, n_dimensions)`` and, for each batch and direction, the
-    similarities with all rows, ``(n_batch, n_rows)``.
+    The features of a sample are one vector: maps and tokens are flattened. Memory holds
+    two buffers of ``(n_samples, n_dimensions)`` and, for each batch and direction, the
+    similarities with all samples, ``(n_batch, n_samples)``.
 
-    A labelled row is contrasted with labelled rows, an unlabelled one with all others.
-    The buffers change when the module is in train mode, after the loss and without
-    gradient. Random numbers come from torch's global CPU generator.
+    A labelled sample is contrasted with labelled samples of other classes, of which
+    there must be one; an unlabelled sample with all others.
+    The buffers are updated in train mode, after the loss and without gradient. Random
+    numbers come from torch's global CPU generator.
 
-    RepDistiller draws without replacement where there are enough rows, and adds
+    RepDistiller draws without replacement if there are enough samples, and adds
     :math:`10^{-7}` to the denominator of :math:`h`.
 
     References
@@ -77,8 +79,8 @@ class CRD(FeatureLoss):
     >>> _ = torch.manual_seed(0)
     >>> loss = CRD(n_dimensions=4, n_negatives=8)
     >>> module = loss.build([((16,), (32,))], labels=torch.tensor([0, 1, 0, 1, 2]))
-    >>> rows = torch.tensor([4, 0])
-    >>> module([torch.randn(2, 16)], [torch.randn(2, 32)], rows).shape
+    >>> indices = torch.tensor([4, 0])
+    >>> module([torch.randn(2, 16)], [torch.randn(2, 32)], indices).shape
     torch.Size([2])
     """
 
@@ -92,65 +94,36 @@ class CRD(FeatureLoss):
         tau: float = 0.07,
         momentum: float = 0.5,
         weight: float = 0.8,
-        remember: bool = False,
+        cache: bool = False,
     ) -> None:
-        super().__init__(student_layer, teacher_layer, weight=weight, remember=remember)
+        super().__init__(student_layer, teacher_layer, weight=weight, cache=cache)
         self.n_dimensions = n_dimensions
         self.n_negatives = n_negatives
         self.tau = tau
         self.momentum = momentum
 
     def check(self) -> None:
-        """Raise ValueError where a parameter is impossible."""
         super().check()
         for name in ("n_dimensions", "n_negatives"):
-            value = getattr(self, name)
-            if not is_finite_number(value) or value < 1 or value != int(value):
-                raise ValueError(
-                    f"Got {name}={value!r}; expected a whole number above 0."
-                )
-        check_finite(self, "tau", "momentum")
-        if self.tau <= 0:
+            check_number(f"Got {name}", getattr(self, name), Integral, low=1)
+        if not is_number(self.tau) or self.tau <= 0:
             raise ValueError(
                 f"Got tau={self.tau!r}; expected a positive number, such as 0.07."
             )
-        if not 0 <= self.momentum < 1:
-            raise ValueError(
-                f"Got momentum={self.momentum!r}; expected a number from 0 to below 1, "
-                "such as 0.5."
-            )
+        check_number("Got momentum", self.momentum, low=0, high=1, high_inclusive=False)
 
     def compare(self, student: Tensor, teacher: Tensor) -> Tensor:
-        """Raise: a batch is compared with remembered rows, by :meth:`build`."""
+        """Raise TypeError: :meth:`build` returns what compares a batch."""
         raise TypeError(
-            "CRD compares a batch with embeddings that it remembers of other rows. Use "
-            "build(shapes, labels), and call the module that it returns."
+            "CRD compares a batch with stored embeddings of other samples, which "
+            "compare() does not have. Use build(shapes, labels), and call the module "
+            "that it returns."
         )
 
     def build(self, shapes: Sequence[ShapePair], labels: Tensor) -> nn.Module:
-        """Return the embeddings, the buffers, and what computes the loss of batches.
-
-        Parameters
-        ----------
-        shapes : sequence of (student, teacher)
-            Shapes of each pair of layers, without the batch axis.
-        labels : int64 Tensor of shape (n_rows,)
-            Column of the class of each row of the training data, -1 where unlabelled.
-
-        Returns
-        -------
-        torch.nn.Module
-            Called as ``module(student, teacher, rows)``; returns a Tensor of shape
-            (n,), float32 at least.
-
-        Raises
-        ------
-        ValueError
-            If a row has no row of another class, or a parameter is out of bounds.
-        """
         self.check()
         negatives = Negatives(labels)
-        pairs = [_Contrast(self, *pair, n_rows=len(labels)) for pair in shapes]
+        pairs = [_Contrast(self, *pair, n_samples=len(labels)) for pair in shapes]
         return _Contrasts(self, pairs, negatives)
 
 
@@ -165,18 +138,18 @@ class _Contrasts(nn.Module):
         self.pairs = nn.ModuleList(pairs)
         self.negatives = negatives
 
-    def restrict(self, rows: Tensor) -> None:
-        """Draw negatives from these rows alone: no other row is ever seen."""
-        self.negatives = self.negatives.among(rows)
+    def set_train_indices(self, indices: Tensor) -> None:
+        """Draw negatives from these samples only: the others are held out."""
+        self.negatives = self.negatives.among(indices)
 
-    def draw(self, rows: Tensor) -> Tensor:
-        return self.negatives.draw(rows, self.loss.n_negatives)
+    def draw(self, indices: Tensor) -> Tensor:
+        return self.negatives.draw(indices, self.loss.n_negatives)
 
     def forward(
-        self, student: Sequence[Tensor], teacher: Sequence[Tensor], rows: Tensor
+        self, student: Sequence[Tensor], teacher: Sequence[Tensor], indices: Tensor
     ) -> Tensor:
         pairs = zip(self.pairs, student, teacher, strict=True)
-        parts = [pair(s, t, rows, self.draw(rows)) for pair, s, t in pairs]
+        parts = [pair(s, t, indices, self.draw(indices)) for pair, s, t in pairs]
         return self.loss.weight * sum(parts[1:], parts[0])
 
 
@@ -193,7 +166,7 @@ class _Contrast(nn.Module):
         loss: CRD,
         student: tuple[int, ...],
         teacher: tuple[int, ...],
-        n_rows: int,
+        n_samples: int,
     ) -> None:
         super().__init__()
         self.loss = loss
@@ -203,24 +176,24 @@ class _Contrast(nn.Module):
         # Uniform, with a squared length of 1 in the mean.
         bound = math.sqrt(3 / d)
         for side in ("s", "t"):
-            memory = torch.empty(n_rows, d).uniform_(-bound, bound)
+            memory = torch.empty(n_samples, d).uniform_(-bound, bound)
             self.register_buffer(f"memory_{side}", memory)
             # Not a number until the first batch.
             self.register_buffer(f"log_z_{side}", torch.tensor(math.nan))
 
     def forward(
-        self, student: Tensor, teacher: Tensor, rows: Tensor, negatives: Tensor
+        self, student: Tensor, teacher: Tensor, indices: Tensor, negatives: Tensor
     ) -> Tensor:
         student, teacher = as_floats(student, teacher)
         v_s, v_t = _embed(self.embed_s, student), _embed(self.embed_t, teacher)
-        rows, negatives = rows.to(v_s.device), negatives.to(v_s.device)
+        indices, negatives = indices.to(v_s.device), negatives.to(v_s.device)
 
-        chosen = rows.unsqueeze(1), negatives
+        chosen = indices.unsqueeze(1), negatives
         loss_s, self.log_z_s = self._one_way(v_s, self.memory_t, *chosen, self.log_z_s)
         loss_t, self.log_z_t = self._one_way(v_t, self.memory_s, *chosen, self.log_z_t)
         if self.training:
-            self.memory_s = self._to_device(self.memory_s, v_s, rows)
-            self.memory_t = self._to_device(self.memory_t, v_t, rows)
+            self.memory_s = self._updated(self.memory_s, v_s, indices)
+            self.memory_t = self._updated(self.memory_t, v_t, indices)
         return loss_s + loss_t
 
     def _one_way(
@@ -231,32 +204,34 @@ class _Contrast(nn.Module):
         negatives: Tensor,
         known: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        n_rows, n_negatives = len(memory), negatives.shape[1]
-        # All rows, then a choice: one product is faster, and takes less memory, than
-        # gathering n_negatives embeddings for each row of the batch.
-        scores = (v / self.loss.tau) @ memory.T  # (n, n_rows)
+        n_samples, n_negatives = len(memory), negatives.shape[1]
+        # All similarities, then a choice: one product is faster, and takes less memory,
+        # than gathering n_negatives embeddings for each sample of the batch.
+        scores = (v / self.loss.tau) @ memory.T  # (n, n_samples)
         near, far = scores.gather(1, positives), scores.gather(1, negatives)
-        log_z = _log_z(near, far, n_rows) if known.isnan() else known
+        log_z = _log_z(near, far, n_samples) if known.isnan() else known
 
         # h is the sigmoid of a score less this.
-        level = log_z + math.log(n_negatives / n_rows)
+        level = log_z + math.log(n_negatives / n_samples)
         loss = _softplus(level - near).squeeze(1) + _softplus(far - level).sum(dim=1)
         return loss, log_z if self.training else known
 
     @torch.no_grad()
-    def _to_device(self, memory: Tensor, v: Tensor, rows: Tensor) -> Tensor:
+    def _updated(self, memory: Tensor, v: Tensor, indices: Tensor) -> Tensor:
         old = self.loss.momentum
         # A copy: the backward pass still needs the old one.
-        return memory.index_copy(0, rows, unit(old * memory[rows] + (1 - old) * v))
+        return memory.index_copy(
+            0, indices, unit(old * memory[indices] + (1 - old) * v)
+        )
 
 
 def _embed(layer: nn.Linear, features: Tensor) -> Tensor:
     return unit(layer(features.flatten(1).to(layer.weight.dtype)))
 
 
-def _log_z(near: Tensor, far: Tensor, n_rows: int) -> Tensor:
+def _log_z(near: Tensor, far: Tensor, n_samples: int) -> Tensor:
     scores = torch.cat([near, far], dim=1).detach()
-    return scores.logsumexp((0, 1)) + math.log(n_rows / scores.numel())
+    return scores.logsumexp((0, 1)) + math.log(n_samples / scores.numel())
 
 
 def _softplus(x: Tensor) -> Tensor:

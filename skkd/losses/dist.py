@@ -17,24 +17,26 @@ class DIST(DistillationLoss):
 
     .. math:: \ell = T^2 \, (\beta \, \ell_\text{inter} + \gamma \, \ell_\text{intra})
 
-    with one minus Pearson's correlation, averaged over the rows of the batch (inter:
-    the classes of one row) and over its columns (intra: the rows for one class). A
-    student of less capacity may be less sure than its teacher: only the relations are
-    learnt, not the probabilities themselves.
+    with one minus Pearson's correlation, averaged over the samples of the batch (inter:
+    the classes of one sample) and over its classes (intra: the samples for one class).
+    A student of less capacity may be less confident than its teacher: it learns only
+    the relations, not the probabilities themselves. One number for a batch: samples
+    cannot be weighted.
 
     Parameters
     ----------
     beta : float, default=1.0
         Weight of the relations between classes.
     gamma : float, default=1.0
-        Weight of the relations between the rows of a batch, class by class.
+        Weight of the relations between the samples of a batch, class by class.
 
     Notes
     -----
-    The loss is one number for the batch. Where a row or a column is constant no
-    correlation is defined: it is taken as 0, as in the published code, and teaches
-    nothing. A batch of one row has no relations between rows, and that part is 0. The
+    The correlation of a constant row or column is undefined: it counts as 0, as in the
+    published code, without gradient. In a batch of one sample the intra part is 0. The
     published code adds 1e-8 to the product of the norms; here nothing is added.
+
+    The paper's temperature is 1 on ImageNet and 4 on CIFAR-100.
 
     References
     ----------
@@ -59,7 +61,6 @@ class DIST(DistillationLoss):
         self.gamma = gamma
 
     def check(self) -> None:
-        """Raise ValueError unless both weights are finite numbers."""
         check_finite(self, "beta", "gamma")
 
     def __call__(
@@ -69,27 +70,6 @@ class DIST(DistillationLoss):
         y: Tensor,
         temperature: float,
     ) -> Tensor:
-        """Return the loss of the batch.
-
-        Parameters
-        ----------
-        student_logits, teacher_logits : Tensor of shape (n, n_classes)
-            Finite; half precision is computed in float32.
-        y : int64 Tensor of shape (n,)
-            Ignored: the teacher alone is imitated.
-        temperature : float
-            Positive and finite; the paper's is 1 on ImageNet, 4 on CIFAR-100.
-
-        Returns
-        -------
-        Tensor of shape ()
-            In the student's dtype, float32 at least.
-
-        Raises
-        ------
-        ValueError
-            If the shapes differ or the temperature is not positive and finite.
-        """
         T = temperature
         check_temperature(T)
         z_s, z_t = as_pair(student_logits, teacher_logits)

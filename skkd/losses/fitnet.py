@@ -13,31 +13,31 @@ class FitNet(FeatureLoss):
 
     .. math:: \ell = \frac{1}{d} \, \| r(f_s) - f_t \|_2^2
 
-    for each row, with the :math:`d` numbers of the teacher's layer :math:`f_t` and a
-    linear regressor :math:`r` that is trained with the student: a convolution of size
-    1 for maps ``(C, H, W)``, a linear layer on the last axis for tokens ``(T, D)`` and
-    vectors ``(D,)``. It is there even where both layers have one shape, because their
-    channels have no common order.
+    for each sample, with the :math:`d` numbers of the teacher's layer :math:`f_t` and
+    a linear regressor :math:`r` that is trained with the student: a convolution of
+    size 1 for maps ``(C, H, W)``, a linear layer on the last axis for tokens ``(T, D)``
+    and vectors ``(D,)``. There is one even if both layers have the same shape, because
+    their channels have no common order.
 
     Parameters
     ----------
     student_layer, teacher_layer : str, sequence of str or None, default=None
         Names as in ``named_modules()``; several are compared pair by pair, and their
-        losses added. None takes what goes into the last ``nn.Linear``.
+        losses added. None takes the input of the last ``nn.Linear``.
     weight : float, default=100.0
         Factor of the loss.
-    remember : bool, default=False
-        Whether the teacher's features are remembered as its logits are.
+    cache : bool, default=False
+        Whether the teacher's features are cached, as its logits are.
 
     Notes
     -----
     Maps of different height or width are averaged over cells, down to the smaller of
     both (adaptive average pooling).
 
-    The paper takes half of the sum where this takes the mean, and trains on hints
-    alone before it trains on labels. The mean and its weight are those of
+    The paper takes half the sum instead of the mean, and trains on hints alone before
+    it trains on labels. The mean and its weight are those of
     RepDistiller, whose regressor however has a batch normalisation and a rectifier,
-    and a larger kernel where sizes differ.
+    and a larger kernel if sizes differ.
 
     References
     ----------
@@ -64,28 +64,11 @@ class FitNet(FeatureLoss):
         teacher_layer: str | Sequence[str] | None = None,
         *,
         weight: float = 100.0,
-        remember: bool = False,
+        cache: bool = False,
     ) -> None:
-        super().__init__(student_layer, teacher_layer, weight=weight, remember=remember)
+        super().__init__(student_layer, teacher_layer, weight=weight, cache=cache)
 
     def adapter(self, student: tuple[int, ...], teacher: tuple[int, ...]) -> nn.Module:
-        """Return the regressor, which gives as many channels as the teacher has.
-
-        Parameters
-        ----------
-        student, teacher : tuple of int
-            Both (C, H, W), both (T, D) with one T, or both (D,).
-
-        Returns
-        -------
-        torch.nn.Module
-            Computes in the dtype of its parameters, float32 unless it is changed.
-
-        Raises
-        ------
-        ValueError
-            If one layer is of another kind, or the numbers of tokens differ.
-        """
         kinds = len(student), len(teacher)
         if kinds == (3, 3):
             return _Regressor(nn.Conv2d(student[0], teacher[0], kernel_size=1))
@@ -99,25 +82,6 @@ class FitNet(FeatureLoss):
         )
 
     def compare(self, student: Tensor, teacher: Tensor) -> Tensor:
-        """Return the mean squared distance of each row.
-
-        Parameters
-        ----------
-        student : Tensor of shape (n, ...)
-            What the regressor gave; half precision is computed in float32.
-        teacher : Tensor of shape (n, ...)
-            Like the student but for height and width, where there are such.
-
-        Returns
-        -------
-        Tensor of shape (n,)
-            In the student's dtype, float32 at least.
-
-        Raises
-        ------
-        ValueError
-            If shapes differ in more than height and width.
-        """
         f_s, f_t = as_floats(student, teacher)
         if f_s.ndim == f_t.ndim == 4:
             f_s, f_t = to_one_size(f_s, f_t)
@@ -125,7 +89,7 @@ class FitNet(FeatureLoss):
             raise ValueError(
                 f"Got features of shape {tuple(student.shape)} and "
                 f"{tuple(teacher.shape)}; FitNet expected shapes that differ in height "
-                "and width at most. Put the module of adapter(...) in between."
+                "and width at most. Apply adapter(...) to the student's first."
             )
 
         return (f_s - f_t).square().flatten(1).mean(dim=1)

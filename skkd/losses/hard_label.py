@@ -1,4 +1,4 @@
-"""Distillation through the teacher's decisions (DeiT, Touvron et al., 2021)."""
+"""Distillation through the teacher's predictions (DeiT, Touvron et al., 2021)."""
 
 from torch import Tensor
 from torch.nn.functional import cross_entropy
@@ -7,12 +7,12 @@ from skkd.losses._base import DistillationLoss, as_pair
 
 
 class HardLabel(DistillationLoss):
-    r"""Cross-entropy of the student with the class that the teacher decides for.
+    r"""Cross-entropy of the student with the class that the teacher predicts.
 
     .. math:: \ell = \mathrm{CE}(\mathrm{softmax}(z_s), y_t),
               \quad y_t = \mathrm{argmax}_c \, z_t(c)
 
-    for each row. Only the teacher's decision is used, not its confidence; among
+    for each sample. Only the teacher's prediction is used, not its confidence; among
     equal logits the first class wins. The temperature is ignored, as in the paper.
 
     References
@@ -39,27 +39,6 @@ class HardLabel(DistillationLoss):
         y: Tensor,
         temperature: float,
     ) -> Tensor:
-        """Return the loss of each row.
-
-        Parameters
-        ----------
-        student_logits, teacher_logits : Tensor of shape (n, n_classes)
-            Finite; half precision is computed in float32.
-        y : int64 Tensor of shape (n,)
-            Ignored: the teacher's decision is the label.
-        temperature : float
-            Ignored: a decision has no temperature.
-
-        Returns
-        -------
-        Tensor of shape (n,)
-            In the student's dtype, float32 at least.
-
-        Raises
-        ------
-        ValueError
-            If the shapes differ.
-        """
         z_s, z_t = as_pair(student_logits, teacher_logits)
 
         y_t = z_t.argmax(dim=1)

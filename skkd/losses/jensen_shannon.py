@@ -16,10 +16,10 @@ class JensenShannon(DistillationLoss):
               + \tfrac{1}{2} \mathrm{KL}(p_s \,\|\, m) \right),
               \quad m = \tfrac{1}{2} (p_t + p_s)
 
-    for each row, with :math:`p_t = \mathrm{softmax}(z_t / T)` and
+    for each sample, with :math:`p_t = \mathrm{softmax}(z_t / T)` and
     :math:`p_s = \mathrm{softmax}(z_s / T)`. It is symmetric and never larger than
-    :math:`T^2 \log 2`: a student that is far off, or a teacher that errs, weighs less
-    than in :class:`KD`. Close to the teacher it is a quarter of it.
+    :math:`T^2 \log 2`: a student that is far off, or a wrong teacher, counts less than
+    in :class:`KD`. Close to the teacher it is a quarter of KD.
 
     References
     ----------
@@ -43,27 +43,6 @@ class JensenShannon(DistillationLoss):
         y: Tensor,
         temperature: float,
     ) -> Tensor:
-        """Return the loss of each row.
-
-        Parameters
-        ----------
-        student_logits, teacher_logits : Tensor of shape (n, n_classes)
-            Finite; half precision is computed in float32.
-        y : int64 Tensor of shape (n,)
-            Ignored: the teacher alone is imitated.
-        temperature : float
-            Positive and finite; 1 leaves the probabilities as they are.
-
-        Returns
-        -------
-        Tensor of shape (n,)
-            In the student's dtype, float32 at least.
-
-        Raises
-        ------
-        ValueError
-            If the shapes differ or the temperature is not positive and finite.
-        """
         T = temperature
         check_temperature(T)
         z_s, z_t = as_pair(student_logits, teacher_logits)

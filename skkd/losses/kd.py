@@ -5,8 +5,8 @@ from torch.nn.functional import kl_div, log_softmax
 
 from skkd.losses._base import DistillationLoss, as_pair, check_temperature
 
-# Along a last axis as short as this, PyTorch's softmax for the CPU takes ten times as
-# long as along a first: a third of this loss for ten classes.
+# On the CPU PyTorch's softmax along a last axis shorter than this takes ten times as
+# long as along a first axis: for ten classes a third of the time of this loss.
 _FEW = 32
 
 
@@ -17,7 +17,7 @@ class KD(DistillationLoss):
               \quad p_t = \mathrm{softmax}(z_t / T),
               \quad p_s = \mathrm{softmax}(z_s / T)
 
-    for each row, with the teacher's logits :math:`z_t` and the student's
+    for each sample, with the teacher's logits :math:`z_t` and the student's
     :math:`z_s`. The gradient with respect to :math:`z_s` is
     :math:`T (p_s - p_t)`: the factor :math:`T^2` keeps its size comparable across
     temperatures, because :math:`p_s - p_t` and the inner derivative each shrink
@@ -27,7 +27,7 @@ class KD(DistillationLoss):
     -----
     The paper minimises the cross-entropy with the softened targets, which differs
     by the entropy of the teacher: a constant, so the gradients are the same. The
-    divergence is zero where the student equals the teacher.
+    divergence is zero if the student equals the teacher.
 
     References
     ----------
@@ -51,27 +51,6 @@ class KD(DistillationLoss):
         y: Tensor,
         temperature: float,
     ) -> Tensor:
-        """Return the loss of each row.
-
-        Parameters
-        ----------
-        student_logits, teacher_logits : Tensor of shape (n, n_classes)
-            Finite; half precision is computed in float32.
-        y : int64 Tensor of shape (n,)
-            Ignored: the teacher alone is imitated.
-        temperature : float
-            Positive and finite; 1 leaves the probabilities as they are.
-
-        Returns
-        -------
-        Tensor of shape (n,)
-            In the student's dtype, float32 at least.
-
-        Raises
-        ------
-        ValueError
-            If the shapes differ or the temperature is not positive and finite.
-        """
         T = temperature
         check_temperature(T)
         z_s, z_t = as_pair(student_logits, teacher_logits)

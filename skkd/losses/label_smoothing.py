@@ -1,4 +1,4 @@
-"""Label smoothing, distillation from a teacher that knows nothing."""
+"""Label smoothing: distillation from the uniform distribution."""
 
 import math
 from typing import ClassVar
@@ -10,14 +10,14 @@ from skkd.losses._base import DistillationLoss, as_pair
 
 
 class LabelSmoothing(DistillationLoss):
-    r"""Divergence of the student from the uniform distribution; asks no teacher.
+    r"""Divergence of the student from the uniform distribution; needs no teacher.
 
     .. math:: \ell = \mathrm{KL}(u \,\|\, \mathrm{softmax}(z_s)), \quad u = 1 / K
 
-    for each row, with K classes. With the criterion it makes label smoothing,
+    for each sample, with K classes. With the criterion it makes label smoothing,
     ``(1 - alpha) * CE + alpha * LabelSmoothing``, which is
     ``torch.nn.CrossEntropyLoss(label_smoothing=alpha)`` but for the constant
-    ``alpha * log(K)``. What a teacher adds is to be measured against it.
+    ``alpha * log(K)``. A baseline: a teacher should do better.
 
     References
     ----------
@@ -42,29 +42,6 @@ class LabelSmoothing(DistillationLoss):
         y: Tensor,
         temperature: float,
     ) -> Tensor:
-        """Return the loss of each row.
-
-        Parameters
-        ----------
-        student_logits : Tensor of shape (n, n_classes)
-            Finite; half precision is computed in float32.
-        teacher_logits : Tensor or None
-            Ignored: no teacher is asked.
-        y : int64 Tensor of shape (n,)
-            Ignored: every class is as good as any other.
-        temperature : float
-            Ignored: a uniform distribution is the same at every temperature.
-
-        Returns
-        -------
-        Tensor of shape (n,)
-            In the student's dtype, float32 at least.
-
-        Raises
-        ------
-        ValueError
-            If the logits are not two-dimensional.
-        """
         z_s, _ = as_pair(student_logits, student_logits)
 
         log_p_s = log_softmax(z_s, dim=1)

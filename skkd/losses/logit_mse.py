@@ -10,8 +10,8 @@ class LogitMSE(DistillationLoss):
 
     .. math:: \ell = \tfrac{1}{2} \, \| z_s - z_t \|_2^2
 
-    for each row, as published: the logits are not centred, so that a constant added
-    to a row of the teacher is learnt too. The temperature is ignored.
+    for each sample, as published: the logits are not centred, so that a constant added
+    to all logits of a sample is learnt too. The temperature is ignored.
 
     References
     ----------
@@ -35,27 +35,6 @@ class LogitMSE(DistillationLoss):
         y: Tensor,
         temperature: float,
     ) -> Tensor:
-        """Return the loss of each row.
-
-        Parameters
-        ----------
-        student_logits, teacher_logits : Tensor of shape (n, n_classes)
-            Finite; half precision is computed in float32.
-        y : int64 Tensor of shape (n,)
-            Ignored: the teacher alone is imitated.
-        temperature : float
-            Ignored: the logits are compared as they are.
-
-        Returns
-        -------
-        Tensor of shape (n,)
-            In the student's dtype, float32 at least.
-
-        Raises
-        ------
-        ValueError
-            If the shapes differ.
-        """
         z_s, z_t = as_pair(student_logits, teacher_logits)
 
         return 0.5 * (z_s - z_t).square().sum(dim=1)

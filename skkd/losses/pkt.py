@@ -7,40 +7,40 @@ from torch import Tensor
 from skkd.losses._feature_base import FeatureLoss
 from skkd.losses._features import as_rows, unit
 
-# As published. The student may think that a row is no neighbour: log 0.
+# As published: the student's probability may be 0, and its logarithm infinite.
 _EPS = 1e-7
 
 
 class PKT(FeatureLoss):
-    r"""Divergence of whom the rows of a batch have for neighbours.
+    r"""Divergence of the similarities within a batch, taken as probabilities.
 
     .. math:: \ell = \frac{1}{n^2} \sum_{i,j}
               p^t_{j|i} \log \frac{p^t_{j|i} + \epsilon}{p^s_{j|i} + \epsilon},
               \quad p_{j|i} = \frac{K_{ij}}{\sum_k K_{ik}},
               \quad K_{ij} = \frac{1 + \cos(f_i, f_j)}{2}
 
-    with the features :math:`f_i` of each row, :math:`p^t` of the teacher,
+    with the features :math:`f_i` of each sample, :math:`p^t` of the teacher,
     :math:`p^s` of the student, and :math:`\epsilon = 10^{-7}`. One number for a batch:
-    rows cannot be weighted.
+    samples cannot be weighted.
 
     Parameters
     ----------
     student_layer, teacher_layer : str, sequence of str or None, default=None
         Names as in ``named_modules()``; several are compared pair by pair, and their
-        losses added. None takes what goes into the last ``nn.Linear``.
+        losses added. None takes the input of the last ``nn.Linear``.
     weight : float, default=30000.0
         Factor of the loss.
-    remember : bool, default=False
-        Whether the teacher's features are remembered as its logits are.
+    cache : bool, default=False
+        Whether the teacher's features are cached, as its logits are.
 
     Notes
     -----
-    Each row is taken as one vector: maps and tokens are flattened. The two layers need
-    not have one size. A row of zeros has the cosine 0 with every row, without gradient.
+    The features of a sample are one vector: maps and tokens are flattened. The two
+    layers may differ in size. Features of zeros have the cosine 0 with all others,
+    without gradient.
 
-    The paper leaves each row out of its own neighbours and adds over pairs. Keeping
-    it, and the mean, are what the code of its authors does, to which the weight of
-    RepDistiller belongs.
+    The paper leaves out each sample's similarity with itself and takes the sum. Keeping
+    it, and the mean, are the authors' code, to which RepDistiller's weight belongs.
 
     References
     ----------
@@ -68,25 +68,11 @@ class PKT(FeatureLoss):
         teacher_layer: str | Sequence[str] | None = None,
         *,
         weight: float = 30000.0,
-        remember: bool = False,
+        cache: bool = False,
     ) -> None:
-        super().__init__(student_layer, teacher_layer, weight=weight, remember=remember)
+        super().__init__(student_layer, teacher_layer, weight=weight, cache=cache)
 
     def compare(self, student: Tensor, teacher: Tensor) -> Tensor:
-        """Return the loss of the batch.
-
-        Parameters
-        ----------
-        student : Tensor of shape (n, ...)
-            Half precision is computed in float32.
-        teacher : Tensor of shape (n, ...)
-            Of any size; no gradient flows here.
-
-        Returns
-        -------
-        Tensor of shape ()
-            In the student's dtype, float32 at least.
-        """
         f_s, f_t = as_rows(student, teacher)
 
         p_s, p_t = _neighbours(f_s), _neighbours(f_t)  # (n, n)

@@ -12,7 +12,7 @@ from skkd.losses._features import as_rows, one_for_zero
 
 
 class RKD(FeatureLoss):
-    r"""Difference of the distances and of the angles among the rows of a batch.
+    r"""Difference of the distances and of the angles among the samples of a batch.
 
     .. math:: \ell = \frac{\lambda_D}{n^2} \sum_{i,j}
               h\!\left(\frac{d_{ij}^s}{\mu_s}, \frac{d_{ij}^t}{\mu_t}\right)
@@ -21,35 +21,35 @@ class RKD(FeatureLoss):
 
     with Huber's :math:`h(a, b)` (half the square up to a gap of 1, linear beyond), the
     Euclidean distances :math:`d_{ij}` divided by their mean :math:`\mu` over
-    :math:`i \neq j`, and the angles at row :math:`j` between rows :math:`i` and
-    :math:`k`. One number for a batch: rows cannot be weighted.
+    :math:`i \neq j`, and the angles at sample :math:`j` between samples
+    :math:`i` and :math:`k`. One number for a batch: samples cannot be weighted.
 
     Parameters
     ----------
     student_layer, teacher_layer : str, sequence of str or None, default=None
         Names as in ``named_modules()``; several are compared pair by pair, and their
-        losses added. None takes what goes into the last ``nn.Linear``.
+        losses added. None takes the input of the last ``nn.Linear``.
     distance : float, default=25.0
-        :math:`\lambda_D`; the distances cost nothing at 0.
+        :math:`\lambda_D`; with 0 the distances are not computed.
     angle : float, default=50.0
-        :math:`\lambda_A`; the angles cost nothing at 0.
+        :math:`\lambda_A`; with 0 the angles are not computed.
     weight : float, default=1.0
         Factor of the loss.
-    remember : bool, default=False
-        Whether the teacher's features are remembered as its logits are.
+    cache : bool, default=False
+        Whether the teacher's features are cached, as its logits are.
 
     Notes
     -----
-    Each row is taken as one vector: maps and tokens are flattened. The two layers need
-    not have one size. A batch takes memory for :math:`n^2 d` numbers, and for
-    :math:`n^3` more by the angles: little for n=64, 64 MiB a tensor for n=256.
+    The features of a sample are one vector: maps and tokens are flattened. The two
+    layers may differ in size. A batch needs memory for :math:`n^2 d` numbers, and for
+    :math:`n^3` more if there are angles: little for n=64, 64 MiB a tensor for n=256.
 
-    Two rows at one place have distance 0, and the cosine of any angle with them counts
-    as 0, both without gradient. One row has no relations: the loss is 0. Of two rows
-    all distances are the mean: the loss is 0, unless one network has them at one place.
+    Two equal samples have distance 0, and the cosine of any angle with them counts as
+    0, both without gradient. The loss of one sample is 0; that of two as well, because
+    each distance is the mean, unless they are equal in one of the networks.
 
-    The paper adds over pairs and triplets of distinct rows. The means over all
-    :math:`n^2` and :math:`n^3`, where repeated rows add nothing, are those of
+    The paper adds over pairs and triplets of distinct samples. The means over all
+    :math:`n^2` and :math:`n^3`, to which repeated samples add nothing, are those of
     RepDistiller, which has these weights.
 
     References
@@ -79,31 +79,16 @@ class RKD(FeatureLoss):
         distance: float = 25.0,
         angle: float = 50.0,
         weight: float = 1.0,
-        remember: bool = False,
+        cache: bool = False,
     ) -> None:
-        super().__init__(student_layer, teacher_layer, weight=weight, remember=remember)
+        super().__init__(student_layer, teacher_layer, weight=weight, cache=cache)
         self.distance = distance
         self.angle = angle
 
     def check(self) -> None:
-        """Raise ValueError where a parameter is impossible."""
         check_finite(self, "weight", "distance", "angle")
 
     def compare(self, student: Tensor, teacher: Tensor) -> Tensor:
-        """Return the loss of the batch.
-
-        Parameters
-        ----------
-        student : Tensor of shape (n, ...)
-            Half precision is computed in float32.
-        teacher : Tensor of shape (n, ...)
-            Of any size; no gradient flows here.
-
-        Returns
-        -------
-        Tensor of shape ()
-            In the student's dtype, float32 at least.
-        """
         f_s, f_t = as_rows(student, teacher)
         gaps_s, gaps_t = _gaps(f_s), _gaps(f_t)  # (n, n, d)
         # The gradient of a length is zero at zero.
@@ -119,7 +104,7 @@ class RKD(FeatureLoss):
 
 
 def _gaps(features: Tensor) -> Tensor:
-    # Not by products of rows: near ones would lose all their digits.
+    # Not by products of samples: near ones would lose all their digits.
     return features.unsqueeze(0) - features.unsqueeze(1)
 
 

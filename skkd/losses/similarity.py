@@ -9,29 +9,30 @@ from skkd.losses._features import as_rows, unit
 
 
 class SimilarityPreserving(FeatureLoss):
-    r"""Mean squared difference of how alike the rows of a batch are.
+    r"""Mean squared difference of the similarities within a batch.
 
     .. math:: \ell = \frac{1}{n^2} \, \| G_s - G_t \|_F^2,
               \quad G_i = \frac{(F F^\top)_i}{\| (F F^\top)_i \|_2}
 
-    with the features :math:`F` of the batch, a row each, and the rows :math:`G_i` of
-    :math:`G` at unit length. One number for a batch: rows cannot be weighted.
+    with the features :math:`F` of the batch, one sample a row, and the rows :math:`G_i`
+    of :math:`G` at unit length. One number for a batch: samples cannot be weighted.
 
     Parameters
     ----------
     student_layer, teacher_layer : str, sequence of str or None, default=None
         Names as in ``named_modules()``; several are compared pair by pair, and their
-        losses added. None takes what goes into the last ``nn.Linear``; the paper takes
+        losses added. None takes the input of the last ``nn.Linear``; the paper takes
         the maps before they are averaged.
     weight : float, default=3000.0
         Factor of the loss.
-    remember : bool, default=False
-        Whether the teacher's features are remembered as its logits are.
+    cache : bool, default=False
+        Whether the teacher's features are cached, as its logits are.
 
     Notes
     -----
-    Each row is taken as one vector: maps and tokens are flattened. The two layers need
-    not have one size. A row of zeros is like no row, not even itself, without gradient.
+    The features of a sample are one vector: maps and tokens are flattened. The two
+    layers may differ in size. Features of zeros have the similarity 0 with all samples,
+    even with themselves, without gradient.
 
     References
     ----------
@@ -56,25 +57,11 @@ class SimilarityPreserving(FeatureLoss):
         teacher_layer: str | Sequence[str] | None = None,
         *,
         weight: float = 3000.0,
-        remember: bool = False,
+        cache: bool = False,
     ) -> None:
-        super().__init__(student_layer, teacher_layer, weight=weight, remember=remember)
+        super().__init__(student_layer, teacher_layer, weight=weight, cache=cache)
 
     def compare(self, student: Tensor, teacher: Tensor) -> Tensor:
-        """Return the loss of the batch.
-
-        Parameters
-        ----------
-        student : Tensor of shape (n, ...)
-            Half precision is computed in float32.
-        teacher : Tensor of shape (n, ...)
-            Of any size; no gradient flows here.
-
-        Returns
-        -------
-        Tensor of shape ()
-            In the student's dtype, float32 at least.
-        """
         f_s, f_t = as_rows(student, teacher)
 
         g_s, g_t = unit(f_s @ f_s.T), unit(f_t @ f_t.T)  # (n, n)

@@ -6,9 +6,8 @@ from typing import Any
 from torch import Tensor
 
 from skkd.losses._base import DistillationLoss, as_pair, check_temperature
-from skkd.losses._registry import named_params, resolve
+from skkd.losses._registry import named_params, needs_of, resolve, resolve_deep
 from skkd.losses._unit import unit_rows
-from skkd.losses.weighted_sum import needs_of
 
 
 class LogitStandardization(DistillationLoss):
@@ -17,8 +16,8 @@ class LogitStandardization(DistillationLoss):
     .. math:: \ell = \mathrm{loss}(\mathcal{Z}(z_s), \mathcal{Z}(z_t), y, T),
               \quad \mathcal{Z}(z) = \frac{z - \mathrm{mean}(z)}{\mathrm{std}(z)}
 
-    row by row, with the population standard deviation. The student then learns how
-    the logits of a row relate to each other, and neither their level nor their scale,
+    for each sample, with the population standard deviation. The student then learns
+    how a sample's logits relate to each other, and neither their level nor their scale,
     which a small student may be unable to reach.
 
     Parameters
@@ -29,8 +28,9 @@ class LogitStandardization(DistillationLoss):
 
     Notes
     -----
-    A row of equal logits has no scale: its z-scores are 0, and no gradient flows
-    through it. The published code has the sample standard deviation, plus 1e-7.
+    Equal logits have no scale: their z-scores are 0, without gradient. The published
+    code has the sample standard deviation, plus 1e-7. Z-scores need a lower temperature
+    than logits of a large scale.
 
     References
     ----------
@@ -53,22 +53,22 @@ class LogitStandardization(DistillationLoss):
         self.loss = loss
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the parameters, with deep=True those of the loss as ``loss__*``."""
         params = super().get_params(deep=deep)
         return {**named_params("loss", self.loss), **params} if deep else params
 
     def set_params(self, **params: Any) -> "LogitStandardization":
-        """Set parameters, those of the loss as ``loss__*``, as scikit-learn does."""
         self.loss = params.pop("loss", self.loss)
         if any(name.startswith("loss__") for name in params):
-            self.loss = resolve(self.loss)  # a name could hold no parameters
+            self.loss = resolve(self.loss)  # a name has no parameters
         return super().set_params(**params)
 
     def check(self) -> None:
-        """Raise unless ``loss`` is a loss on logits, with possible parameters."""
         inner = self._inner()
         if isinstance(inner, DistillationLoss):
             inner.check()
+
+    def resolve_names(self) -> None:
+        self.loss = resolve_deep(self.loss)
 
     def _inner(self) -> Any:
         loss = resolve(self.loss)
@@ -86,30 +86,6 @@ class LogitStandardization(DistillationLoss):
         y: Tensor,
         temperature: float,
     ) -> Tensor:
-        """Return the inner loss of the z-scores.
-
-        Parameters
-        ----------
-        student_logits, teacher_logits : Tensor of shape (n, n_classes)
-            Finite; half precision is computed in float32.
-        y : int64 Tensor of shape (n,)
-            Column numbers, passed on.
-        temperature : float
-            Positive and finite, passed on: z-scores want a lower one than logits of
-            a large scale.
-
-        Returns
-        -------
-        Tensor of shape (n,), or a scalar where the inner loss gives one
-            In the student's dtype, float32 at least.
-
-        Raises
-        ------
-        ValueError
-            If the shapes differ or the temperature is not positive and finite.
-        TypeError
-            If ``loss`` is no loss on logits.
-        """
         check_temperature(temperature)
         z_s, z_t = as_pair(student_logits, teacher_logits)
         return self._inner()(_z_scores(z_s), _z_scores(z_t), y, temperature)

@@ -1,4 +1,4 @@
-"""Distillation from a teacher that is made of the labels (Yuan et al., 2020)."""
+"""Distillation from a teacher that is computed from the labels (Yuan et al., 2020)."""
 
 import math
 from typing import ClassVar
@@ -6,31 +6,32 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from skkd.losses._base import DistillationLoss, as_pair, is_finite_number
+from skkd._utils.checks import is_number
+from skkd.losses._base import DistillationLoss, as_pair
 from skkd.losses.kd import KD
 
 
 class VirtualTeacher(DistillationLoss):
-    r"""Distillation from a teacher that is right about every row; asks no other.
+    r"""Distillation from a teacher that is always right; needs no real one.
 
     .. math:: \ell = T^2 \, \mathrm{KL}(p_d^T \,\|\, p_s^T), \quad
               p_d(k) = \begin{cases} a & k = y \\ (1 - a) / (K - 1) & k \ne y
               \end{cases}
 
-    for each row, with K classes; both are softened by T, :math:`p_d` to
-    :math:`p_d^{1/T}` divided by its sum. It is called Tf-KD_reg in the paper. What a
-    teacher adds is to be measured against it.
+    for each sample, with K classes; both are softened by T, :math:`p_d` to
+    :math:`p_d^{1/T}` divided by its sum. The paper calls it Tf-KD_reg. A baseline: a
+    teacher should do better.
 
     Parameters
     ----------
     correct : float, default=0.99
-        Probability a of the row's class, above 1 / K and below 1.
+        Probability a of the sample's class, above 1 / K and below 1.
 
     Notes
     -----
     The paper takes a >= 0.9 and a high temperature, 20 or 40; the published code has
-    a = 0.99. That code softens otherwise than the paper's equation: the student not
-    at all, and :math:`p_d` by another softmax. Here it is the equation, times
+    a = 0.99. That code softens differently from the paper's equation: the student not
+    at all, and :math:`p_d` by another softmax. This is the equation, times
     :math:`T^2` as in :class:`KD`.
 
     References
@@ -53,8 +54,7 @@ class VirtualTeacher(DistillationLoss):
         self.correct = correct
 
     def check(self) -> None:
-        """Raise ValueError unless ``correct`` lies between 0 and 1."""
-        if not is_finite_number(self.correct) or not 0 < self.correct < 1:
+        if not is_number(self.correct) or not 0 < self.correct < 1:
             raise self._not_a_teacher("between 0 and 1")
 
     def __call__(
@@ -64,30 +64,6 @@ class VirtualTeacher(DistillationLoss):
         y: Tensor,
         temperature: float,
     ) -> Tensor:
-        """Return the loss of each row.
-
-        Parameters
-        ----------
-        student_logits : Tensor of shape (n, n_classes)
-            Finite, two classes at least; half precision is computed in float32.
-        teacher_logits : Tensor or None
-            Ignored: no teacher is asked.
-        y : int64 Tensor of shape (n,)
-            Column numbers of the classes.
-        temperature : float
-            Positive and finite; the paper's are 20 and 40.
-
-        Returns
-        -------
-        Tensor of shape (n,)
-            In the student's dtype, float32 at least.
-
-        Raises
-        ------
-        ValueError
-            If a row is unlabelled, the logits are not two-dimensional, ``correct`` is
-            out of range or the temperature is not positive and finite.
-        """
         self.check()
         z_s, _ = as_pair(student_logits, student_logits)
         n_classes = z_s.shape[1]
@@ -95,9 +71,9 @@ class VirtualTeacher(DistillationLoss):
             raise self._not_a_teacher(f"above 1 / {n_classes}, the rate of a guess")
         if (y < 0).any():
             raise ValueError(
-                f"Got {int((y < 0).sum())} unlabelled rows; expected none, since a "
-                "virtual teacher is made of the labels. Leave these rows out, or use "
-                "a loss that asks a teacher."
+                f"Got {int((y < 0).sum())} unlabelled samples; expected none, since a "
+                "virtual teacher is computed from the labels. Leave them out, or use "
+                "a loss that needs a teacher."
             )
 
         others = (1 - self.correct) / (n_classes - 1)

@@ -1,4 +1,4 @@
-"""Several losses at once, and what a loss is made of."""
+"""Several losses at once."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -6,8 +6,15 @@ from typing import Any
 from sklearn.utils.metaestimators import _BaseComposition
 from torch import Tensor
 
-from skkd.losses._base import DistillationLoss, is_finite_number
-from skkd.losses._registry import named_params, resolve
+from skkd._utils.checks import is_number
+from skkd.losses._base import DistillationLoss
+from skkd.losses._registry import (
+    flatten,
+    named_params,
+    needs_of,
+    resolve,
+    resolve_deep,
+)
 
 
 class WeightedSum(DistillationLoss, _BaseComposition):
@@ -22,13 +29,13 @@ class WeightedSum(DistillationLoss, _BaseComposition):
         :mod:`skkd.losses` or a callable. As in scikit-learn's ``FeatureUnion`` the
         parameters of a part are set as ``name__*``, and ``name`` replaces it.
     weights : sequence of float or None, default=None
-        One for each loss; None is 1 for each. A loss of weight 0 is left out.
+        One for each loss; None is 1 for each. A loss of weight 0 is not computed.
 
     Notes
     -----
-    It gives one loss for each row if all of its parts do, else one for the batch, to
-    which a part that gives rows adds their mean. A :class:`FeatureLoss` may be a part
-    where the sum is passed as ``DistilledClassifier(distillation=...)``.
+    It gives one loss for each sample if all of its parts do, else one for the batch, to
+    which parts that give a loss for each sample add their mean. A :class:`FeatureLoss`
+    may be a part if the sum is passed as ``DistilledClassifier(distillation=...)``.
 
     Examples
     --------
@@ -57,7 +64,6 @@ class WeightedSum(DistillationLoss, _BaseComposition):
         return needs_of(self)
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the parameters, with deep=True the parts and theirs."""
         params = self._get_params("losses", deep=deep)
         if not deep:
             return params
@@ -65,20 +71,33 @@ class WeightedSum(DistillationLoss, _BaseComposition):
         return {key: value for part in named for key, value in part.items()} | params
 
     def set_params(self, **params: Any) -> "WeightedSum":
-        """Set parameters, replace a part by its name, or set ``name__*`` of it."""
         self.losses = params.pop("losses", self.losses)
         nested = {key.partition("__")[0] for key in params if "__" in key}
         for name, loss in _pairs(self.losses):
             loss = params.get(name, loss)
             if name in nested and isinstance(loss, str):
-                params[name] = resolve(loss)  # a name could hold no parameters
+                params[name] = resolve(loss)  # a name has no parameters
         return self._set_params("losses", **params)
 
     def check(self) -> None:
-        """Raise where names, weights or a part are impossible."""
-        for _, part in flatten(self):
+        for _, part in self.weighted_parts():
             if isinstance(part, DistillationLoss):
                 part.check()
+
+    def weighted_parts(self) -> list[tuple[float, Any]]:
+        """Return the parts, and the parts of sums among them, without weights of 0."""
+        _check_pairs(self)
+        weights = _checked_weights(self)
+        parts = [flatten(part) for _, part in self.losses]
+        return [
+            (weight * inner, part)
+            for weight, members in zip(weights, parts, strict=True)
+            for inner, part in members
+            if weight != 0
+        ]
+
+    def resolve_names(self) -> None:
+        self.losses = [(name, resolve_deep(part)) for name, part in self.losses]
 
     def __call__(
         self,
@@ -87,38 +106,13 @@ class WeightedSum(DistillationLoss, _BaseComposition):
         y: Tensor,
         temperature: float,
     ) -> Tensor:
-        """Return the weighted sum.
-
-        Parameters
-        ----------
-        student_logits : Tensor of shape (n, n_classes)
-            Finite; half precision is computed in float32.
-        teacher_logits : Tensor of shape (n, n_classes) or None
-            None only where every part does without a teacher.
-        y : int64 Tensor of shape (n,)
-            Column numbers; -1 marks an unlabelled row.
-        temperature : float
-            Positive and finite, the same for all parts.
-
-        Returns
-        -------
-        Tensor of shape (n,), or a scalar where a part gives one
-            In the student's dtype, float32 at least.
-
-        Raises
-        ------
-        ValueError
-            If names or weights are impossible, or a part gives another shape.
-        TypeError
-            If a part compares features.
-        """
         values = []
-        for weight, part in flatten(self):
+        for weight, part in self.weighted_parts():
             value = part(student_logits, teacher_logits, y, temperature)
             if value.shape not in ((), (len(student_logits),)):
                 raise ValueError(
                     f"{part!r} gives a loss of shape {tuple(value.shape)}, expected "
-                    f"({len(student_logits)},), one for each row of the batch, or a "
+                    f"({len(student_logits)},), one for each sample, or a "
                     "scalar: sum over the classes."
                 )
             values.append(weight * value)
@@ -127,83 +121,8 @@ class WeightedSum(DistillationLoss, _BaseComposition):
         return sum(values[1:], values[0])
 
 
-def flatten(loss: Any) -> list[tuple[float, Any]]:
-    """Return the losses that are to be computed, each with its weight.
-
-    Parameters
-    ----------
-    loss : str, DistillationLoss or callable
-        A :class:`WeightedSum` is taken apart, and those inside of it; anything else
-        is one part of weight 1. The ``weight`` of a FeatureLoss stays with it.
-
-    Returns
-    -------
-    list of (float, loss)
-        Names resolved, weights multiplied; what has weight 0 is left out. Never empty.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If names, weights or a part are impossible.
-    """
-    loss = resolve(loss)
-    if not isinstance(loss, WeightedSum):
-        return [(1.0, loss)]
-    _check_pairs(loss)
-    weights = _checked_weights(loss)
-    parts = [flatten(part) for _, part in loss.losses]
-    return [
-        (weight * inner, part)
-        for weight, members in zip(weights, parts, strict=True)
-        for inner, part in members
-        if weight != 0
-    ]
-
-
-def resolve_parts(loss: Any) -> Any:
-    """Replace, in a loss of one's own, names inside of it by objects.
-
-    So that the parts of a fit stay the same objects, whose parameters can change.
-
-    Parameters
-    ----------
-    loss : DistillationLoss or callable
-        Changed in place.
-
-    Returns
-    -------
-    DistillationLoss or callable
-        The loss itself.
-    """
-    if isinstance(loss, WeightedSum):
-        loss.losses = [
-            (name, resolve_parts(resolve(part))) for name, part in loss.losses
-        ]
-    elif isinstance(getattr(loss, "loss", None), str):
-        loss.loss = resolve_parts(resolve(loss.loss))
-    return loss
-
-
-def needs_of(loss: Any) -> frozenset[str]:
-    """Return what a loss asks of the teacher.
-
-    Parameters
-    ----------
-    loss : str, DistillationLoss or callable
-        Of a :class:`WeightedSum`, the parts whose weight is not 0 are asked.
-
-    Returns
-    -------
-    frozenset of str
-        Of ``"logits"`` and ``"features"``; empty for a loss that asks no teacher. A
-        plain callable is taken to need logits.
-    """
-    needs = {getattr(part, "needs", "logits") for _, part in flatten(loss)}
-    return frozenset(needs - {"nothing"})
-
-
 def _pairs(losses: Any) -> Iterable[tuple[str, Any]]:
-    """Return the pairs there are, whatever was given: a check tells later."""
+    """Return the pairs among what was given; :func:`_check_pairs` refuses the rest."""
     if not isinstance(losses, list):
         return []
     return [pair for pair in losses if isinstance(pair, tuple) and len(pair) == 2]
@@ -216,7 +135,7 @@ def _check_pairs(loss: WeightedSum) -> None:
     if not names or len(names) != len(losses) or not texts:
         raise ValueError(
             f"Got losses={losses!r} for WeightedSum; expected a list of pairs of a "
-            "name and a loss, as [('kd', 'kd'), ('mse', LogitMSE())]."
+            "name and a loss, such as [('kd', 'kd'), ('mse', LogitMSE())]."
         )
     taken = [name for name in names if name in ("losses", "weights") or "__" in name]
     if taken or len(set(names)) < len(names):
@@ -231,7 +150,7 @@ def _checked_weights(loss: WeightedSum) -> list[float]:
     if loss.weights is None:
         return [1.0] * n_losses
     weights = list(loss.weights) if hasattr(loss.weights, "__len__") else []
-    fine = len(weights) == n_losses and all(map(is_finite_number, weights))
+    fine = len(weights) == n_losses and all(map(is_number, weights))
     if not fine or not any(weights):
         raise ValueError(
             f"Got weights={loss.weights!r} for a WeightedSum of {n_losses} losses; "

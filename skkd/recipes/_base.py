@@ -14,8 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skkd._data.labels import labelled_accuracy
 from skkd._estimator.classifier import DistilledClassifier
-from skkd.losses import as_loss
-from skkd.losses.weighted_sum import needs_of
+from skkd.losses._registry import loss_of, needs_of
 
 # What a recipe decides by itself.
 _TAKEN = ("teacher", "teacher_cv", "teacher_transform", "random_state")
@@ -195,13 +194,12 @@ def fit_chain(
 
 def check_asks(student: DistilledClassifier) -> frozenset[str]:
     """Return what the loss of a student needs of a teacher; raise if it is nothing."""
-    loss, params = student.distillation, student.get_params_for("distillation")
-    needs = needs_of(as_loss(loss, **params))
+    needs = needs_of(loss_of(student))
     if not needs:
         raise ValueError(
-            f"distillation={loss!r} asks no teacher, so that nobody would teach "
-            "another in this recipe: use a loss that asks one, such as 'kd', or a "
-            "DistilledClassifier alone."
+            f"distillation={student.distillation!r} asks no teacher, so that nobody "
+            "would teach another in this recipe: use a loss that asks one, such as "
+            "'kd', or a DistilledClassifier alone."
         )
     return needs
 

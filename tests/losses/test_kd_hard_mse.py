@@ -1,4 +1,4 @@
-"""Losses by value and gradient against the oracles, and as_loss."""
+"""KD, HardLabel and LogitMSE by value and gradient against the oracles."""
 
 import pickle
 from functools import partial
@@ -10,7 +10,7 @@ import torch
 from helpers import stable_repr
 from sklearn.base import clone
 
-from skkd.losses import KD, DistillationLoss, HardLabel, LogitMSE, as_loss
+from skkd.losses import KD, DistillationLoss, HardLabel, LogitMSE
 
 CASES = [
     pytest.param(KD(), oracles.kd, oracles.kd_gradient, id="kd"),
@@ -221,71 +221,3 @@ def test_is_an_estimator(loss):
 def test_base_class_asks_for_call():
     with pytest.raises(NotImplementedError, match="does not define __call__"):
         DistillationLoss()(*logits(2, 2), labels(2), 1.0)
-
-
-@pytest.mark.parametrize(
-    ("name", "cls"), [("kd", KD), ("hard", HardLabel), ("mse", LogitMSE)]
-)
-def test_as_loss_names(name, cls):
-    assert type(as_loss(name)) is cls
-    assert as_loss(name) is not as_loss(name)
-
-
-def test_as_loss_clones_instances():
-    mine = Scaled(beta=2.0)
-    made = as_loss(mine, beta=3.0)
-    assert (mine.beta, made.beta) == (2.0, 3.0)
-    assert as_loss(mine) is not mine
-    assert as_loss(mine).beta == 2.0
-
-
-def test_as_loss_makes_classes():
-    assert as_loss(Scaled, beta=3.0).beta == 3.0
-    assert isinstance(as_loss(KD), KD)
-
-
-def test_as_loss_takes_callables_as_they_are():
-    def mine(student_logits, teacher_logits, y, temperature):
-        return student_logits.sum(1)
-
-    assert as_loss(mine) is mine
-    wrapped = partial(mine)
-    assert as_loss(wrapped) is wrapped
-    with pytest.raises(TypeError, match=r"Got 'beta' .* has no parameters"):
-        as_loss(mine, beta=1)
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [None, 3, object(), int, torch.nn.Linear, len, lambda student, teacher: 0],
-    ids=["None", "int", "object", "type", "module class", "builtin", "two arguments"],
-)
-def test_as_loss_rejects_other_things(wrong):
-    with pytest.raises(TypeError, match=r"Got distillation=.*expected one of 'kd'"):
-        as_loss(wrong)
-
-
-@pytest.mark.parametrize(
-    ("name", "hint"),
-    [
-        *[("KD", "'kd'"), ("hrad", "'hard'"), ("logit_mse", "'mse'"), ("DKD", "'dkd'")],
-        *[("JensenShannon", "'js'"), ("LogitStandardization", "'standardized_kd'")],
-    ],
-)
-def test_as_loss_suggests_a_name(name, hint):
-    expected = f"Got distillation='{name}'; expected .* Did you mean {hint}"
-    with pytest.raises(ValueError, match=expected):
-        as_loss(name)
-
-
-def test_as_loss_lists_the_names():
-    with pytest.raises(ValueError, match=r"'kd', 'hard', .* or 'crd', .*a callable\.$"):
-        as_loss("zzzzzz")
-
-
-@pytest.mark.parametrize("loss", [Scaled, Scaled()])
-def test_as_loss_unknown_parameter(loss):
-    with pytest.raises(ValueError, match=r"Got 'bta' .* Scaled; expected 'beta'"):
-        as_loss(loss, bta=1)
-    with pytest.raises(ValueError, match=r"Got 'beta' .* KD; it has no parameters"):
-        as_loss("kd", beta=1)

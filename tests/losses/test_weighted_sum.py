@@ -23,7 +23,7 @@ from skkd.losses import (
     as_loss,
 )
 from skkd.losses._registry import LOSSES as NAMES
-from skkd.losses.weighted_sum import flatten, needs_of
+from skkd.losses._registry import flatten, needs_of
 
 X, Y = load_iris(return_X_y=True)
 LOGITS = torch.randn(2, 6, 5, generator=torch.Generator().manual_seed(0))
