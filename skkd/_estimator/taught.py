@@ -24,7 +24,7 @@ from skkd.losses.weighted_sum import flatten, needs_of, resolve_parts
 from skkd.memory._logits import as_memory
 from skkd.memory._row_keys import row_keys, view_seeds
 from skkd.teachers import Teacher
-from skkd.teachers._logits import check_logits
+from skkd.teachers._base import check_logits
 
 
 class TaughtNet(DistillationNet):

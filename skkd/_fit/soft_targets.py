@@ -22,7 +22,7 @@ from skkd.memory._logits import CacheInfo, as_memory
 from skkd.memory._recall import added, lookup_or_compute
 from skkd.teachers import Teacher
 from skkd.teachers._as_teacher import as_teacher
-from skkd.teachers._logits import check_logits
+from skkd.teachers._base import check_logits
 from skkd.teachers._transform import check_transform
 
 
@@ -107,7 +107,7 @@ def check_teacher(
                 "from: of what can be fitted on the way, expected a skorch net."
             )
         return None
-    adapter = as_teacher(teacher, transform=transform)
+    adapter = as_teacher(teacher, transform=transform).match_encoded(classes)
     adapter.check(classes)
     if "features" in asked:
         _ = adapter.network  # raises where there is none
