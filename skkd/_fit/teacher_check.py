@@ -16,8 +16,8 @@ from skkd._utils.modules import cast_floats
 from skkd.losses import FeatureLoss, HardLabel, LogitMSE
 from skkd.losses.weighted_sum import flatten
 from skkd.teachers import Finding, Teacher
-from skkd.teachers.health._check import report, sample_rows
-from skkd.teachers.health._findings import examine, kind_of
+from skkd.teachers.health import check_encoding
+from skkd.teachers.health._findings import examine, kind_of, report, sample_rows
 
 # Of logits that are at hand, and of a teacher that is asked for this alone.
 _ROWS, _ASKED_ROWS = 1000, 200
@@ -58,17 +58,22 @@ def check_teacher_outputs(
         said = _ask_live(estimator, targets.live, rows, numbers)
     else:  # its features are remembered, its logits were not asked for
         said = teacher.logits(pick(X, numbers), estimator.classes_)  # type: ignore[union-attr]
+    if said is not None and said.ndim == 3:
+        said = said[:, 0]  # the first view
+    if teacher is not None and teacher.encoded_labels is not None:
+        y_encoded = rows.y_encoded[numbers]
+        check_encoding(said, y_encoded, estimator.classes_, teacher)
     if said is None:
         return []
     findings = examine(
-        said[:, 0] if said.ndim == 3 else said,  # the first view
+        said,
         rows.y_encoded[numbers],
         teacher=teacher,
         kind="logits" if teacher is None else _kind(estimator, teacher),
         temperature=estimator.temperature if _is_soft(estimator) else None,
         classes=estimator.classes_,
     )
-    report(findings, strict=estimator.strict, stacklevel=6)
+    report(findings, strict=estimator.strict)
     return findings
 
 
