@@ -24,13 +24,12 @@ from skkd import DistilledClassifier, TeacherWarning
 from skkd.augment import RandomHorizontalFlip
 from skkd.memory import LogitMemory
 from skkd.teachers import Finding, as_teacher, check_health
-from skkd.teachers.health._check import sample_rows
 from skkd.teachers.health._evidence import (
     evidence_of_decisions,
     evidence_of_ranks,
     find_permutation,
 )
-from skkd.teachers.health._findings import examine
+from skkd.teachers.health._findings import examine, sample_rows
 from skkd.teachers.health._networks import untrained_head
 
 X, y = load_digits(return_X_y=True)
@@ -701,7 +700,7 @@ def test_large_data_are_sampled(teacher):
         asked.append(len(X))
         return linear(teacher)(X)
 
-    assert check_health(say, X, y, n_rows=100, random_state=1) == []
+    assert check_health(say, X, y, n_samples=100, random_state=1) == []
     assert asked == [100]
 
 

@@ -18,7 +18,7 @@ from skkd._data.weights import check_sample_weight, combine_weights
 from skkd._fit.parameters import check_augment, check_hyperparameters
 from skkd._utils.rng import preserved_rng, seeded_rng
 from skkd.augment import Mixup, RandomHorizontalFlip
-from skkd.teachers._logits import check_logits
+from skkd.teachers._base import check_logits
 
 X6 = np.zeros((6, 2))
 

@@ -16,7 +16,6 @@ from skkd.recipes import Recipe
 from skkd.teachers import Teacher
 from skkd.teachers._as_teacher import as_teacher
 from skkd.teachers._ensemble import EnsembleTeacher
-from skkd.teachers._scores import gives_scores
 from skkd.teachers._transform import TransformedTeacher
 
 
@@ -109,7 +108,7 @@ class Subject:
             columns = classes if own is None else own
             logits = self.teacher.logits(rows, columns).astype(np.float64)
             # Differences of two scores are no probabilities, even if they may teach.
-            proba = None if gives_scores(self.teacher) else softmax(logits, axis=1)
+            proba = None if self.teacher.gives_scores else softmax(logits, axis=1)
             return Said(columns[logits.argmax(axis=1)], proba, columns)
         if isinstance(self.body, (DistilledClassifier, Recipe)):
             proba = self.body.predict_proba(rows)

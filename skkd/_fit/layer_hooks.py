@@ -1,10 +1,12 @@
-"""Layers inside of a network: found by name, and watched while it runs."""
+"""Layers inside of a network: found by name, and recorded while it runs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from difflib import get_close_matches
 from functools import partial
+from threading import get_ident
 from typing import Any
 
 import torch
@@ -17,22 +19,25 @@ _NAMES_SHOWN = 60
 
 
 class LayerRecorder:
-    """Records what comes out of layers, pass by pass, as long as it is entered.
+    """Records the outputs of layers, one forward pass after the other, in its block.
+
+    Only passes of the thread that entered it count: several fits in threads may
+    record the layers of one teacher.
 
     Parameters
     ----------
     module : torch.nn.Module
     names : sequence of (str or None)
-        As in ``named_modules()``; None is what goes into the last ``nn.Linear``.
+        As in ``named_modules()``; None is the input of the last ``nn.Linear``.
     keep : bool
-        Whether earlier passes are kept, detached, or only the last one, with its graph.
+        True keeps all passes, detached; False only the last one, with its graph.
     whose : str
-        "student" or "teacher", for what is said of a wrong name.
+        "student" or "teacher", for error messages.
 
     Raises
     ------
     ValueError
-        If there is no such layer; at a pass, if one is called never or twice in it.
+        If there is no such layer, or if a forward pass does not call it exactly once.
     """
 
     def __init__(
@@ -43,32 +48,35 @@ class LayerRecorder:
         self.layers = [find_layer(self.module, name, whose) for name in names]
         self.passes: list[list[Tensor]] = []
         self._open: list[Any] | None = None
-        self._handles: list[Any] = []
+        self._hooks = ExitStack()
+        self._thread: int | None = None
 
     def __enter__(self) -> LayerRecorder:
-        first = self.module.register_forward_pre_hook(self._begin)
-        self._handles = [first]
-        for i, (name, layer) in enumerate(zip(self.names, self.layers, strict=True)):
-            hook = partial(self._record, i)
-            if name is None:
-                handle = layer.register_forward_pre_hook(hook)
-            else:
-                handle = layer.register_forward_hook(hook)
-            self._handles.append(handle)
-        self._handles.append(self.module.register_forward_hook(self._end))
+        self._thread = get_ident()
+        with ExitStack() as hooks:  # none is left if one cannot be registered
+            module = self.module
+            hooks.enter_context(module.register_forward_pre_hook(self._begin))
+            for i, layer in enumerate(self.layers):
+                hook = partial(self._record, i)
+                if self.names[i] is None:
+                    hooks.enter_context(layer.register_forward_pre_hook(hook))
+                else:
+                    hooks.enter_context(layer.register_forward_hook(hook))
+            hooks.enter_context(module.register_forward_hook(self._end))
+            self._hooks = hooks.pop_all()
         return self
 
     def __exit__(self, *args: Any) -> None:
-        for handle in self._handles:
-            handle.remove()
-        self._handles, self._open = [], None
+        self._hooks.close()
+        self._open = self._thread = None
 
     def __getstate__(self) -> dict[str, Any]:
         # Callbacks may pickle the net in the middle of a fit.
-        return {**vars(self), "passes": [], "_open": None, "_handles": []}
+        idle: dict[str, Any] = {"passes": [], "_open": None, "_thread": None}
+        return {**vars(self), **idle, "_hooks": ExitStack()}
 
     def last(self) -> list[Tensor]:
-        """Return the features of the last pass, and forget them."""
+        """Return the features of the last pass, and drop them."""
         return self.passes.pop()
 
     def gathered(self, n_rows: int) -> list[Tensor]:
@@ -80,11 +88,12 @@ class LayerRecorder:
         ]
 
     def _begin(self, *args: Any) -> None:
-        self._open = [None] * len(self.layers)
+        if get_ident() == self._thread:
+            self._open = [None] * len(self.layers)
 
     def _record(self, i: int, layer: Any, inputs: Any, *output: Any) -> None:
-        if self._open is None:  # a layer that is run again for its gradients
-            return
+        if self._open is None or get_ident() != self._thread:
+            return  # run again for its gradients, or by another thread
         seen = first_tensor(output[0] if output else inputs)
         if not isinstance(seen, Tensor):
             raise ValueError(
@@ -100,6 +109,8 @@ class LayerRecorder:
         self._open[i] = seen.detach().clone() if self.keep else seen.clone()
 
     def _end(self, *args: Any) -> None:
+        if get_ident() != self._thread:
+            return
         seen, self._open = self._open, None
         missing = [i for i, part in enumerate(seen or []) if part is None]
         if missing:
@@ -121,7 +132,7 @@ def find_layer(module: torch.nn.Module, name: Any, whose: str) -> torch.nn.Modul
     module : torch.nn.Module
     name : str or None
     whose : str
-        "student" or "teacher", for what is said of a wrong name.
+        "student" or "teacher", for error messages.
 
     Returns
     -------
@@ -154,7 +165,7 @@ def find_layer(module: torch.nn.Module, name: Any, whose: str) -> torch.nn.Modul
 
 
 def _closest(name: str, layers: Iterable[str]) -> str | None:
-    """Return the layer whose name, or the last parts of it, are most like `name`."""
+    """Return the layer whose name, or the end of it, is most similar to `name`."""
     ends: dict[str, str] = {}
     for layer in sorted(layers, key=lambda layer: layer.count(".")):
         parts = layer.split(".")

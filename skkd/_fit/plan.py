@@ -18,7 +18,7 @@ from skkd._utils.modules import describe
 from skkd.losses._registry import flatten, loss_of, needs_of
 from skkd.memory._logits import as_memory
 from skkd.teachers import Teacher, as_teacher
-from skkd.teachers._logits import check_logits
+from skkd.teachers._base import check_logits
 from skkd.teachers._transform import check_transform
 
 
@@ -245,6 +245,7 @@ def _check_teacher(
         _check_unfitted(teacher, cv, needs)
         return None
     adapter = as_teacher(teacher, transform=net.teacher_transform)
+    adapter = adapter.match_encoded(classes)
     adapter.check(classes)
     if "features" in needs:
         _ = adapter.network  # raises if there is none

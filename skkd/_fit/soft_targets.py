@@ -23,7 +23,7 @@ from skkd.memory._logits import CacheInfo, as_memory
 from skkd.memory._recall import added, lookup_or_compute
 from skkd.memory._row_keys import row_keys, view_seeds
 from skkd.teachers import Teacher, as_teacher
-from skkd.teachers._logits import check_logits
+from skkd.teachers._base import check_logits
 
 
 class SoftTargets(NamedTuple):

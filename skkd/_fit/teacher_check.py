@@ -17,8 +17,8 @@ from skkd._utils.modules import cast_floats
 from skkd.losses import FeatureLoss, HardLabel, LogitMSE
 from skkd.losses._registry import flatten
 from skkd.teachers import Finding
-from skkd.teachers.health._check import report, sample_rows
-from skkd.teachers.health._findings import examine, kind_of
+from skkd.teachers.health import check_encoding
+from skkd.teachers.health._findings import examine, kind_of, report, sample_rows
 
 # How many samples are looked at: of logits at hand, and of a teacher that is to be
 # asked for this alone.
@@ -56,6 +56,10 @@ def check_teacher_outputs(
         logits = _live_logits(plan, net, samples, targets.live, index)
     else:  # its features are cached, its logits were not asked for
         logits = teacher.logits(pick(plan.teacher_X, index), plan.classes)  # type: ignore[union-attr]
+    if logits is not None and logits.ndim == 3:
+        logits = logits[:, 0]  # the first view
+    if teacher is not None and teacher.encoded_labels is not None:
+        check_encoding(logits, plan.y_encoded[index], plan.classes, teacher)
     if logits is None:
         return []
     kind = "logits"
@@ -64,14 +68,14 @@ def check_teacher_outputs(
         out_of_fold = net.teacher_cv is not None and not isinstance(net.teacher_cv, str)
         kind = kind_of(teacher.model[0] if out_of_fold else teacher)
     findings = examine(
-        logits[:, 0] if logits.ndim == 3 else logits,  # the first view
+        logits,
         plan.y_encoded[index],
         teacher=teacher,
         kind=kind,
         temperature=net.temperature if _is_soft(plan.loss) else None,
         classes=plan.classes,
     )
-    report(findings, strict=net.strict, stacklevel=6)
+    report(findings, strict=net.strict)
     return findings
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import numpy as np
@@ -31,31 +32,76 @@ def describe(model: Any) -> str:
     return type(model).__name__
 
 
+@functools.cache  # wanted several times a batch, and no machine changes so fast
 def resolve_device(device: Any) -> Any:
     """Turn ``"auto"`` into the accelerator of this machine, or the CPU."""
-    return _accelerator() if isinstance(device, str) and device == "auto" else device
-
-
-@functools.cache  # asked several times a batch, and no machine changes so fast
-def _accelerator() -> str:
+    if not isinstance(device, str) or device != "auto":
+        return device
     if not torch.accelerator.is_available():
         return "cpu"
     accelerator = torch.accelerator.current_accelerator()
     return "cpu" if accelerator is None else accelerator.type
 
 
+# Of the modules that are in eval mode for a while: the mode before, and how many blocks
+# they are in, which may run in several threads. Keys are ids, since a module may define
+# its own equality; the module itself is held so that its id stays its own.
+_modes: dict[int, list[Any]] = {}
+_modes_lock = threading.Lock()
+
+
 @contextmanager
 def eval_mode(*modules: torch.nn.Module) -> Iterator[None]:
-    """Put `modules` in eval mode, and each part back in its own mode afterwards."""
-    modes = [(part, part.training) for module in modules for part in module.modules()]
+    """Put `modules` in eval mode, and each part back in its own mode afterwards.
+
+    Blocks may be nested and may overlap in several threads: a part gets its mode back
+    when the last block that it is in ends.
+    """
+    parts = [part for module in modules for part in module.modules()]
+    entered = 0
     try:
-        # Not `.eval()`: a module may override it to do more than set the flag.
-        for part, _ in modes:
-            part.training = False
+        with _modes_lock:
+            for part in parts:
+                _modes.setdefault(id(part), [part, part.training, 0])[2] += 1
+                entered += 1
+                # Not `.eval()`: a module may override it to do more than set the flag.
+                part.training = False
         yield
     finally:
-        for part, mode in modes:
-            part.training = mode
+        with _modes_lock:
+            for part in parts[:entered]:
+                held = _modes[id(part)]
+                held[2] -= 1
+                if not held[2]:
+                    part.training = held[1]
+                    del _modes[id(part)]
+
+
+@contextmanager
+def autocast_disabled() -> Iterator[None]:
+    """Compute in the precision of the modules, whatever the caller's autocast says."""
+    enabled = [kind for kind in _kinds_of_device() if torch.is_autocast_enabled(kind)]
+    with ExitStack() as stack:
+        for kind in enabled:
+            stack.enter_context(torch.autocast(kind, enabled=False))
+        yield
+
+
+@functools.cache
+def _kinds_of_device() -> tuple[str, ...]:
+    return tuple(dict.fromkeys(("cpu", resolve_device("auto"))))
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether `error` says that memory is exhausted, on whatever device."""
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    # The CPU, MPS, CUDA's driver and its libraries say it in words only.
+    words = ("out of memory", "can't allocate memory", "not enough memory")
+    text = str(error)
+    return isinstance(error, RuntimeError) and (
+        any(word in text.lower() for word in words) or "STATUS_ALLOC_FAILED" in text
+    )
 
 
 def cast_floats(inputs: Any, module: torch.nn.Module) -> Any:

@@ -1,48 +1,208 @@
-"""Random streams of our own, so that nobody else's is disturbed."""
+"""The global random streams, and which thread they belong to.
+
+Python's `random`, NumPy's legacy generator and torch's generators are one for all
+threads, and layers, weights and augmentations draw from nothing else. So:
+
+- `seeded_rng` owns the streams as long as its block runs. Other threads that want to
+  seed them wait for their turn: seeded fits in threads run one after the other, each as
+  if it were alone.
+- `preserved_rng` waits for nobody. Of the blocks that overlap, the first one saves the
+  states and the last one restores them.
+
+A thread that waits for its turn cannot block the owner that waits for this very thread,
+such as a fit whose teacher is itself fitted in threads: if the owner does nothing but
+wait for threads, it draws nothing, and the turn is lent. joblib's workers get it only
+from an owner above them, never from one beside them.
+"""
 
 from __future__ import annotations
 
+import os
 import random
+import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from typing import Any, NamedTuple
 
+import joblib
 import numpy as np
 import torch
+from joblib.parallel import get_active_backend
+
+# How often, and how long, an owner is seen to wait before its turn is lent.
+_SECONDS, _TIMES = 0.02, 10
+
+
+class _Owner(NamedTuple):
+    thread: int
+    level: int  # of joblib's parallelism: workers are one above who started them
+
+
+_changed = threading.Condition()
+_owners: list[_Owner] = []  # only the last one draws
+_n_blocks = 0
+_saved: dict[str, Any] = {}  # the states before the first of these blocks, by device
 
 
 @contextmanager
-def preserved_rng(device: str = "cpu") -> Iterator[None]:
-    """Give the caller's global random states back, whatever the block draws.
+def preserved_rng(device: Any = "cpu") -> Iterator[None]:
+    """Restore the caller's global random states, whatever the block draws.
 
     Covers Python's `random`, NumPy's legacy global generator and torch's
     generators of the CPU and of `device`.
+
+    Parameters
+    ----------
+    device : str or torch.device, default="cpu"
     """
-    python_state, numpy_state = random.getstate(), np.random.get_state()
-    kind = torch.device(device)
-    devices = [] if kind.type == "cpu" else [kind]
-    device_type = "cuda" if kind.type == "cpu" else kind.type
-    try:
-        with torch.random.fork_rng(devices=devices, device_type=device_type):
+    places = _places(device)
+    if _owns(threading.get_ident()):
+        states = {place: _get_state(place) for place in places}
+        try:
             yield
+        finally:
+            _set_states(states)
+        return
+    _enter(places)
+    try:
+        yield
     finally:
-        random.setstate(python_state)
-        np.random.set_state(numpy_state)
+        _leave()
 
 
 @contextmanager
-def seeded_rng(seed: int | None, device: str = "cpu") -> Iterator[None]:
-    """Run the block on streams that start from `seed`; None changes nothing."""
+def seeded_rng(seed: int | None, device: Any = "cpu") -> Iterator[None]:
+    """Run the block on streams that start from `seed`; None changes nothing.
+
+    Parameters
+    ----------
+    seed : int or None
+    device : str or torch.device, default="cpu"
+    """
     if seed is None:
         yield
         return
-    with preserved_rng(device):
-        random.seed(seed)
-        np.random.seed(seed)
-        # Not `torch.manual_seed`, which seeds every device of the machine.
-        torch.default_generator.manual_seed(seed)
-        kind = torch.device(device)
-        if kind.type != "cpu":
-            module = torch.get_device_module(kind)
-            with nullcontext() if kind.index is None else module.device(kind):
-                module.manual_seed(seed)
-        yield
+    places = _places(device)
+    owner = _take_turn()
+    try:
+        _enter(places)
+        states = {place: _get_state(place) for place in places}
+        try:
+            _seed(seed, device)
+            yield
+        finally:
+            _set_states(states)
+            _leave()
+    finally:
+        with _changed:
+            del _owners[len(_owners) - 1 - _owners[::-1].index(owner)]
+            _changed.notify_all()
+
+
+def _enter(places: list[str]) -> None:
+    global _n_blocks
+    with _changed:
+        _n_blocks += 1
+        for place in places:
+            if place not in _saved:
+                _saved[place] = _get_state(place)
+
+
+def _leave() -> None:
+    global _n_blocks
+    with _changed:
+        _n_blocks -= 1
+        if not _n_blocks:
+            _set_states(_saved)
+            _saved.clear()
+
+
+def _owns(thread: int) -> bool:
+    return any(owner.thread == thread for owner in _owners)
+
+
+def _take_turn() -> _Owner:
+    """Wait until this thread may seed the streams, and make it their owner."""
+    me = _Owner(threading.get_ident(), get_active_backend()[0].nesting_level or 0)
+    last, times = None, 0
+    with _changed:
+        while _owners and _owners[-1].thread != me.thread:
+            times = times + 1 if last is _owners[-1] and _lends(last, me) else 0
+            if times == _TIMES:
+                break
+            last = _owners[-1]
+            _changed.wait(_SECONDS)
+        _owners.append(me)
+    return me
+
+
+def _lends(owner: _Owner, other: _Owner) -> bool:
+    """Tell whether `owner` waits for threads, of which `other` may be one."""
+    frame = sys._current_frames().get(owner.thread)
+    if frame is None:
+        return False
+    if frame.f_code.co_filename == joblib.parallel.__file__:
+        return other.level > owner.level
+    if frame.f_code.co_filename != threading.__file__:
+        return False
+    while frame is not None:  # its own DataLoader runs no fits
+        if frame.f_globals.get("__name__", "").startswith("torch.utils.data"):
+            return False
+        frame = frame.f_back
+    return True
+
+
+def _places(device: Any) -> list[str]:
+    """Return the names of the devices whose generators the block may use."""
+    kind = torch.device(device)
+    if kind.type == "cpu":
+        return ["cpu"]
+    if kind.index is None and kind.type != "mps":
+        # Which one is current differs between threads.
+        current = torch.get_device_module(kind).current_device()
+        kind = torch.device(kind.type, current)
+    return ["cpu", str(kind)]
+
+
+def _get_state(place: str) -> Any:
+    if place == "cpu":
+        return random.getstate(), np.random.get_state(), torch.get_rng_state()
+    module = torch.get_device_module(place)
+    return module.get_rng_state() if place == "mps" else module.get_rng_state(place)
+
+
+def _set_states(states: dict[str, Any]) -> None:
+    for place, state in states.items():
+        if place == "cpu":
+            random.setstate(state[0])
+            np.random.set_state(state[1])
+            torch.set_rng_state(state[2])
+        elif place == "mps":
+            torch.mps.set_rng_state(state)
+        else:
+            torch.get_device_module(place).set_rng_state(state, place)
+
+
+def _seed(seed: int, device: Any) -> None:
+    random.seed(seed)
+    np.random.seed(seed)
+    # Not `torch.manual_seed`, which seeds every device of the machine.
+    torch.default_generator.manual_seed(seed)
+    kind = torch.device(device)
+    if kind.type != "cpu":
+        module = torch.get_device_module(kind)
+        with nullcontext() if kind.index is None else module.device(kind):
+            module.manual_seed(seed)
+
+
+def _forget_other_threads() -> None:
+    """Start afresh in a forked process, which has one thread."""
+    global _changed, _n_blocks
+    _changed = threading.Condition()
+    _owners[:] = [o for o in _owners if o.thread == threading.get_ident()]
+    _n_blocks = len(_owners)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_other_threads)

@@ -13,7 +13,6 @@ from sklearn.pipeline import Pipeline
 from skkd._data.rows import len_of
 from skkd.teachers import Teacher
 from skkd.teachers._as_teacher import as_teacher
-from skkd.teachers._scores import gives_scores
 
 
 def check_mapping(name: str, value: Any, of: str) -> dict[str, Any]:
@@ -67,7 +66,7 @@ def probabilities(
         labels = classes_of(name, estimator, None)
         return np.asarray(estimator.predict_proba(X)), labels
     teacher = as_teacher(estimator)
-    if gives_scores(teacher):
+    if teacher.gives_scores:
         raise TypeError(
             f"{name} ({type(last_step(estimator)).__name__}) gives no probabilities: "
             "expected predict_proba. CalibratedClassifierCV adds it."

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from copy import copy
+from numbers import Number
 from typing import Any
 
 import numpy as np
 import torch
 from sklearn.exceptions import NotFittedError
+from skorch.utils import to_numpy
 
 from skkd._data.rows import len_of
-from skkd._utils.modules import describe
+from skkd._utils.modules import describe, is_out_of_memory
 from skkd._utils.rng import preserved_rng
 
 
 class Teacher:
-    """What a teacher knows, as logits with columns in the student's order.
+    """Gives the logits of a fitted model, in the order of the student's classes.
 
-    Made by :func:`as_teacher`. `clone` returns the very same object, so that a
-    teacher survives as a value in a parameter grid.
+    Made by :func:`as_teacher`. :func:`sklearn.base.clone` returns the very same object,
+    so that a teacher can be a value in a parameter grid.
     """
+
+    # The labels that the numbers in `classes` stand for, set by `match_encoded`.
+    encoded_labels: list[Any] | None = None
 
     def __init__(
         self,
@@ -41,12 +49,12 @@ class Teacher:
 
     @property
     def described(self) -> str:
-        """The model in a line, for messages."""
+        """The model in one line, for messages."""
         return describe(self.model)
 
     @property
     def classes_(self) -> np.ndarray | None:
-        """Labels of the columns, or None where they go by position."""
+        """Labels of the columns; None if they are in the order of the student's."""
         known = self.classes
         if known is None:
             known = getattr(self.model, "classes_", None)
@@ -59,17 +67,17 @@ class Teacher:
 
     @property
     def n_parameters(self) -> int | None:
-        """Number of parameters of a network, None where that means nothing."""
+        """Number of parameters of a network; None for anything else."""
         return None
 
     @property
     def network(self) -> torch.nn.Module:
-        """The torch module that runs when the teacher is asked.
+        """The torch module of the teacher.
 
         Raises
         ------
         TypeError
-            If the teacher is none.
+            If the teacher has none.
         """
         raise TypeError(
             f"The teacher {describe(self.model)} has no layers to learn features from: "
@@ -78,12 +86,17 @@ class Teacher:
         )
 
     @property
+    def gives_scores(self) -> bool:
+        """Whether the logits are scores of ``decision_function``, no probabilities."""
+        return False
+
+    @property
     def takes_tensors(self) -> bool:
-        """Whether it is best asked about tensors on its own device, not arrays."""
+        """Whether it takes tensors on its own device rather than arrays."""
         return False
 
     def check(self, classes: Any) -> None:
-        """Raise where the teacher is not fitted or does not know `classes`.
+        """Raise if the teacher is not fitted or does not know `classes`.
 
         Parameters
         ----------
@@ -95,13 +108,46 @@ class Teacher:
         NotFittedError
             If the teacher is not fitted.
         ValueError
-            If it lacks one of the classes, or knows others and was not told to drop
-            them.
+            If it lacks one of the classes, or if it knows others and `extra_classes`
+            is "error".
         """
         _columns(self, np.asarray(classes))
 
+    def match_encoded(self, classes: Any) -> Teacher:
+        """Return the teacher for labels that a meta-estimator has replaced by numbers.
+
+        ``VotingClassifier`` and others replace the k sorted labels by 0..k-1 before
+        they call ``fit``. If `classes` are such numbers, and the teacher knows exactly
+        k sorted labels, none of them a number, they are taken for these labels by
+        position. Whether this is right is seen from the teacher's logits:
+        :func:`skkd.teachers.health.check_encoding`.
+
+        Parameters
+        ----------
+        classes : array-like of shape (n_classes,)
+            The student's classes.
+
+        Returns
+        -------
+        Teacher
+            A copy, with the labels as ``encoded_labels``; the teacher itself if it
+            knows the classes by name, or cannot be matched.
+        """
+        known = [] if self.classes_ is None else self.classes_.tolist()
+        numbers = np.asarray(classes).tolist()
+        if (
+            any(type(number) is not int for number in numbers)
+            or sorted(numbers) != [*range(len(known))]
+            or any(isinstance(label, Number) for label in known)
+            or not _is_sorted(known)
+        ):
+            return self
+        matched = copy(self)
+        matched.classes, matched.encoded_labels = np.arange(len(known)), known
+        return matched
+
     def check_rows(self, X: Any) -> None:
-        """Raise ValueError where the teacher would see other rows each time.
+        """Raise ValueError if the teacher would get other inputs each time.
 
         Parameters
         ----------
@@ -129,9 +175,22 @@ class Teacher:
         ValueError
             If the teacher's outputs do not fit the classes.
         """
-        classes = np.asarray(classes)
-        with preserved_rng(self._device):
-            values, kind = self._ask(X)
+        try:
+            with undisturbed(self._device):
+                return self._logits(X, np.asarray(classes))
+        except Exception as error:
+            if is_out_of_memory(error) and not hasattr(error, "__notes__"):
+                error.add_note(
+                    f"The teacher {self.described} ran out of memory. Let it predict "
+                    "fewer samples at a time (batch_size of a skorch net), move it to "
+                    "the CPU, or compute its logits beforehand and pass them as "
+                    "fit(..., teacher_logits=...)."
+                )
+            raise
+
+    def _logits(self, X: Any, classes: np.ndarray) -> np.ndarray:
+        """Return the logits; the caller guards precision and random streams."""
+        values, kind = self._raw_outputs(X)
         columns = _columns(self, classes)
         width = len(classes if columns is None else self.classes_)  # type: ignore[arg-type]
         expected = (len_of(X), width)
@@ -139,7 +198,7 @@ class Teacher:
             raise ValueError(
                 f"The teacher {describe(self.model)} gives outputs of shape "
                 f"{values.shape} and dtype {values.dtype}, expected {expected} and "
-                "floating point: a row for each row of X, a column for each class, "
+                "floating point: a row for each sample of X, a column for each class, "
                 f"{self.classes_ if columns is not None else classes}."
             )
         if values.dtype.kind != "f":
@@ -154,30 +213,41 @@ class Teacher:
 
     @property
     def _device(self) -> Any:
-        """Where the teacher runs, and may draw random numbers."""
+        """The device that the teacher runs on, and may draw random numbers on."""
         return "cpu"
 
-    def _ask(self, X: Any) -> tuple[np.ndarray, str]:
-        """Return the raw outputs for `X`, and which of `output` they are."""
+    def _raw_outputs(self, X: Any) -> tuple[np.ndarray, str]:
+        """Return the outputs for `X`, and which of `output` they are."""
         raise NotImplementedError
 
 
+@contextmanager
+def undisturbed(device: Any) -> Iterator[None]:
+    """Run in the model's own precision, and leave no trace in the random streams."""
+    with ExitStack() as stack:
+        stack.enter_context(preserved_rng(device))
+        for kind in ("cpu", "cuda", "mps", "xpu"):
+            if torch.is_autocast_enabled(kind):  # that of the student
+                stack.enter_context(torch.autocast(kind, enabled=False))
+        yield
+
+
 def _columns(teacher: Teacher, classes: np.ndarray) -> list[int] | None:
-    """Return the teacher's column of each class, None where they go by position."""
+    """Return the teacher's column of each class; None if they are in this order."""
     known = teacher.classes_
     if known is None:
         return None
     column = {label: i for i, label in enumerate(known.tolist())}
     missing = [label for label in classes.tolist() if label not in column]
     if missing:
-        hint = f" If it marks rows without a label, say unlabeled={missing[0]!r}."
+        hint = f" If it marks unlabelled samples, pass unlabeled={missing[0]!r}."
         raise ValueError(
             f"The teacher {describe(teacher.model)} does not know the classes "
             f"{missing[:10]} of y; it knows {known.tolist()[:20]}."
-            f"{hint if len(missing) == 1 else ''} Give it under the "
-            "same labels (as_teacher(model, classes=[...]) names its columns), or "
-            "train it on all of them. VotingClassifier, BaggingClassifier and others "
-            "give numbers to the classes: there, name the columns by these."
+            f"{hint if len(missing) == 1 else ''} Give it under the same labels "
+            "(as_teacher(model, classes=[...]) names its columns), or train it on all "
+            "of them. VotingClassifier, BaggingClassifier and others replace labels by "
+            "numbers: there, name the columns by these."
         )
     if len(column) > len(classes) and teacher.extra_classes != "drop":
         extra = sorted(set(column) - set(classes.tolist()), key=str)
@@ -190,8 +260,15 @@ def _columns(teacher: Teacher, classes: np.ndarray) -> list[int] | None:
     return [column[label] for label in classes.tolist()]
 
 
+def _is_sorted(labels: list[Any]) -> bool:
+    try:
+        return labels == sorted(labels)
+    except TypeError:  # labels of several types
+        return False
+
+
 def _check_probabilities(model: Any, values: np.ndarray, kind: str) -> None:
-    """Raise where what was declared, or is by convention, a probability is none."""
+    """Raise if outputs that should be probabilities are not between 0 and 1."""
     above = {"proba": 1.0, "log_proba": 0.0}.get(kind, np.inf) + 1e-3
     below = -1e-3 if kind == "proba" else -np.inf
     wrong = (values > above) | (values < below)
@@ -217,8 +294,17 @@ def _log_softmax(values: np.ndarray) -> np.ndarray:
     return torch.log_softmax(torch.from_numpy(values), dim=1).numpy()
 
 
+def writable(X: Any) -> np.ndarray:
+    """Return an array that torch takes without a warning, a copy only if need be.
+
+    joblib maps large arrays read-only, DataFrames show their values so, and reversed
+    rows have negative strides.
+    """
+    return np.require(X, requirements=["C", "W"])
+
+
 def not_fitted(model: Any) -> NotFittedError:
-    """Say what to do about a teacher that is not fitted."""
+    """Return the error for a teacher that is not fitted."""
     return NotFittedError(
         f"The teacher {describe(model)} is not fitted, and teacher_cv='prefit' uses it "
         "as it is. Fit it first; or pass teacher_cv=None to fit a clone of it on the "
@@ -226,3 +312,34 @@ def not_fitted(model: Any) -> NotFittedError:
         "parameter grid or inside another estimator, which as_teacher(teacher) or "
         "sklearn.frozen.FrozenEstimator(teacher) prevents."
     )
+
+
+def check_logits(logits: Any, n_samples: int, classes: np.ndarray) -> np.ndarray:
+    """Validate the soft targets of a fit; return them as float32."""
+    if hasattr(logits, "columns") and set(logits.columns) == set(classes.tolist()):
+        logits = logits[classes.tolist()]  # by name, whatever their order
+    logits = np.asarray(
+        to_numpy(logits) if isinstance(logits, torch.Tensor) else logits
+    )
+    expected = (n_samples, len(classes))
+    if logits.shape != expected:
+        raise ValueError(
+            f"teacher_logits has shape {logits.shape}, expected {expected}: a row for "
+            f"each sample of X and a column for each class of y, in the order "
+            f"{classes.tolist()[:20]}."
+        )
+    if logits.dtype.kind not in "fiu":
+        raise ValueError(
+            f"teacher_logits has dtype {logits.dtype}, expected floating point."
+        )
+    with np.errstate(over="ignore"):  # an infinity is reported below
+        logits = logits.astype(np.float32, copy=False)
+    finite = np.isfinite(logits).all(axis=1)
+    if not finite.all():
+        raise ValueError(
+            f"The teacher's logits are not finite in {int((~finite).sum())} of "
+            f"{n_samples} rows (the first is row {int(np.argmin(finite))}). The "
+            "logarithm of a zero probability is -inf: clip probabilities first, for "
+            "instance np.log(np.clip(p, 1e-7, 1))."
+        )
+    return logits

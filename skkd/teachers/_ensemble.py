@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,9 @@ from skkd.teachers._base import Teacher
 class EnsembleTeacher(Teacher):
     """The weighted mean of teachers, over probabilities or over logits.
 
-    Each is first brought to a temperature of its own: sum_i w_i softmax(z_i / T_i), or
-    sum_i w_i z_i / T_i. One that weighs nothing is not run.
+    The logits of each are divided by its own temperature first:
+    sum_i w_i softmax(z_i / T_i), or sum_i w_i z_i / T_i. A member of weight 0 is not
+    run.
     """
 
     def __init__(
@@ -68,6 +70,10 @@ class EnsembleTeacher(Teacher):
         return None if None in counts else sum(counts)
 
     @property
+    def gives_scores(self) -> bool:
+        return any(self.model[i].gives_scores for i in np.flatnonzero(self.weights))
+
+    @property
     def takes_tensors(self) -> bool:
         return all(member.takes_tensors for member in self.model)
 
@@ -79,26 +85,43 @@ class EnsembleTeacher(Teacher):
         for member in self.model:
             member.check(classes)
 
+    def match_encoded(self, classes: Any) -> Teacher:
+        members = [member.match_encoded(classes) for member in self.model]
+        known = [m.encoded_labels for m in members if m.encoded_labels is not None]
+        if not known:
+            return self
+        for labels in known:
+            # Whether the numbers mean these labels is seen from the mean alone.
+            if labels != known[0]:
+                raise ValueError(
+                    f"y has the classes {np.asarray(classes).tolist()[:20]}, and the "
+                    f"members of the teacher know {known[0][:20]} and {labels[:20]}: "
+                    "the numbers can stand for one of these only. Name the columns of "
+                    "each: as_teacher(model, classes=[...])."
+                )
+        matched = copy(self)
+        matched.model, matched.encoded_labels = members, known[0]
+        return matched
+
     def check_rows(self, X: Any) -> None:
         for member in self.model:
             member.check_rows(X)
 
-    def logits(self, X: Any, classes: Any) -> np.ndarray:
-        asked = np.flatnonzero(self.weights)
+    def _logits(self, X: Any, classes: np.ndarray) -> np.ndarray:
+        used = np.flatnonzero(self.weights)
         # A Python float leaves float32 as it is, one of NumPy does not.
         each = [
-            self.model[i].logits(X, classes) / float(self.temperatures[i])
-            for i in asked
+            self.model[i].logits(X, classes) / float(self.temperatures[i]) for i in used
         ]
         z = torch.from_numpy(np.stack(each))  # (n_teachers, n, n_classes)
-        w = torch.from_numpy(self.weights[asked]).to(z.dtype)[:, None, None]
+        w = torch.from_numpy(self.weights[used]).to(z.dtype)[:, None, None]
         if self.average == "logits":
             return (w * z).sum(dim=0).numpy()
         return torch.logsumexp(torch.log_softmax(z, dim=2) + w.log(), dim=0).numpy()
 
 
 def _one_each(values: Any, n: int) -> np.ndarray | None:
-    """Return `n` finite numbers, 1 by default; None where `values` are none such."""
+    """Return `n` finite numbers, 1 by default; None if `values` are anything else."""
     if values is None:
         return np.ones(n)
     try:

@@ -13,7 +13,7 @@ from skorch.utils import to_numpy
 
 from skkd._data.rows import is_lazy, iter_inputs, len_of
 from skkd._utils.modules import describe
-from skkd.teachers._base import Teacher, not_fitted
+from skkd.teachers._base import Teacher, not_fitted, writable
 
 # What each gives, in order of preference: probabilities where there are any.
 METHODS = {
@@ -25,10 +25,14 @@ _BATCH_SIZE = 1024
 
 
 class SklearnTeacher(Teacher):
-    """Anything with a method of scikit-learn's classifiers."""
+    """Anything with one of the methods of scikit-learn's classifiers."""
+
+    @property
+    def gives_scores(self) -> bool:
+        return self.output == "auto" and self._method() == "decision_function"
 
     def check(self, classes: Any) -> None:
-        # Others need not mark their fit as scikit-learn does.
+        # Classifiers of other packages need not mark their fit as scikit-learn does.
         if isinstance(self.model, BaseEstimator):
             try:
                 check_is_fitted(self.model)
@@ -37,16 +41,16 @@ class SklearnTeacher(Teacher):
         self._method()
         super().check(classes)
 
-    def _ask(self, X: Any) -> tuple[np.ndarray, str]:
+    def _raw_outputs(self, X: Any) -> tuple[np.ndarray, str]:
         method = self._method()
         try:
-            values = ask_in_parts(getattr(self.model, method), X)
+            values = _call(getattr(self.model, method), X)
         except (ValueError, TypeError) as error:
             what = f"{type(X).__name__} of shape {getattr(X, 'shape', len_of(X))}"
             raise ValueError(
                 f"The teacher {describe(self.model)} does not take X, a {what}, as it "
-                f"reaches this step: {error} Leave the steps out that were taken "
-                "already, as teacher[1:] does, or give it rows of its own with "
+                f"reaches this step: {error} Leave out the steps that X went through "
+                "already, as teacher[1:] does, or pass its own inputs as "
                 "fit(..., teacher_X=...)."
             ) from error
         if method == "decision_function" and values.ndim == 1:
@@ -58,25 +62,25 @@ class SklearnTeacher(Teacher):
         fitting = [m for m in offered if self.output in ("auto", METHODS[m])]
         if not fitting:
             raise ValueError(
-                f"output={self.output!r}: the teacher {describe(self.model)} has none "
-                f"such, only {', '.join(offered)}. Leave it at output='auto'."
+                f"output={self.output!r}: the teacher {describe(self.model)} has no "
+                f"method for it, only {', '.join(offered)}. Leave output at 'auto'."
             )
         if fitting[0] == "decision_function" and _votes(self.model):
             raise ValueError(
                 f"{describe(self.model)} votes between pairs of classes "
-                "(decision_function_shape='ovo'), which is no score of a class: fit it "
-                "with decision_function_shape='ovr', or inside CalibratedClassifierCV."
+                "(decision_function_shape='ovo'), which gives no score of a class: fit "
+                "it with decision_function_shape='ovr', or in CalibratedClassifierCV."
             )
         return fitting[0]
 
 
 def _votes(model: Any) -> bool:
-    """Tell whether scores of pairs of classes hide under what wraps them."""
+    """Tell whether a model, or the one that it wraps, scores pairs of classes."""
     if getattr(model, "decision_function_shape", None) == "ovo":
         return len(getattr(model, "classes_", ())) > 2
     if hasattr(model, "steps"):
         return _votes(model[-1])
-    # Of a search the best, of a FrozenEstimator the only.
+    # In a search, or in a FrozenEstimator.
     inner = getattr(model, "best_estimator_", getattr(model, "estimator", None))
     return inner is not None and _votes(inner)
 
@@ -84,19 +88,20 @@ def _votes(model: Any) -> bool:
 class CallableTeacher(Teacher):
     """A function from inputs to logits."""
 
-    def _ask(self, X: Any) -> tuple[np.ndarray, str]:
-        return ask_in_parts(self.model, X), (
-            "logits" if self.output == "auto" else self.output
-        )
+    def _raw_outputs(self, X: Any) -> tuple[np.ndarray, str]:
+        if isinstance(X, np.ndarray):
+            X = writable(X)  # it may make a tensor of it
+        kind = "logits" if self.output == "auto" else self.output
+        return _call(self.model, X), kind
 
 
-def ask_in_parts(ask: Any, X: Any) -> np.ndarray:
-    """Return ``ask(X)`` as an array; a lazy `X` is fetched a part at a time."""
+def _call(function: Any, X: Any) -> np.ndarray:
+    """Return ``function(X)`` as an array; a lazy `X` is read a part at a time."""
     if is_lazy(X):
-        parts = [ask(to_numpy(part)) for part in iter_inputs(X, _BATCH_SIZE)]
+        parts = [function(to_numpy(part)) for part in iter_inputs(X, _BATCH_SIZE)]
         return np.concatenate([_to_array(part) for part in parts])
-    return _to_array(ask(X))
+    return _to_array(function(X))
 
 
 def _to_array(values: Any) -> np.ndarray:
-    return to_numpy(values) if isinstance(values, torch.Tensor) else np.asarray(values)
+    return to_numpy(values) if isinstance(values, torch.Tensor) else writable(values)

@@ -1,4 +1,4 @@
-"""torch modules and skorch nets as teachers, put back as they were found."""
+"""torch modules and skorch nets as teachers, which are left as they were."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from skkd._utils.modules import (
     first_tensor,
     has_conv2d,
     is_layout_error,
+    is_out_of_memory,
 )
-from skkd.teachers._base import Teacher, not_fitted
+from skkd.teachers._base import Teacher, not_fitted, writable
 
-# Rows per forward pass: enough to keep a network busy, few enough that the
+# Samples per forward pass: enough to keep a network busy, few enough that the
 # activations of a large one fit.
 _BATCH_SIZE = 256
-# On a CPU they should fit into its caches, or each layer waits for fresh memory: twice
-# to four times as fast for convolutions.
-_CPU_ROWS, _CPU_NUMBERS = (8, 128), 2**18
+# On a CPU they should fit into its caches: two to four times as fast for convolutions.
+_CPU_SAMPLES, _CPU_NUMBERS = (8, 128), 2**18
 
 
 def _as_it_is(inputs: Any) -> Any:
@@ -39,7 +39,7 @@ def _as_it_is(inputs: Any) -> Any:
 
 class _TorchTeacher(Teacher):
     def _modules(self) -> list[torch.nn.Module]:
-        """Return all that has a mode to be put back."""
+        """Return all modules whose mode is to be restored."""
         raise NotImplementedError
 
     def _forward(self, X: Any, laid_out: Any = _as_it_is) -> Iterator[Any]:
@@ -56,11 +56,13 @@ class _TorchTeacher(Teacher):
             try:
                 parts = self._parts(X)
             except (RuntimeError, TypeError) as error:
+                if is_out_of_memory(error):
+                    raise
                 raise ValueError(
                     f"The teacher {describe(self.model)} does not take X: {error}. Put "
                     "in front of it what prepared its training data, for instance "
-                    "nn.Sequential(Standardize(...), teacher), or give it rows of its "
-                    "own with fit(..., teacher_X=...)."
+                    "nn.Sequential(Standardize(...), teacher), or pass its own inputs "
+                    "as fit(..., teacher_X=...)."
                 ) from error
         return np.concatenate(parts)
 
@@ -77,7 +79,7 @@ class _TorchTeacher(Teacher):
 
 
 class ModuleTeacher(_TorchTeacher):
-    """A bare module, whose outputs are logits unless it was said otherwise."""
+    """A torch module, whose outputs are logits unless `output` says otherwise."""
 
     @property
     def takes_tensors(self) -> bool:
@@ -95,7 +97,7 @@ class ModuleTeacher(_TorchTeacher):
         return [self.model]
 
     def _forward(self, X: Any, laid_out: Any = _as_it_is) -> Iterator[Any]:
-        for batch in iter_inputs(X, _rows_per_pass(X, self._device)):
+        for batch in iter_inputs(X, _samples_per_pass(X, self._device)):
             # Before they move: not every device has float64.
             inputs = cast_floats(_for_torch(batch), self.model)
             inputs = laid_out(to_tensor(inputs, device=self._device))
@@ -103,7 +105,7 @@ class ModuleTeacher(_TorchTeacher):
                 self.model(**inputs) if isinstance(inputs, dict) else self.model(inputs)
             )
 
-    def _ask(self, X: Any) -> tuple[np.ndarray, str]:
+    def _raw_outputs(self, X: Any) -> tuple[np.ndarray, str]:
         return self._outputs(X), "logits" if self.output == "auto" else self.output
 
 
@@ -120,7 +122,7 @@ class SkorchTeacher(_TorchTeacher):
     def classes_(self) -> np.ndarray | None:
         try:
             return super().classes_
-        except AttributeError:  # a net that never saw its y
+        except AttributeError:  # a net that was fitted without y
             return None
 
     @property
@@ -151,15 +153,15 @@ class SkorchTeacher(_TorchTeacher):
         criterion = self.model.criterion_
         return getattr(criterion, "_orig_mod", criterion)  # as torch.compile wraps it
 
-    def _ask(self, X: Any) -> tuple[np.ndarray, str]:
+    def _raw_outputs(self, X: Any) -> tuple[np.ndarray, str]:
         kind = self._kind()
         try:
             check_images(self.model, X)
         except ValueError as error:
             raise ValueError(
-                f"The teacher {describe(self.model)} is asked about rows that it would "
-                f"not predict: {error} Let teacher_transform= make them, or give it "
-                "rows of its own with fit(..., teacher_X=...)."
+                f"The teacher {describe(self.model)} gets samples that it would "
+                f"not predict: {error} Let teacher_transform= make them, or pass its "
+                "own inputs as fit(..., teacher_X=...)."
             ) from error
         values = self._outputs(X)
         binary = (torch.nn.BCEWithLogitsLoss, torch.nn.BCELoss)
@@ -187,12 +189,12 @@ class SkorchTeacher(_TorchTeacher):
         )
 
 
-def _rows_per_pass(X: Any, device: Any) -> int:
+def _samples_per_pass(X: Any, device: Any) -> int:
     if torch.device(device).type != "cpu":
         return _BATCH_SIZE
-    numbers_per_row = max(1, int(np.prod(getattr(X, "shape", (1,))[1:])))
-    least, most = _CPU_ROWS
-    return min(max(_CPU_NUMBERS // numbers_per_row, least), most)
+    numbers = max(1, int(np.prod(getattr(X, "shape", (1,))[1:])))
+    least, most = _CPU_SAMPLES
+    return min(max(_CPU_NUMBERS // numbers, least), most)
 
 
 def _for_torch(X: Any) -> Any:
@@ -200,9 +202,7 @@ def _for_torch(X: Any) -> Any:
     if isinstance(X, Mapping):
         return {key: _for_torch(value) for key, value in X.items()}
     if isinstance(X, (np.ndarray, list)) or hasattr(X, "iloc"):
-        # A DataFrame shows its values read-only, joblib maps large arrays so, and
-        # rows in reverse have negative strides.
-        return np.require(X, requirements=["C", "W"])
+        return writable(X)
     return X
 
 

@@ -10,28 +10,26 @@ import torch
 from skorch.utils import to_numpy
 
 from skkd._data.rows import iter_inputs, len_of
-from skkd._utils.modules import cast_floats, describe, eval_mode
-from skkd._utils.rng import preserved_rng
-from skkd.teachers._base import Teacher
+from skkd._utils.modules import cast_floats, describe, eval_mode, is_out_of_memory
+from skkd.teachers._base import Teacher, undisturbed
 from skkd.teachers._ensemble import EnsembleTeacher
 
-# Rows that are transformed at a time. Images of 224 x 224 as float32 take 0.6 MB each.
-_ROWS, _CPU_ROWS_OF_IMAGES = 256, 64
-# How often some rows are transformed to see whether they stay the same: a view that is
-# flipped or not, by chance, is the same each time once in 128 fits.
-_PROBES, _PROBED_ROWS = 8, 2
+# Samples transformed at a time. Images of 224 x 224 as float32 take 0.6 MB each.
+_BATCH_SIZE, _CPU_IMAGES = 256, 64
+# How often some samples are transformed to see whether the result is the same: a random
+# flip gives the same each time in one of 128 fits.
+_PROBES, _PROBED = 8, 2
 
 
 class TransformedTeacher(Teacher):
-    """A teacher that is asked about ``transform(rows)``, a batch at a time.
+    """A teacher that predicts ``transform(X)``, a batch at a time.
 
     Parameters
     ----------
     teacher : Teacher
-        What is asked.
     transform : callable
-        From a tensor of rows, (n, d) or (n, C, H, W) of their own dtype, to the tensor
-        of as many rows that the teacher was trained on.
+        From a tensor of samples, (n, d) or (n, C, H, W) of their own dtype, to a tensor
+        of as many samples as the teacher was trained on.
     """
 
     def __init__(self, teacher: Teacher, transform: Any) -> None:
@@ -51,7 +49,7 @@ class TransformedTeacher(Teacher):
 
     @property
     def teacher(self) -> Teacher:
-        """The teacher that is asked about the transformed rows."""
+        """The teacher that predicts the transformed samples."""
         return self.model
 
     @property
@@ -86,12 +84,24 @@ class TransformedTeacher(Teacher):
     def _device(self) -> Any:
         return self.teacher._device
 
+    @property
+    def gives_scores(self) -> bool:
+        return self.teacher.gives_scores
+
     def check(self, classes: Any) -> None:
         self.teacher.check(classes)
 
+    def match_encoded(self, classes: Any) -> Teacher:
+        inner = self.teacher.match_encoded(classes)
+        if inner is self.teacher:
+            return self
+        matched = TransformedTeacher(inner, self.transform)
+        matched.encoded_labels = inner.encoded_labels
+        return matched
+
     def check_rows(self, X: Any) -> None:
-        few = next(iter_inputs(X, _PROBED_ROWS))
-        with preserved_rng(self._device):
+        few = next(iter_inputs(X, _PROBED))
+        with undisturbed(self._device):
             first, *others = (
                 _to_array(self._apply(few, len_of(few))) for _ in range(_PROBES)
             )
@@ -99,13 +109,12 @@ class TransformedTeacher(Teacher):
             raise ValueError(
                 f"{self._name} gives another result each time, as one does that "
                 "augments training data: pass the one for evaluation, for instance "
-                "Resize and Normalize alone. Views of the rows are made by "
+                "Resize and Normalize alone. Views of the samples are made by "
                 "DistilledClassifier(augment=...), for teacher and student alike."
             )
 
-    def logits(self, X: Any, classes: Any) -> np.ndarray:
-        with preserved_rng(self._device):
-            parts = [self.teacher.logits(rows, classes) for rows in self._batches(X)]
+    def _logits(self, X: Any, classes: np.ndarray) -> np.ndarray:
+        parts = [self.teacher.logits(rows, classes) for rows in self._batches(X)]
         return np.concatenate(parts)
 
     @property
@@ -113,18 +122,18 @@ class TransformedTeacher(Teacher):
         return f"The transform of the teacher, {describe(self.transform)},"
 
     def _batches(self, X: Any) -> Iterator[Any]:
-        """Yield all rows, transformed, as the teacher takes them."""
-        n, step = len_of(X), self._rows_at_a_time(X)
+        """Yield batches of transformed samples, as tensors or arrays."""
+        n, step = len_of(X), self._batch_size(X)
         for start, batch in zip(range(0, n, step), iter_inputs(X, step), strict=True):
             rows = self._apply(batch, min(step, n - start))
             yield rows if self.teacher.takes_tensors else _to_array(rows)
 
-    def _rows_at_a_time(self, X: Any) -> int:
+    def _batch_size(self, X: Any) -> int:
         on_cpu = torch.device(self._device).type == "cpu"
         is_flat = len(getattr(X, "shape", ())) == 2
-        return _CPU_ROWS_OF_IMAGES if on_cpu and not is_flat else _ROWS
+        return _CPU_IMAGES if on_cpu and not is_flat else _BATCH_SIZE
 
-    def _apply(self, batch: Any, n_rows: int) -> torch.Tensor:
+    def _apply(self, batch: Any, n_samples: int) -> torch.Tensor:
         rows = self._as_tensor(batch)
         got = f"a {rows.dtype} tensor of shape {tuple(rows.shape)}"
         modules = _modules_of(self.transform)
@@ -133,7 +142,9 @@ class TransformedTeacher(Teacher):
                 rows = cast_floats(rows, module)
             with eval_mode(*modules), torch.no_grad():
                 out = self.transform(rows)
-        except Exception as error:  # whatever a transform of others may raise
+        except Exception as error:  # a user's transform may raise anything
+            if is_out_of_memory(error):
+                raise
             raise ValueError(
                 f"{self._name} does not take rows as they reach the teacher, {got}: "
                 f"{error}"
@@ -143,19 +154,19 @@ class TransformedTeacher(Teacher):
         if not isinstance(out, torch.Tensor):
             raise ValueError(
                 f"{self._name} returns a {type(out).__name__}, expected a tensor of "
-                f"{n_rows} rows. It is given whole batches, here {got}."
+                f"{n_samples} rows. It is given whole batches, here {got}."
             )
-        if out.ndim == 0 or len(out) != n_rows:
+        if out.ndim == 0 or len(out) != n_samples:
             raise ValueError(
-                f"{self._name} returns shape {tuple(out.shape)} for {n_rows} rows, "
-                f"{got}: expected as many rows. It is given whole batches, not single "
-                "rows."
+                f"{self._name} returns shape {tuple(out.shape)} for {n_samples} "
+                f"rows, {got}: expected as many rows. It is given whole batches, not "
+                "single rows."
             )
-        # Not an Image of torchvision, a tensor that minds what is done to it.
+        # Not an Image of torchvision, a subclass of Tensor that wraps operations.
         return out.as_subclass(torch.Tensor)
 
     def _as_tensor(self, batch: Any) -> torch.Tensor:
-        """Return a copy, which the transform may change, where the teacher runs."""
+        """Return a copy, which the transform may change, on the teacher's device."""
         if isinstance(batch, torch.Tensor):
             return batch.detach().to(self._device, copy=True)
         try:
@@ -165,14 +176,14 @@ class TransformedTeacher(Teacher):
         if array.ndim == 0 or array.dtype.kind not in "biuf":
             raise ValueError(
                 f"{self._name} takes arrays or tensors of numbers, and the teacher's "
-                f"rows come as {type(batch).__name__}: give it such rows with "
+                f"samples come as {type(batch).__name__}: pass numbers as "
                 "fit(..., teacher_X=...), or leave the transform out."
             )
         return torch.from_numpy(array).to(self._device)
 
 
 def check_transform(transform: Any) -> None:
-    """Raise TypeError where `transform` cannot be called with rows.
+    """Raise TypeError if `transform` is no callable.
 
     Parameters
     ----------
@@ -197,7 +208,7 @@ def _is_transformed(teacher: Teacher) -> bool:
 
 
 def _modules_of(transform: Any) -> list[torch.nn.Module]:
-    # torchvision's first Compose is no module, and may hold some.
+    # torchvision's v1 Compose is no module, but may hold some.
     parts = [transform, *getattr(transform, "transforms", ())]
     return [part for part in parts if isinstance(part, torch.nn.Module)]
 

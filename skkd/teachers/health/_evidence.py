@@ -1,4 +1,4 @@
-"""Statistics of how much a teacher's outputs say of the labels."""
+"""Statistics of how well a teacher's outputs agree with the labels."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def evidence_of_decisions(decisions: np.ndarray, y_encoded: np.ndarray) -> Evide
 def evidence_of_ranks(scores: np.ndarray, y_encoded: np.ndarray) -> Evidence:
     """Return how well each class's column ranks its rows first, as gain over chance.
 
-    The gain is ``2 * AUC - 1``, the mean of one class against the rest. It sees what a
-    teacher knows of a rare class that it never answers.
+    The gain is ``2 * AUC - 1``, the mean of one class against the rest. It counts what
+    a teacher knows of a rare class that it never predicts.
 
     Parameters
     ----------
@@ -68,6 +68,31 @@ def evidence_of_ranks(scores: np.ndarray, y_encoded: np.ndarray) -> Evidence:
     others = len(y_encoded) - np.bincount(columns)
     # Ranks over all rows; those of the rest alone make the area.
     return _evidence((ranks - (len(y_encoded) + 1) / 2) / others * 2, columns, 1.0)
+
+
+def gain_of_reordering(scores: np.ndarray, y_encoded: np.ndarray) -> float:
+    """Return how much better another order of the columns ranks the rows.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n, n_classes)
+    y_encoded : int ndarray of shape (n,)
+
+    Returns
+    -------
+    float
+        Difference of ``2 * AUC - 1`` to the best order, mean of the classes that have
+        another column in it.
+    """
+    present, columns = np.unique(y_encoded, return_inverse=True)
+    n, counts = len(y_encoded), np.bincount(columns)
+    sums = np.zeros((len(present), scores.shape[1]))
+    np.add.at(sums, columns, rankdata(scores, axis=0))
+    gains = (sums / counts[:, None] - (n + 1) / 2) / (n - counts)[:, None] * 2
+    best = linear_sum_assignment(gains, maximize=True)[1]
+    rows = np.arange(len(present))[best != present]
+    won = gains[rows, best[rows]] - gains[rows, present[rows]]
+    return float(won.mean()) if len(won) else 0.0
 
 
 def _evidence(values: np.ndarray, y_encoded: np.ndarray, perfect: float) -> Evidence:
