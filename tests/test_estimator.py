@@ -22,6 +22,7 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 from skkd import DistillationWarning, DistilledClassifier
+from skkd._estimator import skorch_classifier
 from skkd._utils import modules as _modules
 from skkd.losses import DistillationLoss
 from skkd.students import MLP
@@ -1260,7 +1261,8 @@ def test_the_defaults_are_silent_and_use_every_row(X, y, capsys):
 @pytest.mark.parametrize("accelerator", [None, "mps", "cuda"])
 def test_auto_takes_the_accelerator(monkeypatch, accelerator):
     found = None if accelerator is None else torch.device(accelerator)
-    monkeypatch.setattr(_modules, "_accelerator", _modules._accelerator.__wrapped__)
+    uncached = _modules.resolve_device.__wrapped__
+    monkeypatch.setattr(skorch_classifier, "resolve_device", uncached)
     monkeypatch.setattr(torch.accelerator, "is_available", lambda: found is not None)
     # As in torch 2.6, where it has no argument.
     monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda: found)

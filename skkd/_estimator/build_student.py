@@ -12,7 +12,7 @@ import torch
 from skorch.dataset import unpack_data
 
 from skkd._data.batches import TrainingSet, batch_of, loader
-from skkd._data.keys import SOFT_WEIGHT, split_inputs
+from skkd._data.keys import INPUT, SOFT_WEIGHT
 from skkd._utils.modules import describe, eval_mode, first_tensor
 from skkd.students import Standardize, default_student
 
@@ -83,7 +83,8 @@ def check_student(net: Any, samples: TrainingSet) -> None:
     samples : TrainingSet
     """
     inputs, _ = batch_of(samples, range(min(2, len(samples))))
-    with eval_mode(net.module_), torch.no_grad():
+    net._set_training(False)
+    with torch.no_grad():
         try:
             outputs = net.infer(inputs)
         except torch.OutOfMemoryError:  # a RuntimeError that says all there is to say
@@ -140,7 +141,10 @@ def _inputs_of(
 ) -> Iterator[Any]:
     """Yield what goes into a layer, with the samples' weights, batch by batch."""
     for batch in loader(dataset, batch_size=1024):
-        inputs, fields = split_inputs(unpack_data(batch)[0])
+        X, _ = unpack_data(batch)
+        inputs, fields = X, {}
+        if isinstance(X, Mapping) and INPUT in X:
+            inputs, fields = X[INPUT], X
         if isinstance(inputs, Mapping):  # which of them, the module knows
             inputs = _input_in_pass(net, layer, inputs, fit_params)
         yield inputs, fields.get(SOFT_WEIGHT)

@@ -459,12 +459,15 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
             raise
 
     def _training_set(self, plan: FitPlan) -> TrainingSet:
+        fields = {}
+        if plan.weight is not None or not plan.labelled.all():
+            fields = sample_weight_fields(plan.weight, plan.labelled)
         return self._samples(
             plan.X,
             plan.y,
             plan.y_encoded,
             X_as_given=plan.X_as_given,
-            batch_fields=sample_weight_fields(plan.weight, plan.labelled),
+            batch_fields=fields,
             groups=plan.groups,
         )
 

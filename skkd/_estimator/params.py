@@ -36,12 +36,6 @@ class SklearnParamsMixin:
     # The parameters that the constructors of the class and its bases name.
     _named_params: frozenset[str] = frozenset()
 
-    def __init__(self, module: Any = None, **params: Any) -> None:
-        super().__init__(module, **params)  # type: ignore[call-arg]
-        for name in ("history_", "initialized_", "virtual_params_"):
-            if vars(self)[name] in (None, False, {}):
-                del vars(self)[name]
-
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         inits = [vars(base).get("__init__", object.__init__) for base in cls.__mro__]
@@ -124,13 +118,6 @@ class SklearnParamsMixin:
         held = vars(self).get(name, self)
         plain = isinstance(value, (str, int, float, tuple))
         return held is value or (plain and type(held) is type(value) and held == value)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        # skorch takes every torch module for a part of the net and registers it.
-        if name in self._named_params or name in self._unregistered:
-            object.__setattr__(self, name, value)
-        else:
-            super().__setattr__(name, value)
 
     def __getstate__(self) -> dict[str, Any]:
         if str(self.device) != "cpu" or vars(self)["torch_load_kwargs"] is not None:

@@ -34,7 +34,6 @@ from skkd._utils.modules import (
     first_tensor,
     log_probabilities,
     resolve_device,
-    uncompiled,
 )
 from skkd._utils.rng import seeded_rng
 from skkd._utils.warn import warn
@@ -55,6 +54,19 @@ class SkorchClassifier(SklearnParamsMixin, NeuralNetClassifier):
     # What is trained for, while a fit is in progress.
     _objective_: Objective | None = None
 
+    def __init__(self, module: Any = None, **params: Any) -> None:
+        super().__init__(module, **params)
+        for name in ("history_", "initialized_", "virtual_params_"):
+            if vars(self)[name] in (None, False, {}):
+                del self.__dict__[name]
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # skorch takes every torch module for a part of the net and registers it.
+        if name in self._named_params or name in self._unregistered:
+            object.__setattr__(self, name, value)
+        else:
+            super().__setattr__(name, value)
+
     @property
     def device(self) -> Any:
         """The device in use, with ``"auto"`` resolved; None leaves it to accelerate."""
@@ -62,7 +74,7 @@ class SkorchClassifier(SklearnParamsMixin, NeuralNetClassifier):
 
     @device.setter
     def device(self, device: Any) -> None:
-        vars(self)["device"] = device
+        self.__dict__["device"] = device
 
     # Building -----------------------------------------------------------------
 
@@ -79,8 +91,10 @@ class SkorchClassifier(SklearnParamsMixin, NeuralNetClassifier):
 
     def initialize_module(self) -> Any:
         """Build the student; a module instance is copied, never trained in place."""
-        self.channels_last_ = None  # which layout suits it is found out anew
         self.module_ = build_student(self)
+        # Which layout suits images is found out in the first forward pass.
+        has_conv = any(isinstance(m, torch.nn.Conv2d) for m in self.module_.modules())
+        self.channels_last_ = None if has_conv else False
         return self
 
     @contextmanager
@@ -210,7 +224,7 @@ class SkorchClassifier(SklearnParamsMixin, NeuralNetClassifier):
         """Run an epoch as skorch does, reading losses off a device once, at its end."""
         if iterator is None:
             return
-        batches = []
+        batches, is_late = [], False
         # Scores of skorch read no loss of a batch within the epoch.
         shows_losses = self._has_listener("on_batch_end", but=EpochScoring)
         try:
@@ -219,13 +233,14 @@ class SkorchClassifier(SklearnParamsMixin, NeuralNetClassifier):
                 batches.append(self.history[-1]["batches"][-1])
                 step = step_fn(batch, **kw)
                 loss = step["loss"].detach()
-                at_once = shows_losses or loss.device.type == "cpu"
-                batches[-1][f"{prefix}_loss"] = loss.item() if at_once else loss.clone()
+                is_late = not (shows_losses or loss.device.type == "cpu")
+                batches[-1][f"{prefix}_loss"] = loss.clone() if is_late else loss.item()
                 X = batch[0] if isinstance(batch, (tuple, list)) else batch
                 batches[-1][f"{prefix}_batch_size"] = get_len(X)
                 self.notify("on_batch_end", batch=batch, training=training, **step)
         finally:
-            fetch_losses(batches, f"{prefix}_loss")
+            if is_late:
+                fetch_losses(batches, f"{prefix}_loss")
         self.history.record(f"{prefix}_batch_count", len(batches))
 
     def train_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
@@ -313,7 +328,8 @@ class SkorchClassifier(SklearnParamsMixin, NeuralNetClassifier):
     @property
     def expects_probabilities(self) -> bool:
         """Whether the student is to give probabilities, not logits."""
-        return isinstance(uncompiled(getattr(self, "criterion_", None)), NLLLoss)
+        criterion = getattr(self, "criterion_", None)
+        return isinstance(getattr(criterion, "_orig_mod", criterion), NLLLoss)
 
     # What callbacks see -------------------------------------------------------
 

@@ -118,8 +118,10 @@ def plan_fit(
     y, labelled = check_labels(X, labels_of(X, y), net.unlabeled)
     classes = _classes_of(net, y[labelled], classes, first=first)
     y_encoded = encode_labels(y, labelled, classes)
-    sample_weight = check_sample_weight(sample_weight, y)
-    weight = combine_weights(sample_weight, net.class_weight, y, labelled)
+    weight = None
+    if not (sample_weight is None and net.class_weight is None):
+        sample_weight = check_sample_weight(sample_weight, y)
+        weight = combine_weights(sample_weight, net.class_weight, y, labelled)
     needs = needs_of(loss)
     if teacher_logits is not None:
         teacher_logits = check_logits(teacher_logits, len(y), classes)
