@@ -15,7 +15,7 @@ from skkd._data.weights import check_sample_weight, combine_weights
 from skkd._fit.parameters import check_augment, check_hyperparameters
 from skkd._fit.teacher_cv import check_fittable
 from skkd._utils.modules import describe
-from skkd.losses._registry import flatten, loss_of, needs_of
+from skkd.losses._registry import flatten, loss_of, need_of, needs_of
 from skkd.memory._logits import as_memory
 from skkd.teachers import Teacher, as_teacher
 from skkd.teachers._base import check_logits
@@ -165,7 +165,7 @@ def _check_parameters(net: Any, teacher_logits: Any, teacher_X: Any) -> Any:
             "the hardware multiplies in it)."
         )
     loss = loss_of(net)
-    kinds = {getattr(part, "needs", "logits") for _, part in flatten(loss)}
+    kinds = {need_of(part) for _, part in flatten(loss)}
     alone = net.teacher is None and teacher_logits is None
     if alone and net.alpha > 0 and "nothing" in kinds and len(kinds) > 1:
         raise ValueError(

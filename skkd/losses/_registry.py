@@ -122,7 +122,30 @@ def needs_of(loss: Any) -> frozenset[str]:
         plain callable needs logits.
     """
     parts = [part for _, part in flatten(loss)]
-    return frozenset({_need_of(part) for part in parts} - {"nothing"})
+    return frozenset({need_of(part) for part in parts} - {"nothing"})
+
+
+def need_of(part: Any) -> str:
+    """Return what one part of a loss needs of the teacher.
+
+    Parameters
+    ----------
+    part : DistillationLoss or callable
+        As :func:`flatten` returns it.
+
+    Returns
+    -------
+    {"logits", "features", "nothing"}
+        "logits" for a plain callable, whatever attributes it has.
+    """
+    need = part.needs if isinstance(part, DistillationLoss) else "logits"
+    if need not in _NEEDS:
+        raise ValueError(
+            f"Got needs={need!r} for {type(part).__name__}; expected one of "
+            f"{_names(_NEEDS)}, which says what a loss needs of the teacher. Set this "
+            "attribute of the class, or give a parameter of yours another name."
+        )
+    return need
 
 
 def _make_loss(distillation: Any, params: dict[str, Any]) -> LossFunction:
@@ -183,18 +206,6 @@ def _check_names(cls: type, params: dict[str, Any], valid: Iterable[str]) -> Non
             f"Got {_names(unknown)} for the distillation loss {cls.__name__}; "
             f"{expected}. Correct the name or leave it out.{hint}"
         )
-
-
-def _need_of(part: Any) -> str:
-    # What other objects call `needs` is their own.
-    need = part.needs if isinstance(part, DistillationLoss) else "logits"
-    if need not in _NEEDS:
-        raise ValueError(
-            f"Got needs={need!r} for {type(part).__name__}; expected one of "
-            f"{_names(_NEEDS)}, which says what a loss needs of the teacher. Set this "
-            "attribute of the class, or give a parameter of yours another name."
-        )
-    return need
 
 
 def _accepts_four(function: Callable[..., Any]) -> bool:

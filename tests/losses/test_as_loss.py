@@ -1,5 +1,6 @@
 """as_loss: from a name, an object, a class or a function to a loss for a fit."""
 
+import inspect
 from functools import partial
 
 import pytest
@@ -20,7 +21,7 @@ from skkd.losses import (
     WeightedSum,
     as_loss,
 )
-from skkd.losses._registry import flatten, needs_of
+from skkd.losses._registry import LOSSES, flatten, needs_of
 
 X, Y = load_iris(return_X_y=True)
 
@@ -235,3 +236,12 @@ def test_what_a_loss_needs_must_be_known(needs):
         needs_of(Odd())
     with pytest.raises(ValueError, match=expected):
         fitted(Odd())
+
+
+@pytest.mark.parametrize("cls", LOSSES.values())
+def test_methods_inherit_their_documentation(cls):
+    for name in ("check", "adapter", "build", "compare", "__call__", "weighted_parts"):
+        method = getattr(cls, name, None)
+        assert method is None or inspect.getdoc(method), name
+    call = cls.compare if issubclass(cls, FeatureLoss) else cls.__call__
+    assert "Return" in inspect.getdoc(call) or "Raise" in inspect.getdoc(call)
