@@ -142,9 +142,8 @@ def _inputs_of(
     """Yield what goes into a layer, with the samples' weights, batch by batch."""
     for batch in loader(dataset, batch_size=1024):
         X, _ = unpack_data(batch)
-        inputs, fields = X, {}
-        if isinstance(X, Mapping) and INPUT in X:
-            inputs, fields = X[INPUT], X
+        has_fields = isinstance(X, Mapping) and INPUT in X
+        inputs, fields = (X[INPUT], X) if has_fields else (X, {})
         if isinstance(inputs, Mapping):  # which of them, the module knows
             inputs = _input_in_pass(net, layer, inputs, fit_params)
         yield inputs, fields.get(SOFT_WEIGHT)
