@@ -15,7 +15,7 @@ from skkd import DistilledClassifier
 
 
 class NeuralNetClassifier(DistilledClassifier):
-    """DistilledClassifier with the signature and the defaults of skorch's classifier."""
+    """DistilledClassifier with the signature and the defaults of skorch's."""
 
     def __init__(
         self,

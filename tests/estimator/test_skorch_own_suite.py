@@ -19,9 +19,7 @@ HERE = Path(__file__).parent
 LOGITS = "NLLLoss with a module that gives logits: refused, as it trains nothing"
 OWN_REPR = "the repr is scikit-learn's, as everywhere else in a pipeline"
 OWN_MESSAGE = "refused as in skorch, with a message of our own"
-LABELS_ONLY = (
-    "classification alone: one label for each sample, images of at most 3 axes"
-)
+LABELS_ONLY = "classification alone: one label for each sample"
 TEMPLATE = "a module instance is a template, copied and never trained in place"
 SPARSE = "sparse X is refused"
 FOUND = "the labels of a Dataset are found: no error is needed"
