@@ -133,7 +133,7 @@ def pruned_cross_val_score(
     if not isinstance(estimator, NeuralNet):
         raise TypeError(
             f"estimator is a {type(estimator).__name__}, which has no epochs: "
-            "expected a DistilledClassifier. Of a Pipeline pass the last step, and X "
+            "expected a DistilledClassifier. Of a Pipeline take the last step, and X "
             "as the steps before it transform it."
         )
     X, y, groups = indexable(X, y, groups)
