@@ -85,7 +85,10 @@ def too_hot(epoch, max_epochs):
 
 
 def test_anneal_goes_from_start_to_end():
-    linear, cosine = Anneal("alpha", 0.1, 0.7), Anneal("alpha", 0.1, 0.7, "cosine")
+    linear, cosine = (
+        Anneal("alpha", 0.1, 0.7),
+        Anneal("alpha", 0.1, 0.7, strategy="cosine"),
+    )
     progress = np.arange(7) / 6
     found = [linear.value(epoch, 7, None) for epoch in range(7)]
     assert_allclose(found, 0.1 + 0.6 * progress)
@@ -242,7 +245,7 @@ def test_a_fitted_net_takes_other_settings(teacher):
         (Schedule("alpha", too_hot), "epoch 3: alpha=1.5"),
         (Schedule("temperature", lambda *_: None), "epoch 0: float"),
         (Schedule("temperature", lambda *_: float("nan")), "expected a finite number"),
-        (Anneal("temperature", 4, 1, "quadratic"), "'linear' or 'cosine'"),
+        (Anneal("temperature", 4, 1, "quadratic"), "strategy=.*'linear' or 'cosine'"),
         (WarmUp("alpha", 0), "n_epochs=0: expected 1 or more"),
         (Anneal("lr", 1, 2), "'lr', expected one of temperature, alpha: these"),
         (Anneal("distillation__beta", 1, 2), "'distillation__beta', expected one of"),
