@@ -3,6 +3,7 @@
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from helpers import stable_repr
@@ -75,7 +76,7 @@ RECIPES = {
     "born": lambda **p: BornAgain(net(**p), n_generations=3),
     "bane": lambda **p: BornAgain(net(**p), n_generations=3, ensemble=True),
     "ensemble": lambda **p: DistilledEnsemble(net(**p), n_students=2),
-    "mutual": lambda **p: MutualLearning(net(**{**p, "teacher": None}), students=3),
+    "mutual": lambda **p: MutualLearning(net(**{**p, "teacher": None}), n_students=3),
 }
 every = pytest.mark.parametrize("new", RECIPES.values(), ids=RECIPES)
 
@@ -398,8 +399,8 @@ def test_numbers_that_count_nothing(n):
         ValueError, match=r"n_students=.*; expected an int of at least 1"
     ):
         DistilledEnsemble(net(), n_students=n).fit(X, y)
-    with pytest.raises((ValueError, TypeError), match="students="):
-        MutualLearning(net(), students=n).fit(X, y)
+    with pytest.raises((ValueError, TypeError), match="n_students="):
+        MutualLearning(net(), n_students=n).fit(X, y)
 
 
 # --- Mutual learning ----------------------------------------------------------------
@@ -501,6 +502,18 @@ def test_a_student_of_a_cohort_is_a_student_like_others(tmp_path):
     assert len(first.history) == 20
 
 
+def test_every_student_of_a_cohort_has_the_attributes_of_a_fit():
+    frame = pd.DataFrame(X, columns=["a", "b", "c", "d"])
+    for student in MutualLearning(net(max_epochs=1)).fit(frame, NAMES).students_:
+        assert_array_equal(student.classes_, ["setosa", "versicolor", "virginica"])
+        assert_array_equal(student.feature_names_in_, ["a", "b", "c", "d"])
+        assert (student.n_features_in_, student.input_shape_) == (4, (4,))
+        assert student.cache_info_.misses == student.cache_info_.hits == 0
+        alone = net(max_epochs=1).fit(frame, NAMES)
+        assert {*vars(student)} >= {k for k in vars(alone) if k.endswith("_")}
+        assert not hasattr(student, "members_")
+
+
 class Grouped(torch.optim.SGD):
     """An optimizer that keeps what it was given: how many numbers at which lr."""
 
@@ -598,7 +611,7 @@ def test_what_mutual_learning_does_not_take(teacher):
         MutualLearning(net()).fit(X, y, teacher_logits=teacher.decision_function(X))
     with pytest.raises(ValueError, match="expected two or more"):
         MutualLearning(net(), [{}]).fit(X, y)
-    with pytest.raises(ValueError, match="students=1; expected an int of at least 2"):
+    with pytest.raises(ValueError, match="n_students=1; expected an int of at least 2"):
         MutualLearning(net(), 1).fit(X, y)
     with pytest.raises(ValueError, match="sets lr, and they are trained together"):
         MutualLearning(net(), [{}, {"lr": 0.1}]).fit(X, y)
