@@ -10,7 +10,7 @@ from skorch.dataset import get_len, unpack_data
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from skkd._data.batches import loader
-from skkd._data.keys import split_inputs
+from skkd._fit.views import BatchViews
 
 
 class UpdateBatchNorm(Callback):
@@ -25,6 +25,8 @@ class UpdateBatchNorm(Callback):
 
     Raises
     ------
+    TypeError
+        If the net is not a DistilledClassifier.
     ValueError
         By `fit`, before the first epoch: if a callback with ``load_best=True`` comes
         after this one, as it would overwrite the statistics.
@@ -55,6 +57,11 @@ class UpdateBatchNorm(Callback):
 
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kw: Any) -> None:
         """Check that no callback will overwrite the statistics."""
+        if getattr(net, "_objective_", None) is None:
+            raise TypeError(
+                f"UpdateBatchNorm is a callback of a {type(net).__name__}: expected a "
+                "DistilledClassifier."
+            )
         names, callbacks = zip(*net.callbacks_, strict=True)
         after = callbacks.index(self) + 1
         for name, callback in zip(names[after:], callbacks[after:], strict=True):
@@ -102,14 +109,8 @@ def _forward_all(net: Any, dataset: Any) -> None:
     size = len(dataset) if net.batch_size == -1 else net.batch_size
     n_batches = -(-len(dataset) // size)
     # As even as possible: a small batch would count as much as a large one.
+    augment = BatchViews(net.augment, None, "same")  # the teacher is not needed
     for batch in loader(dataset, -(-len(dataset) // n_batches)):
-        inputs, fields = split_inputs(unpack_data(batch)[0])
-        if getattr(net, "augment", None) is not None:
-            inputs = net._augmented(inputs, fields)
-        if n_batches == 1 or get_len(inputs) > 1:  # one sample has no variance
-            net.infer(inputs, **_fit_params(net))
-
-
-def _fit_params(net: Any) -> dict[str, Any]:
-    """Return what `fit` passes to the module's ``forward``."""
-    return getattr(getattr(net, "_objective_", None), "fit_params", {})
+        X = augment(unpack_data(batch)[0], net.module_, net.device, len(net.history))
+        if n_batches == 1 or get_len(X) > 1:  # one sample has no variance
+            net.infer(X, **net._objective_.fit_params)

@@ -95,7 +95,6 @@ class Schedule(Callback):
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kw: Any) -> None:
         """Check the values of all epochs to come."""
         self._check_net(net)
-        # Of the loss of this fit, a copy, not of the parameter `distillation`.
         self.given_ = _given(net, self.parameter)
         first = len(net.history)
         values = [
@@ -120,27 +119,20 @@ class Schedule(Callback):
         self, net: Any, dataset_train: Any = None, dataset_valid: Any = None, **kw: Any
     ) -> None:
         """Restore the given value, so that no other callback saves an epoch's."""
-        self._restore(net)
+        self._set(net, self.given_)
 
     def on_train_end(self, net: Any, X: Any = None, y: Any = None, **kw: Any) -> None:
         """Restore the given value, if an epoch was interrupted."""
-        self._restore(net)
+        self._set(net, self.given_)
 
     # --------------------------------------------------------------------------
 
     def _set(self, net: Any, value: float) -> None:
+        objective = net._objective_
         if self.parameter.startswith(_LOSS):
-            _loss(net).set_params(**{self.parameter.removeprefix(_LOSS): value})
+            objective.loss.set_params(**{self.parameter.removeprefix(_LOSS): value})
         else:
-            net.scheduled_ = {**net.scheduled_, self.parameter: value}
-
-    def _restore(self, net: Any) -> None:
-        if self.parameter.startswith(_LOSS):
-            self._set(net, self.given_)
-        else:
-            rest = dict(net.scheduled_)
-            rest.pop(self.parameter, None)
-            net.scheduled_ = rest
+            setattr(objective, self.parameter, value)
 
     def _checked(self, net: Any, epoch: int) -> float:
         value = self.value(epoch, net.max_epochs, self.given_)
@@ -150,7 +142,7 @@ class Schedule(Callback):
                 raise ValueError(f"{self.parameter}={value}: expected a finite number.")
             if self.parameter.startswith(_LOSS):
                 name = self.parameter.removeprefix(_LOSS)
-                return checked_number(_loss(net), name, value, self.given_)
+                return checked_number(net._objective_.loss, name, value, self.given_)
             valid = {"temperature": 1.0, "alpha": 0.5, "teacher_cv": "prefit"}
             check_hyperparameters(**{**valid, self.parameter: value})
         except (TypeError, ValueError) as error:
@@ -158,7 +150,7 @@ class Schedule(Callback):
         return value
 
     def _check_net(self, net: Any) -> None:
-        if not hasattr(net, "scheduled_"):
+        if getattr(net, "_objective_", None) is None:
             raise TypeError(
                 f"{self!r} is a callback of a {type(net).__name__}, which has no "
                 "teacher: expected a DistilledClassifier."
@@ -274,16 +266,11 @@ class WarmUp(Schedule):
         return min((epoch + 1) / self.n_epochs, 1.0) * given
 
 
-def _loss(net: Any) -> Any:
-    """Return the loss of the fit in progress, a copy that no one else has."""
-    return net.distillation_
-
-
 def _given(net: Any, parameter: str) -> Any:
     """Return the estimator's own value of `parameter`."""
     if parameter in ("temperature", "alpha"):
         return getattr(net, parameter)
-    known = scheduled_numbers(_loss(net))
+    known = scheduled_numbers(net._objective_.loss)
     name = parameter.removeprefix(_LOSS)
     if not parameter.startswith(_LOSS) or name not in known:
         names = ["temperature", "alpha", *(_LOSS + key for key in known)]

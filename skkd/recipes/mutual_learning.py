@@ -16,8 +16,8 @@ from skkd._utils.modules import (
     cast_floats,
     first_tensor,
     log_probabilities,
-    uncompiled,
 )
+from skkd.losses._registry import loss_of, needs_of
 from skkd.recipes._base import Recipe, check_settings
 from skkd.students._checks import check_count
 
@@ -107,6 +107,7 @@ class MutualLearning(Recipe):
         self, X: Any, y: Any, teacher_data: dict[str, Any], fit_params: dict[str, Any]
     ) -> None:
         _check_no_teacher(self.estimator, teacher_data)
+        _check_loss(self.estimator)
         members = self._members(_settings(self.n_students))
         # Their weights come from the random stream of the cohort, as its batches do.
         for member in members:
@@ -184,15 +185,8 @@ class CohortNet(DistilledClassifier):
         for name, parameter in super().get_all_learnable_params():
             yield _OF_COHORT.sub(r"\1", name), parameter
 
-    def _check_teacher(self, needs: frozenset[str], **kwargs: Any) -> None:
-        """Require a loss of logits, but no teacher: the other students replace it."""
-        if needs != {"logits"}:
-            raise ValueError(
-                f"distillation={self.distillation!r} needs "
-                f"{', '.join(sorted(needs)) or 'nothing'} of a teacher, and in mutual "
-                "learning the other students give logits alone: use a loss of logits, "
-                "such as 'kd'."
-            )
+    def _teaches_unlabeled(self, needs: frozenset[str], given: bool) -> bool:
+        return True  # the other students do
 
     def get_loss(
         self, y_pred: Any, y_true: Any, X: Any = None, training: bool = False
@@ -226,8 +220,9 @@ class CohortNet(DistilledClassifier):
         return total
 
     def _as_teacher(self, outputs: torch.Tensor) -> torch.Tensor:
-        is_nll = isinstance(uncompiled(self.criterion_), torch.nn.NLLLoss)
-        return (log_probabilities(outputs) if is_nll else outputs).detach()
+        if self.expects_probabilities:
+            outputs = log_probabilities(outputs)
+        return outputs.detach()
 
 
 def _settings(n_students: Any) -> Sequence[Mapping[str, Any]]:
@@ -262,4 +257,15 @@ def _check_no_teacher(
         raise TypeError(
             f"estimator is a {type(estimator).__name__}, expected DistilledClassifier "
             "itself: what a subclass changes in the training would have no effect."
+        )
+
+
+def _check_loss(estimator: DistilledClassifier) -> None:
+    needs = needs_of(loss_of(estimator))
+    if needs != {"logits"}:
+        raise ValueError(
+            f"distillation={estimator.distillation!r} needs "
+            f"{', '.join(sorted(needs)) or 'nothing'} of a teacher, and in mutual "
+            "learning the other students give logits alone: use a loss of logits, such "
+            "as 'kd'."
         )

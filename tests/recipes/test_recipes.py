@@ -21,6 +21,7 @@ from skorch.callbacks import Freezer
 from skorch.dataset import ValidSplit
 
 from skkd import DistilledClassifier
+from skkd._fit.objective import Objective
 from skkd.callbacks import Anneal
 from skkd.losses import WeightedSum
 from skkd.recipes import AssistantChain, BornAgain, DistilledEnsemble, MutualLearning
@@ -413,6 +414,20 @@ def cohort_of(n, **params):
     return cohort
 
 
+def training_loss(cohort, logits, labels, batch):
+    """Return the loss of a batch as it is while the cohort is fitted."""
+    cohort._objective_ = Objective(
+        cohort.distillation_,
+        alpha=cohort.alpha,
+        temperature=cohort.temperature,
+        gives_probabilities=cohort.expects_probabilities,
+    )
+    try:
+        return cohort.get_loss(tuple(logits), labels, X=batch, training=True)
+    finally:
+        del cohort._objective_
+
+
 def cross_entropy(z, labels):
     return -log_softmax(z, axis=1)[np.arange(len(z)), labels]
 
@@ -426,7 +441,7 @@ def test_the_loss_of_a_batch_and_its_gradient(n_students, alpha, T):
     labels = np.array([0, 2, 1, 1, 0])
     logits = [torch.tensor(values, requires_grad=True) for values in z]
     batch = torch.zeros(5, 4)
-    loss = cohort.get_loss(tuple(logits), torch.tensor(labels), X=batch, training=True)
+    loss = training_loss(cohort, logits, torch.tensor(labels), batch)
     loss.backward()
     expected = 0.0
     for k in range(n_students):
@@ -450,9 +465,8 @@ def test_half_of_the_published_sum():
     assert losses.history_[-1, "train_loss"] > 0
     # After the last step: what the next epoch would begin with.
     cohort = cohort_of(2, alpha=0.5, temperature=1.0, max_epochs=1).fit(X, y)
-    found = cohort.get_loss(
-        tuple(map(torch.from_numpy, z)), torch.from_numpy(y), X=X, training=True
-    )
+    logits = map(torch.from_numpy, z)
+    found = training_loss(cohort, logits, torch.from_numpy(y), X)
     published = sum(
         (cross_entropy(z[k], y) + kd(z[k], z[1 - k], 1.0)).mean() for k in (0, 1)
     )
@@ -589,12 +603,8 @@ def test_a_criterion_of_probabilities():
     cohort.fit(X.astype(np.float32), y)
     rng = np.random.default_rng(0)
     z = rng.standard_normal((2, len(X), 3))
-    found = cohort.get_loss(
-        tuple(torch.from_numpy(softmax(z, axis=2))),
-        torch.from_numpy(y),
-        X=X,
-        training=True,
-    )
+    outputs = torch.from_numpy(softmax(z, axis=2))
+    found = training_loss(cohort, outputs, torch.from_numpy(y), X)
     hard = sum(cross_entropy(values, y).mean() for values in z)
     soft = kd(z[0], z[1], 4.0).mean() + kd(z[1], z[0], 4.0).mean()
     assert_allclose(found.item(), (hard + soft) / 2, rtol=1e-6)
