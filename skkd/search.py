@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import optuna
+from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.model_selection import check_cv
+from sklearn.utils import _safe_indexing, indexable
 from skorch import NeuralNet
+from skorch.callbacks import Callback
 from skorch.dataset import Dataset
 from skorch.helper import predefined_split
 
 from skkd._data.labels import check_labels
-
-if TYPE_CHECKING:
-    from optuna.trial import Trial
-
-    from skkd._estimator.classifier import DistilledClassifier
+from skkd._estimator.classifier import DistilledClassifier
 
 __all__ = ["pruned_cross_val_score", "suggest_distillation"]
 
 
 def suggest_distillation(
-    trial: Trial,
+    trial: optuna.trial.BaseTrial,
     *,
     temperature: tuple[float, float] = (1.0, 16.0),
     alpha: tuple[float, float] = (0.0, 1.0),
@@ -64,30 +64,33 @@ def suggest_distillation(
 
 def pruned_cross_val_score(
     estimator: DistilledClassifier,
-    X: np.ndarray,
-    y: np.ndarray,
-    trial: Trial,
+    X: Any,
+    y: ArrayLike,
+    trial: optuna.trial.BaseTrial,
     *,
+    groups: ArrayLike | None = None,
     cv: Any = 3,
     monitor: str = "valid_acc",
 ) -> np.ndarray:
-    """Cross-validate an estimator, giving the trial up where it is unpromising.
+    """Cross-validate an estimator, and stop as soon as the trial is unpromising.
 
-    The score on the held-out fold is reported after every epoch. The epochs of a
-    trial count on from fold to fold, so that a pruner compares the same epoch of the
-    same fold.
+    The score on the held-out fold is reported to the trial after every epoch. The
+    epochs of a trial count on from fold to fold, so that a pruner compares the same
+    epoch of the same fold.
 
     Parameters
     ----------
     estimator : DistilledClassifier
-        Cloned for each fold. Its ``train_split`` gives way to the fold.
-    X : ndarray of shape (n, ...)
-    y : ndarray of shape (n,)
-        Rows equal to the estimator's ``unlabeled`` are never held out.
+        Cloned for each fold. Its ``train_split`` is replaced by the fold.
+    X : array-like of shape (n_samples, ...)
+    y : array-like of shape (n_samples,)
     trial : optuna.trial.Trial
         Of a study that maximises `monitor` (or minimises it, for a loss).
+    groups : array-like of shape (n_samples,), default=None
+        Passed to the splitter, such as :class:`~sklearn.model_selection.GroupKFold`.
     cv : int, splitter or iterable, default=3
-        As in :func:`sklearn.model_selection.cross_val_score`.
+        As in :func:`sklearn.model_selection.cross_val_score`: it splits all samples,
+        and its indices are positions in `X`.
     monitor : str, default="valid_acc"
         Column of the estimator's history.
 
@@ -99,11 +102,21 @@ def pruned_cross_val_score(
     Raises
     ------
     TypeError
-        If the estimator is no net.
+        If the estimator is not a net, or its callbacks are not a list.
+    ValueError
+        If `monitor` is not recorded, or a fold holds out no labelled sample.
     optuna.TrialPruned
-        If the study's pruner gives the trial up.
-    ImportError
-        If optuna-integration is not installed.
+        If the study's pruner stops the trial.
+
+    Notes
+    -----
+    Samples whose label equals the estimator's ``unlabeled`` are split like all others.
+    In the training part they are used for training; in the held-out part they are
+    neither scored, as in ``DistilledClassifier.score``, nor trained on: one of them
+    may be a copy of a held-out sample.
+
+    With ``callbacks="disable"`` skorch's default callbacks run all the same, as they
+    record the scores, but nothing is printed.
 
     Examples
     --------
@@ -119,49 +132,78 @@ def pruned_cross_val_score(
     """
     if not isinstance(estimator, NeuralNet):
         raise TypeError(
-            f"estimator is a {type(estimator).__name__}, whose epochs cannot be "
-            "followed: expected a DistilledClassifier. Of a Pipeline take the last "
-            "step, and give X as the steps before it make it."
+            f"estimator is a {type(estimator).__name__}, which has no epochs: "
+            "expected a DistilledClassifier. Of a Pipeline take the last step, and X "
+            "as the steps before it transform it."
         )
-    callback = _pruning_callback()
-    X, y = np.asarray(X), np.asarray(y)
-    labelled = check_labels(X, y, estimator.unlabeled)[1]
-    known, unlabelled = np.flatnonzero(labelled), np.flatnonzero(~labelled)
-    folds = check_cv(cv, y[known], classifier=True).split(known, y[known])
+    X, y, groups = indexable(X, y, groups)
+    y, labelled = check_labels(X, y, getattr(estimator, "unlabeled", None))
+    target = _split_target(y, labelled)
+    folds = check_cv(cv, target, classifier=True).split(X, target, groups)
     scores = []
-    for fold, (rest, held_out) in enumerate(folds):
-        train, test = np.concatenate([known[rest], unlabelled]), known[held_out]
+    for fold, (train, held_out) in enumerate(folds):
+        train, held_out = np.arange(len(y))[train], np.arange(len(y))[held_out]
+        test = held_out[labelled[held_out]]
+        if not len(test):
+            raise ValueError(
+                f"cv holds out no labelled sample in fold {fold}: there is nothing to "
+                "score. Use a cv with labelled samples in each held-out part."
+            )
         student = clone(estimator)
-        report = callback(_Fold(trial, fold * student.max_epochs), monitor)
-        student.set_params(
-            callbacks=[*(student.callbacks or []), report],
-            train_split=predefined_split(Dataset(X[test], y[test])),
-        )
-        student.fit(X[train], y[train])
+        report = _ReportToTrial(trial, fold, fold * student.max_epochs, monitor)
+        _add_callback(student, report)
+        X_test = _safe_indexing(X, test)
+        X_test = np.asarray(X_test) if hasattr(X_test, "iloc") else X_test
+        student.set_params(train_split=predefined_split(Dataset(X_test, y[test])))
+        student.fit(_safe_indexing(X, train), y[train])
         scores.append(student.history[-1, monitor])
     return np.array(scores)
 
 
-class _Fold:
-    """A trial as one of its folds sees it: epochs count on from the fold before."""
+class _ReportToTrial(Callback):
+    """Report each epoch to a trial, and stop the trial if its pruner says so."""
 
-    def __init__(self, trial: Trial, first_step: int) -> None:
-        self._trial = trial
-        self._first_step = first_step
+    def __init__(self, trial: Any, fold: int, first_step: int, monitor: str) -> None:
+        self.trial = trial
+        self.fold = fold
+        self.first_step = first_step
+        self.monitor = monitor
 
-    def report(self, value: float, step: int) -> None:
-        self._trial.report(value, self._first_step + step)
+    def on_epoch_end(self, net: Any, *args: Any, **kwargs: Any) -> None:
+        epoch, recorded = len(net.history) - 1, net.history[-1]
+        if self.monitor not in recorded:
+            names = sorted(k for k in recorded if k != "batches" and "_best" not in k)
+            raise ValueError(
+                f"monitor={self.monitor!r} is not in the history, expected one of "
+                f"{', '.join(names)}. Add a callback that records it, such as "
+                "skorch.callbacks.EpochScoring."
+            )
+        self.trial.report(recorded[self.monitor], self.first_step + epoch)
+        if self.trial.should_prune():
+            raise optuna.TrialPruned(
+                f"The trial was pruned at epoch {epoch} of fold {self.fold}."
+            )
 
-    def should_prune(self) -> bool:
-        return self._trial.should_prune()
+
+def _add_callback(student: Any, callback: Callback) -> None:
+    """Add a callback after those that the estimator has."""
+    callbacks = student.callbacks
+    if isinstance(callbacks, str) and callbacks == "disable":
+        # The default callbacks record what is reported.
+        student.set_params(callbacks=[callback], verbose=0)
+    elif callbacks is None or isinstance(callbacks, list):
+        student.set_params(callbacks=[*(callbacks or []), callback])
+    else:
+        raise TypeError(
+            f"callbacks={callbacks!r}: expected a list of callbacks, None or 'disable'."
+        )
 
 
-def _pruning_callback() -> Any:
-    try:
-        from optuna_integration.skorch import SkorchPruningCallback
-    except ImportError as error:
-        raise ImportError(
-            "pruned_cross_val_score needs optuna-integration: pip install "
-            "optuna-integration."
-        ) from error
-    return SkorchPruningCallback
+def _split_target(y: np.ndarray, labelled: np.ndarray) -> np.ndarray:
+    """Return what a splitter stratifies by."""
+    if labelled.all() or y.dtype.kind not in "Of":
+        return y
+    # Splitters cannot sort NaN or None among labels: class numbers, -1 for no label.
+    target = np.full(len(y), -1)
+    target[labelled] = np.unique(y[labelled], return_inverse=True)[1]
+    return target

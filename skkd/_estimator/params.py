@@ -7,6 +7,8 @@ import pickle
 from types import MappingProxyType
 from typing import Any
 
+from skorch.history import History
+
 from skkd._utils.modules import resolve_device
 
 # Prefixes of what skorch builds the network anew for.
@@ -47,6 +49,15 @@ class SklearnParamsMixin:
             in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
         }
         cls._named_params = frozenset(named - {"self"})
+
+    @property
+    def history(self) -> History:
+        """What was recorded of each epoch; empty before the first fit."""
+        return History() if self.history_ is None else self.history_
+
+    @history.setter
+    def history(self, value: History) -> None:
+        self.history_ = value
 
     def _get_param_names(self) -> list[str]:
         # Unknown keywords stay parameters until skorch complains of them in fit.
@@ -121,10 +132,13 @@ class SklearnParamsMixin:
 
     def __getstate__(self) -> dict[str, Any]:
         if str(self.device) != "cpu" or vars(self)["torch_load_kwargs"] is not None:
-            return super().__getstate__()  # type: ignore[return-value]
-        # skorch pickles what may lie on a GPU inside of the pickle, where joblib cannot
-        # take along classes that were defined in a script or a notebook.
-        return {**vars(self), "__cuda_dependent_attributes__": pickle.dumps({})}
+            state: Any = super().__getstate__()
+        else:
+            # skorch pickles what may lie on a GPU inside of the pickle, where joblib
+            # cannot take along classes that were defined in a script or a notebook.
+            state = {**vars(self), "__cuda_dependent_attributes__": pickle.dumps({})}
+        state.pop("_objective_", None)  # a checkpoint is of no fit in progress
+        return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         requested = state["device"]

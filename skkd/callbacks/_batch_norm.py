@@ -1,4 +1,4 @@
-"""Statistics of batch normalisation, measured when training is over."""
+"""Statistics of batch normalisation, computed anew when training is over."""
 
 from __future__ import annotations
 
@@ -10,31 +10,38 @@ from skorch.dataset import get_len, unpack_data
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from skkd._data.batches import loader
-from skkd._data.keys import split_inputs
+from skkd._fit.views import BatchViews
 
 
 class UpdateBatchNorm(Callback):
-    """Measure the statistics of batch normalisation anew at the end of a fit.
+    """Compute the statistics of batch normalisation anew at the end of a fit.
 
     In training each batch is normalised by its own mean and variance, in prediction by
-    running averages, which lag behind the weights. Where an epoch has few batches, or
-    the learning rate is still high at the end, they belong to another network: the
-    loss is low, and the predictions are poor. This callback runs the training rows
-    through the trained network once more and takes the plain average over all of
-    them.
+    running averages, which lag behind the weights. If an epoch has few batches, or the
+    learning rate is still high at the end, they belong to earlier weights: the loss is
+    low, and the predictions are poor. This callback runs the training samples through
+    the trained network once more and takes the plain average over all batches, as
+    :func:`torch.optim.swa_utils.update_bn` does.
+
+    Raises
+    ------
+    TypeError
+        If the net is not a DistilledClassifier.
+    ValueError
+        By `fit`, before the first epoch: if a callback with ``load_best=True`` comes
+        after this one, as it would overwrite the statistics.
 
     Notes
     -----
-    Scores of the epochs are taken before, with the running averages. A callback that
-    loads the best epoch at the end of training, as ``EarlyStopping(load_best=True)``,
-    has to stand before this one. Layers that are frozen in eval mode stay as they are.
-    With ``augment=`` the rows are augmented here too, as in training.
+    Scores of the epochs are computed before, with the running averages. Layers that are
+    frozen in eval mode stay as they are. With ``augment=`` the samples are augmented
+    here too, as in training, and ``fit_params`` are passed to ``forward``.
 
     References
     ----------
     P. Izmailov, D. Podoprikhin, T. Garipov, D. Vetrov, A. G. Wilson, "Averaging Weights
     Leads to Wider Optima and Better Generalization", UAI 2018, section 3.2, where
-    weights are averaged and the statistics must be measured for the same reason.
+    weights are averaged and the statistics must be computed for the same reason.
     https://arxiv.org/abs/1803.05407
 
     Examples
@@ -48,16 +55,33 @@ class UpdateBatchNorm(Callback):
     (40,)
     """
 
+    def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kw: Any) -> None:
+        """Check that no callback will overwrite the statistics."""
+        if getattr(net, "_objective_", None) is None:
+            raise TypeError(
+                f"UpdateBatchNorm is a callback of a {type(net).__name__}: expected a "
+                "DistilledClassifier."
+            )
+        names, callbacks = zip(*net.callbacks_, strict=True)
+        after = callbacks.index(self) + 1
+        for name, callback in zip(names[after:], callbacks[after:], strict=True):
+            if getattr(callback, "load_best", False):
+                raise ValueError(
+                    f"The callback {name!r} has load_best=True and comes after "
+                    "UpdateBatchNorm: it would restore the statistics of an earlier "
+                    "epoch. Put UpdateBatchNorm after it."
+                )
+
     def on_epoch_begin(
         self, net: Any, dataset_train: Any = None, dataset_valid: Any = None, **kw: Any
     ) -> None:
-        """Keep hold of the rows that are trained on."""
-        self.rows_ = dataset_train
+        """Keep the training samples for the end."""
+        self.dataset_ = dataset_train
 
     def on_train_end(self, net: Any, X: Any = None, y: Any = None, **kw: Any) -> None:
-        """Measure, and let go of the rows."""
-        rows, self.rows_ = getattr(self, "rows_", None), None
-        if rows is None:
+        """Compute the statistics, and release the samples."""
+        dataset, self.dataset_ = getattr(self, "dataset_", None), None
+        if dataset is None:
             return
         net._set_training(True)
         layers = [
@@ -74,20 +98,19 @@ class UpdateBatchNorm(Callback):
             layer.reset_running_stats()
             layer.momentum = None  # the plain average over all batches
         try:
-            _run(net, rows)
+            _forward_all(net, dataset)
         finally:
             for layer, momentum in zip(layers, momenta, strict=True):
                 layer.momentum = momentum
 
 
 @torch.no_grad()
-def _run(net: Any, rows: Any) -> None:
-    size = len(rows) if net.batch_size == -1 else net.batch_size
-    batches = -(-len(rows) // size)
-    # As even as can be: a small batch would count as much as a large one.
-    for batch in loader(rows, -(-len(rows) // batches)):
-        inputs, batch_fields = split_inputs(unpack_data(batch)[0])
-        if getattr(net, "augment", None) is not None:
-            inputs = net._augmented(inputs, batch_fields)
-        if batches == 1 or get_len(inputs) > 1:  # one row has no variance
-            net.infer(inputs)
+def _forward_all(net: Any, dataset: Any) -> None:
+    size = len(dataset) if net.batch_size == -1 else net.batch_size
+    n_batches = -(-len(dataset) // size)
+    # As even as possible: a small batch would count as much as a large one.
+    augment = BatchViews(net.augment, None, "same")  # the teacher is not needed
+    for batch in loader(dataset, -(-len(dataset) // n_batches)):
+        X = augment(unpack_data(batch)[0], net.module_, net.device, len(net.history))
+        if n_batches == 1 or get_len(X) > 1:  # one sample has no variance
+            net.infer(X, **net._objective_.fit_params)

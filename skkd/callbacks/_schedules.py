@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from numbers import Integral
 from typing import Any
 
-from sklearn.base import clone
 from skorch.callbacks import Callback
 
 from skkd._fit.parameters import check_hyperparameters
-from skkd._utils.checks import is_number
-from skkd.losses import DistillationLoss, FeatureLoss
+from skkd.callbacks._loss_numbers import checked_number, scheduled_numbers
 
 _LOSS = "distillation__"
 
@@ -20,33 +17,33 @@ _LOSS = "distillation__"
 class Schedule(Callback):
     """A parameter that is a function of the epoch: a callback of the estimator.
 
-    The estimator's own parameters stay as they were given, so that `get_params` and
-    `clone` know nothing of an epoch. Each epoch's value stands in the history, in a
-    column of the parameter's name. Validation losses, the plain criterion, compare
-    across epochs whatever the schedule.
+    The estimator's own parameters stay as they were given; `get_params` and `clone` are
+    not affected. The value of each epoch is recorded in the history, in a column of the
+    parameter's name. Validation losses are the plain criterion and compare across
+    epochs, whatever the schedule.
 
-    Epochs count on where a fit goes on (`partial_fit`, ``warm_start``): they are those
-    of the history.
+    Epochs are those of the history: they count on when training continues
+    (`partial_fit`, ``warm_start``).
 
     Parameters
     ----------
     parameter : str
         "temperature", "alpha", or a number of the loss as "distillation__beta". Of a
-        loss on features it is ``weight``, or any number that ``compare`` reads at
-        each batch where the loss has no adapter and no build of its own, as RKD. A
-        number that was given as an int stays one.
+        feature loss it is ``weight``, or, if the loss has no adapter and no `build` of
+        its own, as RKD, any number that ``compare`` reads at each batch. A number that
+        was given as an int stays one.
     function : callable
-        Takes the epoch, from 0, and the estimator's ``max_epochs``; returns the value.
-        To be pickled it must have a name, which a lambda has not.
+        Called with the epoch, from 0, and the estimator's ``max_epochs``; returns the
+        value. To be pickled it must have a name, unlike a lambda.
 
     Raises
     ------
     ValueError
-        By `fit`, before the first epoch: if a value of any epoch is out of range, as
+        By `fit`, before the first epoch: if the value of any epoch is out of range, as
         far as the loss's ``check`` tells, the parameter is none of these or has two
-        schedules, or ``alpha=0`` asks no teacher.
+        schedules, or ``alpha=0`` turns the teacher off.
     TypeError
-        If the net is no DistilledClassifier.
+        If the net is not a DistilledClassifier.
 
     Examples
     --------
@@ -78,10 +75,10 @@ class Schedule(Callback):
         Parameters
         ----------
         epoch : int
-            From 0; not bounded by `max_epochs` where a fit goes on.
+            From 0; may exceed `max_epochs` when training continues.
         max_epochs : int
         given : object
-            What the user gave the estimator for this parameter.
+            The estimator's own value of this parameter.
 
         Returns
         -------
@@ -98,7 +95,6 @@ class Schedule(Callback):
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kw: Any) -> None:
         """Check the values of all epochs to come."""
         self._check_net(net)
-        # For a parameter of the loss: the loss of this fit is a copy of its own.
         self.given_ = _given(net, self.parameter)
         first = len(net.history)
         values = [
@@ -106,9 +102,9 @@ class Schedule(Callback):
         ]
         if self.parameter == "alpha" and net.alpha == 0 and any(values):
             raise ValueError(
-                f"{self!r}: the estimator's own alpha=0 asks no teacher, and there is "
-                "nothing to weigh. Give it the greatest alpha, alpha=0.9 for instance; "
-                "the schedule may still begin at 0."
+                f"{self!r}: the estimator's own alpha=0 asks no teacher, so there is "
+                "nothing to weigh. Give it the largest alpha of the schedule, such as "
+                "alpha=0.9; the schedule may still begin at 0."
             )
 
     def on_epoch_begin(
@@ -122,28 +118,21 @@ class Schedule(Callback):
     def on_epoch_end(
         self, net: Any, dataset_train: Any = None, dataset_valid: Any = None, **kw: Any
     ) -> None:
-        """Set what was given, so that no other callback keeps an epoch's value."""
-        self._restore(net)
+        """Restore the given value, so that no other callback saves an epoch's."""
+        self._set(net, self.given_)
 
     def on_train_end(self, net: Any, X: Any = None, y: Any = None, **kw: Any) -> None:
-        """Set what was given, where an epoch was interrupted."""
-        self._restore(net)
+        """Restore the given value, if an epoch was interrupted."""
+        self._set(net, self.given_)
 
     # --------------------------------------------------------------------------
 
     def _set(self, net: Any, value: float) -> None:
+        objective = net._objective_
         if self.parameter.startswith(_LOSS):
-            net.distillation_.set_params(**{self.parameter.removeprefix(_LOSS): value})
+            objective.loss.set_params(**{self.parameter.removeprefix(_LOSS): value})
         else:
-            net.scheduled_ = {**net.scheduled_, self.parameter: value}
-
-    def _restore(self, net: Any) -> None:
-        if self.parameter.startswith(_LOSS):
-            self._set(net, self.given_)
-        else:
-            rest = dict(net.scheduled_)
-            rest.pop(self.parameter, None)
-            net.scheduled_ = rest
+            setattr(objective, self.parameter, value)
 
     def _checked(self, net: Any, epoch: int) -> float:
         value = self.value(epoch, net.max_epochs, self.given_)
@@ -153,32 +142,31 @@ class Schedule(Callback):
                 raise ValueError(f"{self.parameter}={value}: expected a finite number.")
             if self.parameter.startswith(_LOSS):
                 name = self.parameter.removeprefix(_LOSS)
-                return _of_loss(net.distillation_, name, value, self.given_)
-            sound = {"temperature": 1.0, "alpha": 0.5, "teacher_cv": "prefit"}
-            check_hyperparameters(**{**sound, self.parameter: value})
+                return checked_number(net._objective_.loss, name, value, self.given_)
+            valid = {"temperature": 1.0, "alpha": 0.5, "teacher_cv": "prefit"}
+            check_hyperparameters(**{**valid, self.parameter: value})
         except (TypeError, ValueError) as error:
             raise ValueError(f"{self!r}, epoch {epoch}: {error}") from error
         return value
 
     def _check_net(self, net: Any) -> None:
-        if not hasattr(net, "scheduled_"):
+        if getattr(net, "_objective_", None) is None:
             raise TypeError(
-                f"{self!r} is a callback of a {type(net).__name__}, which knows no "
+                f"{self!r} is a callback of a {type(net).__name__}, which has no "
                 "teacher: expected a DistilledClassifier."
             )
         schedules = [cb for _, cb in net.callbacks_ if isinstance(cb, Schedule)]
         if sum(other.parameter == self.parameter for other in schedules) > 1:
             raise ValueError(
-                f"{self.parameter} has two schedules, and which of them counts would "
-                f"be chance: leave one of {schedules}."
+                f"{self.parameter} has two schedules, {schedules}: leave out one."
             )
 
 
 class Anneal(Schedule):
     """A parameter that goes from one value to another over the epochs.
 
-    The first epoch has `start`, the last one of ``max_epochs`` has `end`; where a fit
-    goes on, it stays there.
+    The first epoch has `start`, the last one of ``max_epochs`` has `end`, as have all
+    epochs after it when training continues.
 
     Parameters
     ----------
@@ -186,21 +174,20 @@ class Anneal(Schedule):
         "temperature", "alpha", or a number of the loss as "distillation__beta".
     start, end : float
         Values of the first and of the last epoch. A fit of one epoch has `start`.
-    shape : {"linear", "cosine"}, default="linear"
+    strategy : {"linear", "cosine"}, default="linear"
         With the progress `p` from 0 to 1: ``start + p (end - start)``, or the half
         wave ``end + (start - end) (1 + cos(pi p)) / 2``, flat at both ends.
 
     Notes
     -----
-    The check of the teacher's health looks at the estimator's own ``temperature``,
-    whatever the epochs have.
+    The teacher is checked at the estimator's own ``temperature``.
 
     References
     ----------
     A. Jafari, M. Rezagholizadeh, P. Sharma, A. Ghodsi, "Annealing Knowledge
-    Distillation", EACL 2021, lets the temperature fall to 1 as training goes on
-    (section 3). There the labels follow in a second phase, and the teacher's term is a
-    squared error; this is the schedule alone. https://arxiv.org/abs/2104.07163
+    Distillation", EACL 2021, decreases the temperature to 1 (section 3). There the
+    labels follow in a second phase, and the teacher's term is a squared error; this is
+    the schedule alone. https://arxiv.org/abs/2104.07163
 
     Examples
     --------
@@ -217,29 +204,30 @@ class Anneal(Schedule):
     """
 
     def __init__(
-        self, parameter: str, start: float, end: float, shape: str = "linear"
+        self, parameter: str, start: float, end: float, strategy: str = "linear"
     ) -> None:
         self.parameter = parameter
         self.start = start
         self.end = end
-        self.shape = shape
+        self.strategy = strategy
 
     def value(self, epoch: int, max_epochs: int, given: Any) -> float:
         """Return the parameter's value in an epoch, as :meth:`Schedule.value`."""
-        if self.shape not in ("linear", "cosine"):
-            raise ValueError(f"shape={self.shape!r}: expected 'linear' or 'cosine'.")
+        if self.strategy not in ("linear", "cosine"):
+            raise ValueError(
+                f"strategy={self.strategy!r}: expected 'linear' or 'cosine'."
+            )
         progress = min(epoch / max(max_epochs - 1, 1), 1.0)
-        if self.shape == "cosine":
+        if self.strategy == "cosine":
             progress = (1 - math.cos(math.pi * progress)) / 2
         # Exact at both ends.
         return (1 - progress) * self.start + progress * self.end
 
 
 class WarmUp(Schedule):
-    """A parameter that rises to the value it was given.
+    """A parameter that rises to the estimator's own value.
 
-    In epoch `e`, from 0, it is ``min((e + 1) / n_epochs, 1)`` times the estimator's
-    own value.
+    In epoch `e`, from 0, it is ``min((e + 1) / n_epochs, 1)`` times this value.
 
     Parameters
     ----------
@@ -250,11 +238,10 @@ class WarmUp(Schedule):
 
     Notes
     -----
-    This is the factor that the authors of DKD give the teacher's term, in the settings
-    published with the paper. There the labels' term keeps its weight. Here ``alpha``
-    divides between both, so that with ``WarmUp("alpha")`` the labels have the rest. To
-    scale the teacher's term alone, warm up the weights inside of the loss, one callback
-    for each.
+    This is the factor of the teacher's term in the settings published with DKD. There
+    the labels' term keeps its weight; with ``WarmUp("alpha")`` it has weight ``1 -
+    alpha``. To scale the teacher's term alone, warm up the weights inside the loss, one
+    callback for each.
 
     References
     ----------
@@ -280,10 +267,10 @@ class WarmUp(Schedule):
 
 
 def _given(net: Any, parameter: str) -> Any:
-    """Return what the user gave for `parameter`."""
+    """Return the estimator's own value of `parameter`."""
     if parameter in ("temperature", "alpha"):
         return getattr(net, parameter)
-    known = _numbers(net.distillation_)
+    known = scheduled_numbers(net._objective_.loss)
     name = parameter.removeprefix(_LOSS)
     if not parameter.startswith(_LOSS) or name not in known:
         names = ["temperature", "alpha", *(_LOSS + key for key in known)]
@@ -293,36 +280,3 @@ def _given(net: Any, parameter: str) -> Any:
             f"{net.distillation!r}."
         )
     return known[name]
-
-
-def _numbers(loss: Any) -> dict[str, Any]:
-    """Return the parameters of a loss that a change in the middle of a fit reaches."""
-    params = loss.get_params() if hasattr(loss, "get_params") else {}
-    numbers = {name: v for name, v in params.items() if is_number(v)}
-    return {name: v for name, v in numbers.items() if _is_read_by_batch(loss, name)}
-
-
-def _is_read_by_batch(loss: Any, name: str) -> bool:
-    part, _, name = name.rpartition("__")
-    if part:
-        loss = loss.get_params().get(part)
-    if name == "weight" or not isinstance(loss, FeatureLoss):
-        return True
-    # Who makes a module for each fit may read a parameter then, and never again.
-    cls = type(loss)
-    return cls.adapter is FeatureLoss.adapter and cls.build is FeatureLoss.build
-
-
-def _of_loss(loss: Any, name: str, value: float, given: Any) -> float:
-    """Return the value as the loss is to have it; raise where that is impossible."""
-    if isinstance(given, Integral):
-        if not math.isclose(value, round(value), abs_tol=1e-9):
-            raise ValueError(
-                f"{name}={value}: expected a whole number, as it was given as "
-                f"{name}={given}. If it may be another, give it as {float(given)}."
-            )
-        value = round(value)
-    tried = clone(loss).set_params(**{name: value})
-    if isinstance(tried, DistillationLoss):
-        tried.check()
-    return value

@@ -1,4 +1,4 @@
-"""Published ways to distil more than once, made of DistilledClassifiers."""
+"""Published recipes that train several DistilledClassifiers."""
 
 from skkd.recipes._base import Recipe
 from skkd.recipes.assistant_chain import AssistantChain

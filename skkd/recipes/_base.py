@@ -1,4 +1,4 @@
-"""What every recipe has in common: it is the classifier that its last student is."""
+"""What all recipes have in common: they train students and predict as one of them."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from skkd._data.labels import labelled_accuracy
 from skkd._estimator.classifier import DistilledClassifier
 from skkd.losses._registry import loss_of, needs_of
 
-# What a recipe decides by itself.
+# Parameters that a recipe sets itself.
 _TAKEN = ("teacher", "teacher_cv", "teacher_transform", "random_state")
 
 
 class Recipe(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     """Base of the recipes: trains clones of `estimator`, predicts as `student_`.
 
-    A recipe of your own defines `_fit_members`, which sets ``student_``.
+    A subclass defines `_fit_members`, which sets ``student_``.
     """
 
     estimator: DistilledClassifier
@@ -43,16 +43,17 @@ class Recipe(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of n rows
-            As :meth:`skkd.DistilledClassifier.fit` takes them.
-        y : array-like of shape (n,), default=None
-            Labels; rows equal to the estimator's ``unlabeled`` have none.
-        teacher_logits : array-like of shape (n, n_classes), default=None
-            In place of ``estimator.teacher``; for those students that it would teach.
-        teacher_X : array-like of n rows, default=None
-            The rows as ``estimator.teacher`` wants them; for the same students.
-        sample_weight : array-like of shape (n,), default=None
-            For every student.
+        X : array-like of shape (n_samples, ...)
+            As in :meth:`skkd.DistilledClassifier.fit`.
+        y : array-like of shape (n_samples,), default=None
+            Labels; a label equal to the estimator's ``unlabeled`` means none.
+        teacher_logits : array-like of shape (n_samples, n_classes), default=None
+            Replace the logits of ``estimator.teacher``, for the students of this
+            teacher.
+        teacher_X : array-like of shape (n_samples, ...), default=None
+            The same samples in the form that ``estimator.teacher`` expects.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Used for every student.
         **fit_params
             Passed to the ``fit`` of every student.
 
@@ -64,30 +65,31 @@ class Recipe(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         Raises
         ------
         TypeError
-            If ``estimator`` is no DistilledClassifier.
+            If ``estimator`` is not a DistilledClassifier.
         ValueError
-            If a parameter is out of its range, or the students' data do not fit.
+            If a parameter is out of range, or a student refuses the data.
         """
         check_estimator(self.estimator)
-        about = {"teacher_logits": teacher_logits, "teacher_X": teacher_X}
-        given = {name: value for name, value in about.items() if value is not None}
-        self._fit_members(X, y, given, {"sample_weight": sample_weight, **fit_params})
+        given = {"teacher_logits": teacher_logits, "teacher_X": teacher_X}
+        teacher_data = {name: v for name, v in given.items() if v is not None}
+        fit_params = {"sample_weight": sample_weight, **fit_params}
+        self._fit_members(X, y, teacher_data, fit_params)
         return self
 
     def _fit_members(
-        self, X: Any, y: Any, given: dict[str, Any], fit_params: dict[str, Any]
+        self, X: Any, y: Any, teacher_data: dict[str, Any], fit_params: dict[str, Any]
     ) -> None:
-        """Train the students; `given` is about the teacher that the user passed."""
+        """Train the students; `teacher_data` is for ``estimator.teacher`` alone."""
         raise NotImplementedError(
-            f"{type(self).__name__} does not define _fit_members(X, y, given, "
+            f"{type(self).__name__} does not define _fit_members(X, y, teacher_data, "
             "fit_params), which sets student_."
         )
 
     def _members(self, settings: Sequence[Mapping[str, Any]]) -> list[Any]:
-        """Return a clone of the estimator for each of the settings, each of its own.
+        """Return a clone of the estimator for each of the settings.
 
-        Their seeds are drawn from the estimator's, so that one number makes all of a
-        recipe repeatable, and no two students begin alike.
+        Their seeds are drawn from the estimator's: one ``random_state`` makes a recipe
+        repeatable, and no two students start from the same weights.
         """
         _check_templates(self.estimator, settings)
         seed: Any = self.estimator.random_state
@@ -97,8 +99,8 @@ class Recipe(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
                 check_random_state(seed).randint(2**31 - 1, size=len(seeds)).tolist()
             )
         return [
-            clone(self.estimator).set_params(**given, random_state=own)
-            for given, own in zip(settings, seeds, strict=True)
+            clone(self.estimator).set_params(**params, random_state=own)
+            for params, own in zip(settings, seeds, strict=True)
         ]
 
     # As a classifier ----------------------------------------------------------
@@ -115,7 +117,7 @@ class Recipe(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
     @property
     def feature_names_in_(self) -> np.ndarray:
-        """Names of the columns, where X had any."""
+        """Names of the columns, if X had any."""
         return self.student_.feature_names_in_
 
     def predict_proba(self, X: Any) -> np.ndarray:
@@ -123,11 +125,11 @@ class Recipe(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of n rows
+        X : array-like of shape (n_samples, ...)
 
         Returns
         -------
-        ndarray of shape (n, n_classes)
+        ndarray of shape (n_samples, n_classes)
             Columns in the order of ``classes_``.
         """
         check_is_fitted(self, "student_")
@@ -138,11 +140,11 @@ class Recipe(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of n rows
+        X : array-like of shape (n_samples, ...)
 
         Returns
         -------
-        ndarray of shape (n,)
+        ndarray of shape (n_samples,)
         """
         best = self.predict_proba(X).argmax(axis=1)
         return self.classes_[best]
@@ -150,13 +152,13 @@ class Recipe(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     def score(
         self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> float:
-        """Return the accuracy over the labelled rows.
+        """Return the accuracy over the labelled samples.
 
         Parameters
         ----------
-        X : array-like of n rows
-        y : array-like of shape (n,)
-        sample_weight : array-like of shape (n,), default=None
+        X : array-like of shape (n_samples, ...)
+        y : array-like of shape (n_samples,)
+        sample_weight : array-like of shape (n_samples,), default=None
 
         Returns
         -------
@@ -171,10 +173,10 @@ def mean_proba(students: Sequence[Any], X: Any) -> np.ndarray:
     return np.mean([student.predict_proba(X) for student in students], axis=0)
 
 
-def taught_by(student: DistilledClassifier, teacher: Any) -> DistilledClassifier:
-    """Give `student` a teacher that the recipe trained, on the very rows of `fit`.
+def with_teacher(student: DistilledClassifier, teacher: Any) -> DistilledClassifier:
+    """Set a teacher that the recipe trained, on the same X.
 
-    What is set for the outside teacher, folds and a form of its inputs, is not for it.
+    ``teacher_cv`` and ``teacher_transform`` are meant for ``estimator.teacher``.
     """
     return student.set_params(
         teacher=teacher, teacher_cv="prefit", teacher_transform=None
@@ -182,30 +184,34 @@ def taught_by(student: DistilledClassifier, teacher: Any) -> DistilledClassifier
 
 
 def fit_chain(
-    members: Sequence[Any], X: Any, y: Any, given: dict[str, Any], fit_params: Any
+    members: Sequence[Any],
+    X: Any,
+    y: Any,
+    teacher_data: dict[str, Any],
+    fit_params: Any,
 ) -> list[Any]:
-    """Train each member by the one before; `given` is for the first alone."""
+    """Train each member with the one before as its teacher; return the fitted ones."""
     first, *others = members
-    chain = [first.fit(X, y, **given, **fit_params)]
+    chain = [first.fit(X, y, **teacher_data, **fit_params)]
     for member in others:
-        chain.append(taught_by(member, chain[-1]).fit(X, y, **fit_params))
+        chain.append(with_teacher(member, chain[-1]).fit(X, y, **fit_params))
     return chain
 
 
-def check_asks(student: DistilledClassifier) -> frozenset[str]:
-    """Return what the loss of a student needs of a teacher; raise if it is nothing."""
+def check_uses_teacher(student: DistilledClassifier) -> frozenset[str]:
+    """Return what a student's loss needs from a teacher; raise if that is nothing."""
     needs = needs_of(loss_of(student))
     if not needs:
         raise ValueError(
-            f"distillation={student.distillation!r} asks no teacher, so that nobody "
-            "would teach another in this recipe: use a loss that asks one, such as "
-            "'kd', or a DistilledClassifier alone."
+            f"distillation={student.distillation!r} asks no teacher, so in this recipe "
+            "no student would learn from another: use a loss that needs a teacher, "
+            "such as 'kd', or a DistilledClassifier alone."
         )
     return needs
 
 
 def check_estimator(estimator: Any) -> None:
-    """Raise where `estimator` is nothing that a recipe can train."""
+    """Raise if a recipe cannot train `estimator`."""
     if isinstance(estimator, DistilledClassifier):
         return
     remedy = ""
@@ -221,17 +227,17 @@ def check_estimator(estimator: Any) -> None:
 
 
 def check_settings(name: str, settings: Any, taken: Sequence[str] = _TAKEN) -> None:
-    """Raise where `settings` is no list of parameters of the estimator."""
+    """Raise unless `settings` is a list of dicts of parameters of the estimator."""
     rule = (
-        "expected a list of dicts, each with what sets this member apart from the "
-        "estimator, as [{'module__hidden': 64}]"
+        "expected a list of dicts, each with the parameters of one student that "
+        "differ from the estimator's, such as [{'module__hidden': 64}]"
     )
     if not isinstance(settings, (list, tuple)):
         raise TypeError(f"{name}={settings!r}: {rule}.")
-    for given in settings:
-        if not isinstance(given, Mapping):
-            raise TypeError(f"{name} holds a {type(given).__name__}: {rule}.")
-        wrong = sorted(name for name in given if name.partition("__")[0] in taken)
+    for params in settings:
+        if not isinstance(params, Mapping):
+            raise TypeError(f"{name} holds a {type(params).__name__}: {rule}.")
+        wrong = sorted(key for key in params if key.partition("__")[0] in taken)
         if wrong:
             raise ValueError(
                 f"{name} sets {', '.join(wrong)}, which the recipe does by itself: "
@@ -242,7 +248,7 @@ def check_settings(name: str, settings: Any, taken: Sequence[str] = _TAKEN) -> N
 def _check_templates(
     estimator: DistilledClassifier, settings: Sequence[Mapping[str, Any]]
 ) -> None:
-    """Refuse members that would all be copies of one network, weights and all."""
+    """Refuse members that would all be copies of one network and its weights."""
     is_template = isinstance(estimator.module, torch.nn.Module)
     if not is_template or estimator.get_params_for("module"):
         return
@@ -250,6 +256,6 @@ def _check_templates(
     if len(alike) > 1:
         raise ValueError(
             f"module is a {type(estimator.module).__name__}, an instance, and "
-            f"{len(alike)} students would start from its weights, all the same. Pass "
-            "the class, or a function that builds it: module=MLP, module__hidden=64."
+            f"{len(alike)} students would all start from its weights. Pass the class, "
+            "or a function that builds it: module=MLP, module__hidden=64."
         )

@@ -6,17 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from skkd._estimator.classifier import DistilledClassifier
-from skkd.recipes._base import Recipe, check_asks, check_settings, fit_chain
+from skkd.recipes._base import Recipe, check_settings, check_uses_teacher, fit_chain
 
 
 class AssistantChain(Recipe):
     """A large teacher teaches a smaller assistant, which teaches the student.
 
-    Where a student is so small that it cannot follow its teacher, networks of a size
-    in between may help [1]_. The teacher, ``estimator.teacher``, teaches the first
-    assistant, each assistant teaches the next, the last one teaches the student. All
-    of them minimise the loss of the estimator: with ``alpha`` for the paper's lambda
-    and ``temperature`` for its tau, the same in each step.
+    If a student is too small to follow its teacher, networks of sizes in between may
+    help [1]_. ``estimator.teacher`` teaches the first assistant, each assistant teaches
+    the next, and the last one teaches the student. All of them minimise the loss of the
+    estimator, with ``alpha`` for the paper's lambda and ``temperature`` for its tau.
 
     Parameters
     ----------
@@ -25,13 +24,15 @@ class AssistantChain(Recipe):
     assistants : list of dict
         The parameters of each assistant that differ from the estimator's, from the
         largest to the smallest: ``[{"module__hidden": 256}, {"module__hidden": 64}]``.
-        Empty for the student without assistants. Dicts, not estimators, so that what
-        is set or searched on the estimator holds for the whole chain.
+        Each may have a ``temperature``, ``alpha`` or ``max_epochs`` of its own. An
+        empty list trains the student without assistants. They are dicts, not
+        estimators, so that what is set or searched on the estimator holds for the
+        whole chain.
 
     Attributes
     ----------
     student_ : DistilledClassifier
-        The trained student; `predict` and `score` are its.
+        The trained student, used by `predict` and `score`.
     assistants_ : list of DistilledClassifier
         The trained assistants, each the ``teacher_`` of the next.
     classes_ : ndarray of shape (n_classes,)
@@ -39,10 +40,7 @@ class AssistantChain(Recipe):
 
     Notes
     -----
-    Each member has a seed of its own, drawn from the estimator's ``random_state``.
-
-    An assistant may have a ``temperature``, ``alpha`` or ``max_epochs`` of its own, in
-    its dict.
+    Each member has its own seed, drawn from the estimator's ``random_state``.
 
     References
     ----------
@@ -77,16 +75,16 @@ class AssistantChain(Recipe):
         self.assistants = assistants
 
     def _fit_members(
-        self, X: Any, y: Any, given: dict[str, Any], fit_params: dict[str, Any]
+        self, X: Any, y: Any, teacher_data: dict[str, Any], fit_params: dict[str, Any]
     ) -> None:
         check_settings("assistants", self.assistants)
-        if self.estimator.teacher is None and "teacher_logits" not in given:
+        if self.estimator.teacher is None and "teacher_logits" not in teacher_data:
             raise ValueError(
-                "A chain of assistants begins with a teacher, and estimator.teacher is "
+                "A chain of assistants starts from a teacher, and estimator.teacher is "
                 "None: pass DistilledClassifier(teacher=...)."
             )
         members = self._members([*self.assistants, {}])
         for member in members:
-            check_asks(member)
-        chain = fit_chain(members, X, y, given, fit_params)
+            check_uses_teacher(member)
+        chain = fit_chain(members, X, y, teacher_data, fit_params)
         *self.assistants_, self.student_ = chain

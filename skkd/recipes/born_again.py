@@ -1,4 +1,4 @@
-"""Students that teach their own kind (Furlanello et al., 2018)."""
+"""Generations of one network that teach each other (Furlanello et al., 2018)."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skkd._estimator.classifier import DistilledClassifier
-from skkd.recipes._base import Recipe, check_asks, fit_chain, mean_proba
+from skkd.recipes._base import Recipe, check_uses_teacher, fit_chain, mean_proba
 from skkd.students._checks import check_count
 
 
 class BornAgain(Recipe):
     """Generations of one network, each taught by the one before.
 
-    The students are no smaller than their teachers, and yet may become better [1]_. The
+    The students are as large as their teachers, and may still become better [1]_. The
     first generation is taught by ``estimator.teacher``, or trained on the labels alone
-    where there is none.
+    if it is None.
 
     Parameters
     ----------
     estimator : DistilledClassifier
         Cloned for every generation.
     n_generations : int, default=3
-        How many are trained, the first one included.
+        Number of generations, including the first.
     ensemble : bool, default=False
         Whether to predict the mean of the probabilities of all generations, the paper's
-        "BANE", in place of those of the last one.
+        "BANE", instead of those of the last one.
 
     Attributes
     ----------
@@ -40,8 +40,8 @@ class BornAgain(Recipe):
 
     Notes
     -----
-    Each generation has a seed of its own, drawn from the estimator's ``random_state``,
-    and so begins at other weights, as in the paper.
+    Each generation has its own seed, drawn from the estimator's ``random_state``, and
+    so starts from other weights, as in the paper.
 
     References
     ----------
@@ -74,12 +74,12 @@ class BornAgain(Recipe):
         self.ensemble = ensemble
 
     def _fit_members(
-        self, X: Any, y: Any, given: dict[str, Any], fit_params: dict[str, Any]
+        self, X: Any, y: Any, teacher_data: dict[str, Any], fit_params: dict[str, Any]
     ) -> None:
         check_count("n_generations", self.n_generations)
-        check_asks(self.estimator)
+        check_uses_teacher(self.estimator)
         members = self._members([{}] * self.n_generations)
-        self.generations_ = fit_chain(members, X, y, given, fit_params)
+        self.generations_ = fit_chain(members, X, y, teacher_data, fit_params)
         self.student_ = self.generations_[-1]
 
     def predict_proba(self, X: Any) -> np.ndarray:
@@ -87,12 +87,12 @@ class BornAgain(Recipe):
 
         Parameters
         ----------
-        X : array-like of n rows
+        X : array-like of shape (n_samples, ...)
 
         Returns
         -------
-        ndarray of shape (n, n_classes)
-            Of the last generation, or with ``ensemble=True`` the mean of all.
+        ndarray of shape (n_samples, n_classes)
+            Of the last generation, or the mean of all with ``ensemble=True``.
         """
         if not self.ensemble:
             return super().predict_proba(X)

@@ -1,4 +1,4 @@
-"""An ensemble, and one student that replaces it (Hinton et al., 2015)."""
+"""An ensemble distilled into one student (Hinton et al., 2015)."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skkd._estimator.classifier import DistilledClassifier
-from skkd.recipes._base import Recipe, check_asks, mean_proba, taught_by
+from skkd.recipes._base import Recipe, check_uses_teacher, mean_proba, with_teacher
 from skkd.students._checks import check_count
 
 
 class DistilledEnsemble(Recipe):
     """Several networks that differ by their seeds teach a single one.
 
-    The mean of several networks is better than each, and costs as many forward passes;
-    one network that is taught by this mean costs one [1]_, [2]_. Where
-    ``estimator.teacher`` is given, it teaches the members of the ensemble, and they
+    The mean of several networks is better than each of them, at the cost of as many
+    forward passes; one network that is taught by this mean costs one [1]_, [2]_. If
+    there is an ``estimator.teacher``, it teaches the members of the ensemble, and they
     teach the student.
 
     Parameters
@@ -25,20 +25,20 @@ class DistilledEnsemble(Recipe):
     estimator : DistilledClassifier
         Cloned for every member and for the student.
     n_students : int, default=5
-        Members of the ensemble; one more is trained in the end.
+        Number of members of the ensemble; the student is one more.
 
     Attributes
     ----------
     students_ : list of DistilledClassifier
-        The trained members; the list is a teacher for any other student, too.
+        The trained members; the list can be the teacher of any other student.
     student_ : DistilledClassifier
-        Taught by the mean of their probabilities; `predict` and `score` are its.
+        Taught by the mean of their probabilities; used by `predict` and `score`.
     classes_ : ndarray of shape (n_classes,)
     n_features_in_ : int
 
     Notes
     -----
-    Each network has a seed of its own, drawn from the estimator's ``random_state``.
+    Each network has its own seed, drawn from the estimator's ``random_state``.
 
     References
     ----------
@@ -65,10 +65,10 @@ class DistilledEnsemble(Recipe):
         self.n_students = n_students
 
     def _fit_members(
-        self, X: Any, y: Any, given: dict[str, Any], fit_params: dict[str, Any]
+        self, X: Any, y: Any, teacher_data: dict[str, Any], fit_params: dict[str, Any]
     ) -> None:
         check_count("n_students", self.n_students)
-        if "features" in check_asks(self.estimator):
+        if "features" in check_uses_teacher(self.estimator):
             raise ValueError(
                 f"distillation={self.estimator.distillation!r} compares layers, and an "
                 "ensemble is several networks: use a loss on logits, such as 'kd', or "
@@ -76,20 +76,20 @@ class DistilledEnsemble(Recipe):
             )
         *members, last = self._members([{}] * (self.n_students + 1))
         for member in members:
-            member.fit(X, y, **given, **fit_params)
-        taught_by(last, members)
+            member.fit(X, y, **teacher_data, **fit_params)
+        with_teacher(last, members)
         self.students_, self.student_ = members, last.fit(X, y, **fit_params)
 
     def ensemble_predict_proba(self, X: Any) -> np.ndarray:
-        """Return what the student was taught: the mean over the ensemble.
+        """Return the mean probabilities of the ensemble, the student's soft targets.
 
         Parameters
         ----------
-        X : array-like of n rows
+        X : array-like of shape (n_samples, ...)
 
         Returns
         -------
-        ndarray of shape (n, n_classes)
+        ndarray of shape (n_samples, n_classes)
             Columns in the order of ``classes_``.
         """
         check_is_fitted(self, "students_")

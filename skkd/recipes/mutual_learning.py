@@ -1,4 +1,4 @@
-"""Students that teach each other while they learn (Zhang et al., 2018)."""
+"""Students that teach each other while they train (Zhang et al., 2018)."""
 
 from __future__ import annotations
 
@@ -16,53 +16,47 @@ from skkd._utils.modules import (
     cast_floats,
     first_tensor,
     log_probabilities,
-    uncompiled,
 )
+from skkd.losses._registry import loss_of, needs_of
 from skkd.recipes._base import Recipe, check_settings
 from skkd.students._checks import check_count
 
-# What a fitted student has to know of its fit.
-_FACTS = (
-    *("classes_inferred_", "input_shape_", "input_dtype_", "n_features_in_"),
-    *("feature_names_in_", "distillation_", "teacher_", "cache_info_"),
-    "teacher_findings_",
-)
-
-# Where a network stands in a cohort, which is maybe compiled.
+# Prefix of a parameter's name in the cohort, which may be compiled.
 _OF_COHORT = re.compile(r"^(_orig_mod\.)?students\.\d+\.")
 
 
 class MutualLearning(Recipe):
     r"""Several students, trained at the same time, each taught by all others.
 
-    There is no teacher: the predictions of the others of the moment take its place. For
-    K students with logits :math:`z_k`, student k minimises
+    There is no teacher: the current predictions of the other students replace it. For K
+    students with logits :math:`z_k`, student k minimises
 
     .. math:: (1 - \alpha)\, \mathrm{CE}(z_k, y) + \alpha \, \frac{1}{K - 1}
               \sum_{l \ne k} T^2 \, \mathrm{KL}(p_l \,\|\, p_k)
 
-    in every batch, or what the estimator's ``criterion`` and ``distillation`` say for
-    both terms. The gradient of it goes to student k alone.
+    in every batch, or the estimator's ``criterion`` and ``distillation`` in place of
+    the two terms. The gradient is that of student k alone.
 
     Parameters
     ----------
     estimator : DistilledClassifier
-        Without a teacher. How the students are built and trained; ``alpha`` weighs
-        what the others say. Rows equal to its ``unlabeled`` are taught by the others.
-    students : int or list of dict, default=2
-        How many, all of them as the estimator says; or the parameters of each student's
-        network that differ from the estimator's, in one dict for each:
+        Without a teacher; cloned for every student. ``alpha`` weighs the term of the
+        other students. Unlabelled samples (``unlabeled``) are taught by the others.
+    n_students : int or list of dict, default=2
+        Number of students, at least 2, all with the estimator's network. Or a list with
+        one dict for each student: the parameters of its network, ``module`` and
+        ``module__*``, that differ from the estimator's, as in
         ``[{"module__hidden": 64}, {"module__hidden": 256}]``.
 
     Attributes
     ----------
     students_ : list of DistilledClassifier
-        The trained students. Their own ``history`` is empty: they trained together.
+        The trained students. Their own ``history`` is empty, as they train together.
     student_ : DistilledClassifier
-        The first of them, whichever is best; `predict` and `score` are its.
+        The first of them, which need not be the best; used by `predict` and `score`.
     history_ : skorch.history.History
-        Of the training: ``train_loss`` is the sum over the students, ``valid_loss`` the
-        plain criterion of the first.
+        ``train_loss`` is the sum over the students, ``valid_loss`` the plain criterion
+        of the first.
     classes_ : ndarray of shape (n_classes,)
     n_features_in_ : int
 
@@ -71,13 +65,15 @@ class MutualLearning(Recipe):
     The paper adds both terms, each with weight 1, at temperature 1. ``alpha=0.5,
     temperature=1`` is half of this sum, for any number of students.
 
-    The paper updates the students in turn, each one after a new look at the others.
+    The paper updates the students in turn, each with new predictions of the others.
     Here all take a step from the same predictions, in a single pass. One optimizer
-    holds the parameters of all: the same as one for each, but for what looks at all
-    parameters together, as LBFGS, or a callback that clips gradients by their norm.
+    holds the parameters of all students. This is the same as one for each, unless all
+    parameters are used together, as by LBFGS or by a callback that clips gradients by
+    their norm.
 
-    Patterns of names, in ``optimizer__param_groups`` or callbacks such as skorch's
-    Freezer, are of names in a student's own network, and hold for every student.
+    Patterns of parameter names, in ``optimizer__param_groups`` or in callbacks such as
+    skorch's Freezer, are matched with the names in a student's own network, for every
+    student.
 
     References
     ----------
@@ -102,31 +98,32 @@ class MutualLearning(Recipe):
     def __init__(
         self,
         estimator: DistilledClassifier,
-        students: int | Sequence[Mapping[str, Any]] = 2,
+        n_students: int | Sequence[Mapping[str, Any]] = 2,
     ) -> None:
         self.estimator = estimator
-        self.students = students
+        self.n_students = n_students
 
     def _fit_members(
-        self, X: Any, y: Any, given: dict[str, Any], fit_params: dict[str, Any]
+        self, X: Any, y: Any, teacher_data: dict[str, Any], fit_params: dict[str, Any]
     ) -> None:
-        _check_no_teacher(self.estimator, given)
-        members = self._members(_settings(self.students))
-        # Built from the one stream of the cohort, as its batches are drawn from it.
+        _check_no_teacher(self.estimator, teacher_data)
+        _check_loss(self.estimator)
+        members = self._members(_settings(self.n_students))
+        # Their weights come from the random stream of the cohort, as its batches do.
         for member in members:
             member.set_params(random_state=None, compile=False)
         cohort = CohortNet(**clone(self.estimator).get_params(deep=False))
         cohort.members_ = members
         cohort.fit(X, y, **fit_params)
         for member in members:
-            member.__dict__.update(cohort.facts())
+            cohort.share_fitted(member)
             member.set_params(random_state=self.estimator.random_state)
         self.students_, self.student_ = members, members[0]
         self.history_ = cohort.history_
 
 
 class Cohort(torch.nn.Module):
-    """Networks side by side: gives the logits of each, as a tuple."""
+    """Several networks as one module; returns the logits of each, as a tuple."""
 
     def __init__(self, students: Sequence[torch.nn.Module]) -> None:
         super().__init__()
@@ -138,7 +135,7 @@ class Cohort(torch.nn.Module):
         Parameters
         ----------
         \*args, \*\*kwargs
-            What each of the students takes.
+            Arguments of each student's ``forward``.
 
         Returns
         -------
@@ -151,19 +148,26 @@ class Cohort(torch.nn.Module):
 
 
 class CohortNet(DistilledClassifier):
-    """The estimator of a cohort: its loss is the sum over the students."""
+    """The net that trains a cohort: its loss is the sum over the students."""
 
-    # The students, to be built with this net; not a parameter.
+    # The students, built with this net; not a parameter.
     members_: Sequence[DistilledClassifier] = ()
 
-    def facts(self) -> dict[str, Any]:
-        """Return what a student has to know of the fit, as far as it is known."""
-        return {name: vars(self)[name] for name in _FACTS if name in vars(self)}
+    def share_fitted(self, member: DistilledClassifier) -> None:
+        """Copy the fitted attributes that a student does not have itself.
+
+        Parameters
+        ----------
+        member : DistilledClassifier
+        """
+        own = {"members_", *vars(member)}
+        fitted = {k: v for k, v in vars(self).items() if k.endswith("_")}
+        member.__dict__.update({k: v for k, v in fitted.items() if k not in own})
 
     def initialize_module(self) -> Any:
         """Build every student, and the cohort of them."""
         for member in self.members_:
-            member.__dict__.update(self.facts())
+            self.share_fitted(member)
             member.initialize()
         self.module_ = Cohort([member.module_ for member in self.members_])
         return self
@@ -174,20 +178,15 @@ class CohortNet(DistilledClassifier):
         Yields
         ------
         name : str
-            Not unique. Patterns that were written for one student then find it.
+            As in a student's own network, so not unique: patterns of names match it
+            in every student.
         parameter : Parameter
         """
         for name, parameter in super().get_all_learnable_params():
             yield _OF_COHORT.sub(r"\1", name), parameter
 
-    def _check_teacher(self, needs: frozenset[str], **kwargs: Any) -> None:
-        """Need none, not even for unlabelled rows: the others teach these."""
-        if needs != {"logits"}:
-            raise ValueError(
-                f"distillation={self.distillation!r} needs "
-                f"{', '.join(sorted(needs)) or 'nothing'} of a teacher, and in mutual "
-                "learning the others give logits: use a loss of logits, such as 'kd'."
-            )
+    def _teaches_unlabeled(self, needs: frozenset[str], given: bool) -> bool:
+        return True  # the other students do
 
     def get_loss(
         self, y_pred: Any, y_true: Any, X: Any = None, training: bool = False
@@ -208,51 +207,65 @@ class CohortNet(DistilledClassifier):
         """
         if not training:
             return super().get_loss(y_pred[0], y_true, X=X, training=False)
-        inputs, beside = split_inputs(X)
-        said = [self._as_teacher(outputs) for outputs in y_pred]
+        inputs, fields = split_inputs(X)
+        targets = [self._as_teacher(outputs) for outputs in y_pred]
         total = torch.zeros((), device=y_pred[0].device)
-        for k, own in enumerate(y_pred):
-            others = said[:k] + said[k + 1 :]
+        for k, outputs in enumerate(y_pred):
+            others = targets[:k] + targets[k + 1 :]
             for logits in others:
-                batch = {**beside, INPUT: inputs, TEACHER_LOGITS: logits}
-                loss = super().get_loss(own, y_true, X=batch, training=True)
-                # The labels' term is the same each time: its mean is itself.
+                batch = {**fields, INPUT: inputs, TEACHER_LOGITS: logits}
+                loss = super().get_loss(outputs, y_true, X=batch, training=True)
+                # The labels' term is the same each time, and its own mean.
                 total = total + loss / len(others)
         return total
 
     def _as_teacher(self, outputs: torch.Tensor) -> torch.Tensor:
-        is_nll = isinstance(uncompiled(self.criterion_), torch.nn.NLLLoss)
-        return (log_probabilities(outputs) if is_nll else outputs).detach()
+        if self.expects_probabilities:
+            outputs = log_probabilities(outputs)
+        return outputs.detach()
 
 
-def _settings(students: Any) -> Sequence[Mapping[str, Any]]:
-    """Return what sets each student apart, an empty dict where nothing does."""
-    if isinstance(students, Integral):
-        check_count("students", students, 2)
-        return [{}] * int(students)
-    check_settings("students", students)
-    if len(students) < 2:
-        raise ValueError(f"students={students!r}: expected two or more to teach.")
-    names = [name for given in students for name in given]
-    shared = sorted({name for name in names if not name.startswith("module")})
+def _settings(n_students: Any) -> Sequence[Mapping[str, Any]]:
+    """Return the parameters of each student that differ from the estimator's."""
+    if isinstance(n_students, Integral):
+        check_count("n_students", n_students, 2)
+        return [{}] * int(n_students)
+    check_settings("n_students", n_students)
+    if len(n_students) < 2:
+        raise ValueError(f"n_students={n_students!r}: expected two or more students.")
+    names = {name for params in n_students for name in params}
+    shared = sorted(name for name in names if name.partition("__")[0] != "module")
     if shared:
         raise ValueError(
-            f"students sets {', '.join(shared)}, and they are trained together: set it "
-            "on the estimator, only module and module__* differ."
+            f"n_students sets {', '.join(shared)}, and they are trained together: set "
+            "it on the estimator, only module and module__* may differ."
         )
-    return students
+    return n_students
 
 
-def _check_no_teacher(estimator: DistilledClassifier, given: dict[str, Any]) -> None:
-    if estimator.teacher is not None or given:
-        found = ", ".join(given) or "estimator.teacher"
+def _check_no_teacher(
+    estimator: DistilledClassifier, teacher_data: dict[str, Any]
+) -> None:
+    if estimator.teacher is not None or teacher_data:
+        found = ", ".join(teacher_data) or "estimator.teacher"
         raise ValueError(
-            f"{found}: in mutual learning the students teach each other, and nobody "
-            "else does. Leave it out; for a teacher take a DistilledClassifier alone, "
-            "DistilledEnsemble or BornAgain."
+            f"{found}: in mutual learning the students teach each other, without a "
+            "teacher. Leave it out, or use a DistilledClassifier, DistilledEnsemble or "
+            "BornAgain."
         )
     if type(estimator) is not DistilledClassifier:
         raise TypeError(
             f"estimator is a {type(estimator).__name__}, expected DistilledClassifier "
-            "itself: what a subclass changes of the training would not be heard."
+            "itself: what a subclass changes in the training would have no effect."
+        )
+
+
+def _check_loss(estimator: DistilledClassifier) -> None:
+    needs = needs_of(loss_of(estimator))
+    if needs != {"logits"}:
+        raise ValueError(
+            f"distillation={estimator.distillation!r} needs "
+            f"{', '.join(sorted(needs)) or 'nothing'} of a teacher, and in mutual "
+            "learning the other students give logits alone: use a loss of logits, such "
+            "as 'kd'."
         )

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
+from skorch.callbacks import EarlyStopping
 from torch import nn
 
 from skkd import DistilledClassifier
@@ -92,13 +93,75 @@ def test_a_last_batch_of_one_row_and_networks_without_normalisation():
 
 
 @pytest.mark.parametrize("train_split", [None, 3])
-def test_it_is_let_go_of(train_split):
+def test_the_training_samples_are_released(train_split):
     from skorch.dataset import ValidSplit
 
     split = None if train_split is None else ValidSplit(train_split)
     net = distil(train_split=split).fit(IMAGES, LABELS)
-    assert net.callbacks[0].rows_ is None
+    assert net.callbacks[0].dataset_ is None
     again = pickle.loads(pickle.dumps(net))
     np.testing.assert_array_equal(again.predict(IMAGES), net.predict(IMAGES))
     clone(net).fit(IMAGES, LABELS)
     net.partial_fit(IMAGES, LABELS)
+
+
+class Scaled(nn.Module):
+    """Normalises; its forward pass has two inputs and a parameter of the fit."""
+
+    def __init__(self, n_classes):
+        super().__init__()
+        self.norm = nn.BatchNorm1d(4)
+        self.head = nn.Linear(4, n_classes)
+
+    def forward(self, a, b=0.0, scale=1.0):
+        return self.head(self.norm((a + b) * scale))
+
+
+TABLE = RNG.normal(size=(N, 4)).astype(np.float32)
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_parameters_of_fit_reach_the_forward_passes(method):
+    params = {"module": Scaled, "batch_size": -1, "random_state": 0, "device": "cpu"}
+    net = DistilledClassifier(callbacks=[UpdateBatchNorm()], max_epochs=2, **params)
+    getattr(net, method)(TABLE, LABELS, scale=3.0)
+    norm = net.module_.norm
+    expected = torch.as_tensor(3 * TABLE)
+    torch.testing.assert_close(norm.running_mean, expected.mean(0))
+    torch.testing.assert_close(norm.running_var, expected.var(0))
+    # Of this fit alone.
+    net.partial_fit(TABLE, LABELS)
+    torch.testing.assert_close(norm.running_mean, torch.as_tensor(TABLE).mean(0))
+
+
+def test_several_inputs_reach_the_forward_passes():
+    net = DistilledClassifier(
+        Scaled, callbacks=[UpdateBatchNorm()], batch_size=-1, max_epochs=2, device="cpu"
+    )
+    net.fit({"a": TABLE, "b": TABLE + 1}, LABELS, scale=2.0)
+    expected = torch.as_tensor(2 * (2 * TABLE + 1))
+    torch.testing.assert_close(net.module_.norm.running_mean, expected.mean(0))
+
+
+@pytest.mark.filterwarnings("default")  # of torch's compiler, of all kinds
+def test_a_compiled_student():
+    params = {"compile": True, "compile__backend": "eager"}
+    net = distil(**params).fit(IMAGES, LABELS)
+    plain = distil().fit(IMAGES, LABELS)
+    for one, other in zip(norms(net.module_), norms(plain.module_), strict=True):
+        torch.testing.assert_close(one.running_mean, other.running_mean)
+        torch.testing.assert_close(one.running_var, other.running_var)
+        assert one.momentum == 0.1
+
+
+def test_a_callback_that_would_overwrite_the_statistics_comes_before():
+    best = [("stop", EarlyStopping("train_loss", load_best=True, patience=9))]
+    late = distil(callbacks=[UpdateBatchNorm(), *best])
+    with pytest.raises(ValueError, match=r"'stop' has load_best=True.*Put UpdateBatch"):
+        late.fit(IMAGES, LABELS)
+    assert len(late.history) == 0
+    net = distil(callbacks=[*best, UpdateBatchNorm()], lr=0.5, max_epochs=8)
+    net.fit(IMAGES, LABELS)
+    mean, _ = first_statistics(net, IMAGES)
+    found = norms(net.module_)[0].running_mean
+    torch.testing.assert_close(found, mean, rtol=1e-3, atol=1e-4)

@@ -3,6 +3,7 @@
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from helpers import stable_repr
@@ -20,6 +21,7 @@ from skorch.callbacks import Freezer
 from skorch.dataset import ValidSplit
 
 from skkd import DistilledClassifier
+from skkd._fit.objective import Objective
 from skkd.callbacks import Anneal
 from skkd.losses import WeightedSum
 from skkd.recipes import AssistantChain, BornAgain, DistilledEnsemble, MutualLearning
@@ -75,7 +77,7 @@ RECIPES = {
     "born": lambda **p: BornAgain(net(**p), n_generations=3),
     "bane": lambda **p: BornAgain(net(**p), n_generations=3, ensemble=True),
     "ensemble": lambda **p: DistilledEnsemble(net(**p), n_students=2),
-    "mutual": lambda **p: MutualLearning(net(**{**p, "teacher": None}), students=3),
+    "mutual": lambda **p: MutualLearning(net(**{**p, "teacher": None}), n_students=3),
 }
 every = pytest.mark.parametrize("new", RECIPES.values(), ids=RECIPES)
 
@@ -398,8 +400,8 @@ def test_numbers_that_count_nothing(n):
         ValueError, match=r"n_students=.*; expected an int of at least 1"
     ):
         DistilledEnsemble(net(), n_students=n).fit(X, y)
-    with pytest.raises((ValueError, TypeError), match="students="):
-        MutualLearning(net(), students=n).fit(X, y)
+    with pytest.raises((ValueError, TypeError), match="n_students="):
+        MutualLearning(net(), n_students=n).fit(X, y)
 
 
 # --- Mutual learning ----------------------------------------------------------------
@@ -410,6 +412,20 @@ def cohort_of(n, **params):
     cohort = CohortNet(**net(**params).get_params(deep=False))
     cohort.members_ = [net(random_state=None) for _ in range(n)]
     return cohort
+
+
+def training_loss(cohort, logits, labels, batch):
+    """Return the loss of a batch as it is while the cohort is fitted."""
+    cohort._objective_ = Objective(
+        cohort.distillation_,
+        alpha=cohort.alpha,
+        temperature=cohort.temperature,
+        gives_probabilities=cohort.expects_probabilities,
+    )
+    try:
+        return cohort.get_loss(tuple(logits), labels, X=batch, training=True)
+    finally:
+        del cohort._objective_
 
 
 def cross_entropy(z, labels):
@@ -425,7 +441,7 @@ def test_the_loss_of_a_batch_and_its_gradient(n_students, alpha, T):
     labels = np.array([0, 2, 1, 1, 0])
     logits = [torch.tensor(values, requires_grad=True) for values in z]
     batch = torch.zeros(5, 4)
-    loss = cohort.get_loss(tuple(logits), torch.tensor(labels), X=batch, training=True)
+    loss = training_loss(cohort, logits, torch.tensor(labels), batch)
     loss.backward()
     expected = 0.0
     for k in range(n_students):
@@ -449,9 +465,8 @@ def test_half_of_the_published_sum():
     assert losses.history_[-1, "train_loss"] > 0
     # After the last step: what the next epoch would begin with.
     cohort = cohort_of(2, alpha=0.5, temperature=1.0, max_epochs=1).fit(X, y)
-    found = cohort.get_loss(
-        tuple(map(torch.from_numpy, z)), torch.from_numpy(y), X=X, training=True
-    )
+    logits = map(torch.from_numpy, z)
+    found = training_loss(cohort, logits, torch.from_numpy(y), X)
     published = sum(
         (cross_entropy(z[k], y) + kd(z[k], z[1 - k], 1.0)).mean() for k in (0, 1)
     )
@@ -499,6 +514,18 @@ def test_a_student_of_a_cohort_is_a_student_like_others(tmp_path):
     # It goes on learning by itself.
     first.partial_fit(X, NAMES)
     assert len(first.history) == 20
+
+
+def test_every_student_of_a_cohort_has_the_attributes_of_a_fit():
+    frame = pd.DataFrame(X, columns=["a", "b", "c", "d"])
+    for student in MutualLearning(net(max_epochs=1)).fit(frame, NAMES).students_:
+        assert_array_equal(student.classes_, ["setosa", "versicolor", "virginica"])
+        assert_array_equal(student.feature_names_in_, ["a", "b", "c", "d"])
+        assert (student.n_features_in_, student.input_shape_) == (4, (4,))
+        assert student.cache_info_.misses == student.cache_info_.hits == 0
+        alone = net(max_epochs=1).fit(frame, NAMES)
+        assert {*vars(student)} >= {k for k in vars(alone) if k.endswith("_")}
+        assert not hasattr(student, "members_")
 
 
 class Grouped(torch.optim.SGD):
@@ -576,12 +603,8 @@ def test_a_criterion_of_probabilities():
     cohort.fit(X.astype(np.float32), y)
     rng = np.random.default_rng(0)
     z = rng.standard_normal((2, len(X), 3))
-    found = cohort.get_loss(
-        tuple(torch.from_numpy(softmax(z, axis=2))),
-        torch.from_numpy(y),
-        X=X,
-        training=True,
-    )
+    outputs = torch.from_numpy(softmax(z, axis=2))
+    found = training_loss(cohort, outputs, torch.from_numpy(y), X)
     hard = sum(cross_entropy(values, y).mean() for values in z)
     soft = kd(z[0], z[1], 4.0).mean() + kd(z[1], z[0], 4.0).mean()
     assert_allclose(found.item(), (hard + soft) / 2, rtol=1e-6)
@@ -598,7 +621,7 @@ def test_what_mutual_learning_does_not_take(teacher):
         MutualLearning(net()).fit(X, y, teacher_logits=teacher.decision_function(X))
     with pytest.raises(ValueError, match="expected two or more"):
         MutualLearning(net(), [{}]).fit(X, y)
-    with pytest.raises(ValueError, match="students=1; expected an int of at least 2"):
+    with pytest.raises(ValueError, match="n_students=1; expected an int of at least 2"):
         MutualLearning(net(), 1).fit(X, y)
     with pytest.raises(ValueError, match="sets lr, and they are trained together"):
         MutualLearning(net(), [{}, {"lr": 0.1}]).fit(X, y)
