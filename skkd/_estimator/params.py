@@ -89,6 +89,9 @@ class SklearnParamsMixin:
         if self.initialized_:
             # A value that is there already is no reason to lose a trained student.
             params = {k: v for k, v in params.items() if not self._is_unchanged(k, v)}
+        if self.initialized_ and "optimizer" in params:
+            self.optimizer = params.pop("optimizer")  # before its own parameters
+            self._initialize_optimizer()  # type: ignore[attr-defined]
         later = {
             name: params.pop(name)
             for name in [*params]
@@ -110,8 +113,6 @@ class SklearnParamsMixin:
                 self._params_to_validate.add(name)
         if self.initialized_ and "callbacks" in later:
             self._initialize_callbacks()  # type: ignore[attr-defined]
-        if self.initialized_ and "optimizer" in later:
-            self._initialize_optimizer()  # type: ignore[attr-defined]
         for name, value in inner.items():
             part, _, parameter = name.partition("__")
             if not hasattr(vars(self)[part], "set_params"):

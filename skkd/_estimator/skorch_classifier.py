@@ -12,6 +12,7 @@ from sklearn.utils import check_random_state
 from skorch import NeuralNet, NeuralNetClassifier
 from skorch.callbacks import Callback, EpochScoring
 from skorch.dataset import get_len, unpack_data
+from skorch.history import History
 from skorch.utils import to_tensor
 from torch.nn import CrossEntropyLoss, NLLLoss
 from torch.utils.data import Subset
@@ -96,6 +97,12 @@ class SkorchClassifier(SklearnParamsMixin, NeuralNetClassifier):
         has_conv = any(isinstance(m, torch.nn.Conv2d) for m in self.module_.modules())
         self.channels_last_ = None if has_conv else False
         return self
+
+    def initialize_history(self) -> Any:
+        """Start a new history; that of the last fit stays as it was."""
+        if isinstance(self.history_, History):
+            self.history_ = None
+        return super().initialize_history()
 
     @contextmanager
     def _random_stream(self, fresh: bool = False) -> Iterator[int | None]:

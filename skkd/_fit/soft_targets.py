@@ -213,7 +213,7 @@ class _Cached:
             return forward(with_columns(part, self.X) if is_view else part)
 
         def as_seen(part: Any) -> Any:  # by the student, before augmentation
-            part = np.asarray(part) if hasattr(part, "iloc") else part
+            part = np.array(part) if hasattr(part, "iloc") else part
             return cast_floats(part, self.net.module_)
 
         values, info = lookup_or_compute(
