@@ -33,7 +33,7 @@ from torch.utils.data import TensorDataset
 
 from skkd import DistillationWarning, DistilledClassifier
 from skkd._store.disk import _digest
-from skkd._store.segments import Segment, checksums
+from skkd._store.process import Segment, checksums
 from skkd.augment import RandomCrop, RandomHorizontalFlip
 from skkd.memory import CacheInfo, LogitMemory, clear_cache
 from skkd.memory import _logits as memory

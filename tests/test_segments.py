@@ -19,7 +19,7 @@ from skkd import DistillationWarning
 from skkd._store import disk as _disk
 from skkd._store.disk import DiskTable
 from skkd._store.process import ProcessStore, ProcessTable
-from skkd._store.segments import Segment, checksums, merged
+from skkd._store.process import Segment, checksums, merged
 from skkd.memory._codecs import (
     EncodedLogits,
     FullCodec,
@@ -149,7 +149,7 @@ def test_two_signs_do_not_cancel():
 def test_checksums_in_chunks(monkeypatch):
     keys, rows = keys_of(range(100)), rows_of(range(100))
     whole = checksums(keys, rows)
-    monkeypatch.setattr("skkd._store.segments._CHUNK", 50)
+    monkeypatch.setattr("skkd._store.process._CHUNK", 50)
     assert_array_equal(checksums(keys, rows), whole)
     assert (whole != 0).all()
 

@@ -46,10 +46,10 @@ def y(X):
 
 @pytest.fixture(autouse=True)
 def _nothing_sent():
-    _workers._SENT.clear()
+    _workers._KNOWN.clear()
     _workers._RECEIVED.clear()
     yield
-    _workers._SENT.clear()
+    _workers._KNOWN.clear()
     _workers._RECEIVED.clear()
 
 
@@ -223,7 +223,8 @@ class TestOnce:
                 distil(teacher=teacher), X, y, cv=2, n_jobs=2, return_estimator=True
             )
             assert done["estimator"][0].teacher is teacher
-            assert len(_workers._SENT) <= _workers._KEPT
+            pickled = [k for k in _workers._KNOWN.values() if k.pickled is not None]
+            assert len(pickled) <= _workers._KEPT
 
     def test_several_teachers_of_a_grid(self, X, y, tmp_path):
         teachers = [Large(str(tmp_path / f"log{i}"), seed=i) for i in range(3)]
@@ -304,4 +305,4 @@ class TestOtherwise:
 
         found = search(distil(Late, teacher=teacher), X, y)
         assert found.best_estimator_.teacher is teacher
-        assert not _workers._SENT
+        assert not _workers._KNOWN
