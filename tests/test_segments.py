@@ -18,8 +18,7 @@ from scipy.special import log_softmax, softmax
 from skkd import DistillationWarning
 from skkd._store import disk as _disk
 from skkd._store.disk import DiskTable
-from skkd._store.process import ProcessStore, ProcessTable
-from skkd._store.process import Segment, checksums, merged
+from skkd._store.process import ProcessStore, ProcessTable, Segment, checksums, merged
 from skkd.memory._codecs import (
     EncodedLogits,
     FullCodec,

@@ -142,7 +142,9 @@ def _from_teacher(
         fields[INDEX] = np.arange(len(samples))
         if terms.cache:
             fields[TEACHER_FEATURES] = cached.features(terms)
-    return SoftTargets(teacher, adapter, fields, live, terms, sum_cache_infos(cached.passes))
+    return SoftTargets(
+        teacher, adapter, fields, live, terms, sum_cache_infos(cached.passes)
+    )
 
 
 def _live_teacher(
