@@ -1,4 +1,4 @@
-"""lookup_or_compute: what is computed of rows and of their views, and what is cached."""
+"""lookup_or_compute: outputs of rows and of their views, computed or cached."""
 
 import numpy as np
 import pytest
@@ -94,7 +94,7 @@ def test_outputs_that_are_not_finite_are_not_cached(wrong, dtype):
 
     memory = LogitMemory(dtype=dtype)
     for _ in range(2):
-        with pytest.raises(ValueError, match="infinities or NaN.*check the teacher"):
+        with pytest.raises(ValueError, match=r"infinities or NaN.*check the teacher"):
             lookup_or_compute(forward, "teacher", COLUMNS, X, memory=memory)
 
 
