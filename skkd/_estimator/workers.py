@@ -83,13 +83,11 @@ class _Known:
     """
 
     def __init__(self, key: _Key, teacher: Any) -> None:
-        self.kind = type(teacher) if type(teacher) in (list, tuple) else None
-        members = [teacher] if self.kind is None else teacher
-
         def forget(_: Any) -> None:
             _KNOWN.pop(key, None)
 
-        self.members = [weakref.ref(member, forget) for member in members]
+        self.kind = type(teacher)
+        self.members = [weakref.ref(one, forget) for one in _members_of(teacher)]
         self.pickled: np.ndarray | None = None
 
     def get(self) -> Any:
@@ -97,16 +95,17 @@ class _Known:
         members = [member() for member in self.members]
         if any(member is None for member in members):
             return None
-        return members[0] if self.kind is None else self.kind(members)
+        return self.kind(members) if self.kind in (list, tuple) else members[0]
 
     def is_of(self, teacher: Any) -> bool:
-        kind = type(teacher) if type(teacher) in (list, tuple) else None
-        members = [teacher] if kind is None else teacher
-        return (
-            kind is self.kind
-            and len(members) == len(self.members)
-            and all(a() is b for a, b in zip(self.members, members, strict=True))
+        members = _members_of(teacher)
+        return type(teacher) is self.kind and (
+            [id(member()) for member in self.members] == [id(one) for one in members]
         )
+
+
+def _members_of(teacher: Any) -> list[Any]:
+    return [*teacher] if type(teacher) in (list, tuple) else [teacher]
 
 
 class _Parcel:
@@ -121,7 +120,8 @@ class _Parcel:
             teacher = None if known is None else known.get()
             if teacher is None:
                 teacher = pickle.loads(self.pickled.tobytes())
-                _remember(self.key, teacher)
+                with suppress(TypeError):  # no weak references
+                    _KNOWN[self.key] = _Known(self.key, teacher)
             if not self.key[0].startswith(_PROCESS):  # this is a worker
                 _RECEIVED[self.key] = teacher
                 _RECEIVED.move_to_end(self.key)
@@ -151,11 +151,6 @@ def _origin_of(teacher: Any) -> str:
         if known is not None and known.is_of(teacher):
             return key[0]
     return f"{_PROCESS}-{next(_NUMBERS)}"
-
-
-def _remember(key: _Key, teacher: Any) -> None:
-    with suppress(TypeError):  # no weak references
-        _KNOWN[key] = _Known(key, teacher)
 
 
 def _rebuild(function: Any, arguments: Any, state: dict[str, Any]) -> Any:
