@@ -190,6 +190,17 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
     """
 
     _unregistered = frozenset({"teacher_", "distillation_"})
+    # Without influence on predictions: a trained student, as a teacher, is the same
+    # teacher whatever these are.
+    _not_content = frozenset(
+        {
+            *("teacher", "teacher_cv", "teacher_transform", "distillation"),
+            *("temperature", "alpha", "memory", "strict"),
+            *("augment", "n_views", "teacher_view"),
+            *("teacher_", "cache_info_", "distillation_", "teacher_findings_"),
+            *("channels_last_", "next_seed_", "_objective_"),
+        }
+    )
     _deferred = (*SkorchClassifier._deferred, "distillation")
     _nested = ("augment", "memory", "teacher_transform")
     # What skorch takes for the name of a part, with parameters of its own.

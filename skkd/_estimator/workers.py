@@ -1,9 +1,19 @@
-"""A fitted teacher goes to each worker process of a search once, not with each task."""
+"""A fitted teacher goes to each worker process of a search once, not with each task.
+
+A process knows the teachers that it sent or received by weak references alone: a
+teacher that is gone takes its pickle with it. Only the teachers that a worker received
+last are kept alive, for its next task.
+"""
 
 from __future__ import annotations
 
+import itertools
 import pickle
+import threading
+import uuid
+import weakref
 from collections import OrderedDict
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -16,10 +26,15 @@ try:  # not public: without it a teacher is pickled as any object is
 except ImportError:
     reduction = None
 
-# The teachers that this process sent or received last, by content.
-_SENT: OrderedDict[str, tuple[Any, np.ndarray]] = OrderedDict()
-_RECEIVED: OrderedDict[str, Any] = OrderedDict()
-_KEPT = 2
+# By the object that a teacher was at first, and its content: a teacher that comes back
+# from a worker is found by these.
+_Key = tuple[str, str]
+
+_KNOWN: dict[_Key, _Known] = {}
+_RECEIVED: OrderedDict[_Key, Any] = OrderedDict()
+_KEPT = 2  # pickles, and received teachers
+_LOCK = threading.RLock()  # weak references may end at any time, in any thread
+_PROCESS, _NUMBERS = uuid.uuid4().hex, itertools.count()
 
 
 def send_teacher_once(cls: type) -> None:
@@ -43,43 +58,104 @@ def _reduce(estimator: Any) -> Any:
     try:
         # Of a function of a script, which is sent with the globals that it refers to,
         # neither name nor code tell what it does: `as_teacher` marks such ones.
-        key = fingerprint(as_teacher(teacher))
-    except (TypeError, ValueError):  # no teacher, or one of unknown content
+        content = fingerprint(as_teacher(teacher))
+        parcel = _pack(teacher, content)
+    except (TypeError, ValueError):
+        # No teacher, of unknown content, or without weak references.
         return function, arguments, state, *rest
-    packed = _SENT[key][1] if key in _SENT else None
-    if packed is None:
-        packed = np.frombuffer(reduction.dumps(teacher), dtype=np.uint8)
-    # This very teacher is to come back, not one that was its equal once.
-    _keep(_SENT, key, (teacher, packed))
-    # joblib writes a large array to a file, once for all tasks that hold the same,
-    # and the workers map it into their memory.
-    parcel = _Parcel(key, packed)
     held = {k: parcel for k, v in state.items() if v is teacher}
     return _rebuild, (function, arguments, {**state, **held})
 
 
-class _Parcel:
-    """Stands for a teacher on its way."""
+class _Known:
+    """A teacher of this process, and its pickle if it was sent lately.
 
-    def __init__(self, key: str, packed: np.ndarray) -> None:
-        self.key, self.packed = key, packed
+    Parameters
+    ----------
+    key : tuple of two str
+    teacher : object or list of objects
+        Of a list, which has no weak references, the members are known.
+
+    Raises
+    ------
+    TypeError
+        If there are no weak references to the teacher.
+    """
+
+    def __init__(self, key: _Key, teacher: Any) -> None:
+        def forget(_: Any) -> None:
+            _KNOWN.pop(key, None)
+
+        self.kind = type(teacher)
+        self.members = [weakref.ref(one, forget) for one in _members_of(teacher)]
+        self.pickled: np.ndarray | None = None
+
+    def get(self) -> Any:
+        """Return the teacher, a list with the same members; None if it is gone."""
+        members = [member() for member in self.members]
+        if any(member is None for member in members):
+            return None
+        return self.kind(members) if self.kind in (list, tuple) else members[0]
+
+    def is_of(self, teacher: Any) -> bool:
+        members = _members_of(teacher)
+        return type(teacher) is self.kind and (
+            [id(member()) for member in self.members] == [id(one) for one in members]
+        )
+
+
+def _members_of(teacher: Any) -> list[Any]:
+    return [*teacher] if type(teacher) in (list, tuple) else [teacher]
+
+
+class _Parcel:
+    """A pickled teacher on its way to another process, or back."""
+
+    def __init__(self, key: _Key, pickled: np.ndarray) -> None:
+        self.key, self.pickled = key, pickled
 
     def open(self) -> Any:
-        if self.key in _SENT:  # it comes back
-            return _SENT[self.key][0]
-        if self.key not in _RECEIVED:
-            _keep(_RECEIVED, self.key, pickle.loads(self.packed.tobytes()))
-        return _RECEIVED[self.key]
+        with _LOCK:
+            known = _KNOWN.get(self.key)
+            teacher = None if known is None else known.get()
+            if teacher is None:
+                teacher = pickle.loads(self.pickled.tobytes())
+                with suppress(TypeError):  # no weak references
+                    _KNOWN[self.key] = _Known(self.key, teacher)
+            if not self.key[0].startswith(_PROCESS):  # this is a worker
+                _RECEIVED[self.key] = teacher
+                _RECEIVED.move_to_end(self.key)
+                while len(_RECEIVED) > _KEPT:
+                    _RECEIVED.popitem(last=False)
+        return teacher
+
+
+def _pack(teacher: Any, content: str) -> _Parcel:
+    with _LOCK:
+        key = _origin_of(teacher), content
+        known = _KNOWN.pop(key, None) or _Known(key, teacher)
+        if known.pickled is None:
+            # joblib writes a large array to a file, once for all tasks that hold the
+            # same, and the workers map it into their memory.
+            known.pickled = np.frombuffer(reduction.dumps(teacher), dtype=np.uint8)
+        _KNOWN[key] = known  # the last
+        for other in [*_KNOWN.values()][:-_KEPT]:
+            other.pickled = None
+        return _Parcel(key, known.pickled)
+
+
+def _origin_of(teacher: Any) -> str:
+    """Return the name of a teacher across processes, a new one at first."""
+    for key in list(_KNOWN):  # a copy: references may end meanwhile
+        known = _KNOWN.get(key)
+        if known is not None and known.is_of(teacher):
+            return key[0]
+    return f"{_PROCESS}-{next(_NUMBERS)}"
 
 
 def _rebuild(function: Any, arguments: Any, state: dict[str, Any]) -> Any:
-    parcels = {k: v for k, v in state.items() if isinstance(v, _Parcel)}
+    # The same parcel for all attributes that held the same teacher.
+    opened = {id(v): v.open() for v in state.values() if isinstance(v, _Parcel)}
     estimator = function(*arguments)
-    estimator.__setstate__({**state, **{k: v.open() for k, v in parcels.items()}})
+    estimator.__setstate__({k: opened.get(id(v), v) for k, v in state.items()})
     return estimator
-
-
-def _keep(kept: OrderedDict[str, Any], key: str, value: Any) -> None:
-    kept[key] = value
-    while len(kept) > _KEPT:
-        kept.popitem(last=False)

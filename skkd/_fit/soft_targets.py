@@ -20,7 +20,7 @@ from skkd._fit.plan import FitPlan
 from skkd._fit.teacher_cv import fit_on_all, fit_out_of_fold
 from skkd._utils.modules import cast_floats
 from skkd.memory._logits import CacheInfo, as_memory
-from skkd.memory._recall import added, lookup_or_compute
+from skkd.memory._lookup import lookup_or_compute, sum_cache_infos
 from skkd.memory._row_keys import row_keys, view_seeds
 from skkd.teachers import Teacher, as_teacher
 from skkd.teachers._base import check_logits
@@ -142,7 +142,9 @@ def _from_teacher(
         fields[INDEX] = np.arange(len(samples))
         if terms.cache:
             fields[TEACHER_FEATURES] = cached.features(terms)
-    return SoftTargets(teacher, adapter, fields, live, terms, added(cached.passes))
+    return SoftTargets(
+        teacher, adapter, fields, live, terms, sum_cache_infos(cached.passes)
+    )
 
 
 def _live_teacher(
@@ -194,11 +196,9 @@ class _Cached:
 
     def features(self, terms: FeatureTerms) -> Any:
         names = terms.teacher_names
-        memory = as_memory(self.memory)
-        if memory is not None:  # `top_k` is meant for classes
-            memory = clone(memory).set_params(top_k=None)
-        if self.memory is None:
-            memory = None
+        memory = self.memory
+        if memory is not None and memory is not False:  # `top_k` is meant for classes
+            memory = clone(as_memory(memory)).set_params(top_k=None)
 
         def forward(part: Any) -> np.ndarray:
             features = features_of(self.adapter, part, self.classes, names)[1]

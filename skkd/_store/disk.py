@@ -1,4 +1,4 @@
-"""Rows by key on disk, shared by processes and safe against all that befalls files."""
+"""Rows by key on disk, shared by processes, with checksums against damaged files."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 from filelock import FileLock
 
-from skkd._store.segments import Segment, checksums, merged
+from skkd._store.process import Segment, checksums, merged
 from skkd.exceptions import DistillationWarning
 
-# Segments up to this many bytes are merged as they add up: few files to look into,
-# and no large one ever written twice.
+# Segments up to this many bytes are merged, so that there are few files to search and
+# no large one is written twice.
 _SMALL = 2**26
 _TINY = 2**16
 
@@ -28,13 +28,13 @@ class DiskTable:
     """Rows by key in a folder: immutable segments, memory-mapped.
 
     A segment is a folder of three ``.npy`` files that gets its name when it is
-    complete, so that whoever is killed in the middle of writing leaves nothing that
-    would be read. Each row has a checksum, looked at whenever the row is used.
+    complete, so that a process that is killed while writing leaves nothing that would
+    be read. Each row has a checksum, which is checked whenever the row is used.
 
     Parameters
     ----------
     folder : Path
-        Made at the first writing.
+        Created when rows are written first.
     dtype : dtype
     shape : tuple of int
         Dtype and shape of one row.
@@ -63,7 +63,7 @@ class DiskTable:
         Warns
         -----
         DistillationWarning
-            Of a damaged segment, which is removed.
+            If a segment is damaged, which is then removed.
         """
         found = np.zeros(len(keys), dtype=bool)
         rows = np.empty((len(keys), *self.shape), dtype=self.dtype)
@@ -98,7 +98,7 @@ class DiskTable:
                 "Give a folder that you may write to, or pass memory=None."
             ) from error
         try:
-            # Nobody else writes now: what is unfinished, was left by a killed process.
+            # No other process writes now: unfinished folders are of killed processes.
             for unfinished in self.folder.glob("tmp-*"):
                 shutil.rmtree(unfinished, ignore_errors=True)
             yield
@@ -106,7 +106,7 @@ class DiskTable:
             lock.release()
 
     def add(self, keys: np.ndarray, rows: np.ndarray) -> None:
-        """Store rows; to be called inside :meth:`writing`.
+        """Store rows; call it inside of :meth:`writing`.
 
         Parameters
         ----------
@@ -187,13 +187,13 @@ def _n_bytes(folder: Path) -> int:
 
 
 def _digest(segment: Segment) -> str:
-    """Sum up keys and checksums, so that a key that changed is noticed too."""
+    """Return a checksum of keys and checksums, which shows a changed key too."""
     content = segment.keys.tobytes() + segment.checks.tobytes()
     return hashlib.blake2b(content, digest_size=8).hexdigest()
 
 
 def _remove(folder: Path) -> None:
-    # Out of the way at once: nobody shall meet a half of it.
+    # Renamed first, so that no process opens a folder that is half removed.
     aside = folder.with_name(f"tmp-{uuid.uuid4().hex}")
     with suppress(OSError):  # another process was faster
         folder.rename(aside)

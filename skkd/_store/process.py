@@ -1,23 +1,103 @@
-"""Rows by key in the memory of this process, the least recently used out first."""
+"""Rows by key in the memory of a process: segments of sorted keys, and their store."""
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from skkd._store.segments import Segment, merged
-
-# Rows are dropped in pieces: so many of them fill the bound.
+# Bytes of rows whose checksums are computed at a time.
+_CHUNK = 2**24
+# Rows are dropped in pieces, of which this many fill the bound.
 _PIECES = 16
 
 
+class Segment(NamedTuple):
+    """Rows that were written together, sorted by the first word of their key."""
+
+    keys: np.ndarray  # (m, 2), uint64: 128 bits of a hash
+    rows: np.ndarray  # (m, ...)
+    checks: np.ndarray  # (m,), uint64
+
+    @classmethod
+    def of(cls, keys: np.ndarray, rows: np.ndarray) -> Segment:
+        """Sort the rows and compute checksums; of equal keys the first stays."""
+        order = np.unique(keys, axis=0, return_index=True)[1]
+        keys, rows = keys[order], rows[order]
+        return cls(keys, rows, checksums(keys, rows))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of keys, rows and checksums."""
+        return self.keys.nbytes + self.rows.nbytes + self.checks.nbytes
+
+    def find(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return which of `keys` are here, and the places of those that are."""
+        if not len(self.keys):
+            return np.zeros(len(keys), dtype=bool), np.zeros(0, dtype=np.intp)
+        places = np.searchsorted(self.keys[:, 0], keys[:, 0])
+        places = np.minimum(places, len(self.keys) - 1)
+        here = (self.keys[places] == keys).all(axis=1)
+        return here, places[here]
+
+
+def merged(older: Segment, newer: Segment) -> Segment:
+    """Return one segment of two, their checksums as they were."""
+    keys = np.concatenate([older.keys, newer.keys])
+    order = np.unique(keys, axis=0, return_index=True)[1]
+    pairs = zip(older, newer, strict=True)
+    return Segment(*(np.concatenate(pair)[order] for pair in pairs))
+
+
+def checksums(keys: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Return a checksum of each key and its row.
+
+    It changes with any single bit; of changes of several bits it misses about one in
+    2^60.
+
+    Parameters
+    ----------
+    keys : ndarray of shape (m, 2), uint64
+    rows : ndarray of shape (m, ...)
+
+    Returns
+    -------
+    ndarray of shape (m,), uint64
+    """
+    sums = np.empty(len(rows), dtype=np.uint64)
+    n_bytes = rows[:1].nbytes
+    n_words = -(-n_bytes // 8)
+    factors = _factors(n_words + 2)
+    step = max(1, _CHUNK // max(1, n_bytes))
+    for start in range(0, len(rows), step):
+        part = slice(start, start + step)
+        raw = np.ascontiguousarray(rows[part]).view(np.uint8).reshape(-1, n_bytes)
+        if n_bytes % 8:
+            raw = np.pad(raw, ((0, 0), (0, -n_bytes % 8)))
+        key_sum = _spread(keys[part]) @ factors[:2]
+        sums[part] = key_sum + _spread(raw.view(np.uint64)) @ factors[2:] + np.uint64(1)
+    return sums
+
+
+def _spread(words: np.ndarray) -> np.ndarray:
+    # The top bit times any odd number is the top bit: two signs would cancel.
+    return words ^ (words >> np.uint64(32))
+
+
+@functools.lru_cache(maxsize=16)
+def _factors(n: int) -> np.ndarray:
+    # Odd factors are invertible modulo 2**64, so that each changed word shows.
+    factors = np.random.default_rng(0).integers(2**63, size=n, dtype="u8")
+    return factors * np.uint64(2) + np.uint64(1)
+
+
 class ProcessStore:
-    """All that a process remembers: segments by table, in the order of their use."""
+    """The cache of a process: segments of all tables, in the order of their use."""
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
@@ -45,12 +125,12 @@ class ProcessStore:
             self._next += 1
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Drop everything."""
         with self.lock:
             self.segments.clear()
 
     def __reduce__(self) -> Any:
-        # What a process remembers is its own.
+        # Each process has its own.
         return ProcessStore, ()
 
 
@@ -113,14 +193,14 @@ class ProcessTable:
         limit = self.max_bytes // _PIECES
         with self.store.lock:
             new = Segment.of(keys, np.asarray(rows, dtype=self.dtype))
-            # Many small additions become few segments to look into.
+            # Many small additions become few segments to search.
             for i, old in reversed(self.store.of_table(self.name)):
                 if old.nbytes > 2 * new.nbytes or old.nbytes + new.nbytes > limit:
                     break
                 new = merged(old, new)
                 del self.store.segments[i]
             step = max(1, limit * len(new.keys) // new.nbytes)
-            # Of what exceeds the bound the first rows would be dropped at once.
+            # More rows than the bound allows: the first would be dropped at once.
             first = max(0, len(new.keys) - _PIECES * step)
             for start in range(first, len(new.keys), step):
                 part = slice(start, start + step)

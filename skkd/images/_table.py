@@ -14,7 +14,7 @@ from PIL import ImageFile, features
 from sklearn.utils.validation import check_memory
 
 from skkd._store.disk import DiskTable
-from skkd._store.segments import Segment
+from skkd._store.process import Segment
 from skkd.images._decoding import describe_failure
 
 # To be raised whenever decode_image makes other pixels of the same file.

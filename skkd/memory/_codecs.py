@@ -1,4 +1,4 @@
-"""How logits are stored: in full, in half precision, or the largest few of a row."""
+"""How logits are stored: all or the largest of a row, in full or half precision."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class FullCodec:
         self.dtype, self.shape = np.dtype(dtype), (n_classes,)
 
     def encode(self, logits: np.ndarray, like: Any = None) -> np.ndarray:
-        """Return what is stored of float32 `logits` (n, n_classes)."""
+        """Return the rows to store for float32 `logits` (n, n_classes)."""
         return in_range(logits, self.dtype)
 
     def decode(self, rows: np.ndarray) -> np.ndarray:
@@ -31,12 +31,12 @@ class FullCodec:
 
 
 class TopCodec:
-    """The `k` largest logits of a row; the others share what mass is left.
+    """The `k` largest logits of a row; the others share the rest of the mass.
 
     Parameters
     ----------
     dtype : {"float32", "float16"}
-        Of the logits that are kept.
+        For the logits that are kept.
     n_classes : int
     k : int
         Below `n_classes`.
@@ -52,10 +52,10 @@ class TopCodec:
         )
 
     def encode(self, logits: np.ndarray, like: Any = None) -> np.ndarray:
-        """Return what is stored of float32 `logits` (n, n_classes).
+        """Return the rows to store for float32 `logits` (n, n_classes).
 
-        With rows in `like`, their columns are kept: of two logits that are almost
-        equal, the last digit tells which is larger.
+        If `like` is given, the columns of its rows are kept: of two logits that are
+        almost equal, the last digit decides which is larger.
         """
         k = self.k
         columns = np.argpartition(logits, -k, axis=1)[:, -k:]
@@ -90,7 +90,7 @@ class EncodedLogits:
     Parameters
     ----------
     rows : ndarray of n rows
-        What a codec made.
+        Encoded by the codec.
     codec : FullCodec or TopCodec
     """
 
@@ -105,13 +105,13 @@ class EncodedLogits:
 
 
 def codec_for(dtype: str, top_k: int | None, n_classes: int) -> Any:
-    """Return how logits of `n_classes` are stored.
+    """Return the codec for logits of `n_classes`.
 
     Parameters
     ----------
     dtype : {"float32", "float16"}
     top_k : int or None
-        None, or as many as there are classes, keeps all.
+        None, or at least the number of classes, keeps all.
     n_classes : int
 
     Returns
@@ -124,12 +124,12 @@ def codec_for(dtype: str, top_k: int | None, n_classes: int) -> Any:
 
 
 def in_range(values: np.ndarray, dtype: Any) -> np.ndarray:
-    """Cast, and raise where a value is beyond the range of `dtype`."""
+    """Cast, and raise ValueError if a value is beyond the range of `dtype`."""
     with np.errstate(over="ignore"):  # an infinity is reported below
         cast = values.astype(dtype, copy=False)
     if not np.isfinite(cast).all():
         raise ValueError(
             f"The teacher's outputs reach {np.abs(values).max():.4g}, beyond the range "
-            f"of {np.dtype(dtype)}: remember them with LogitMemory(dtype='float32')."
+            f"of {np.dtype(dtype)}: cache them with LogitMemory(dtype='float32')."
         )
     return cast

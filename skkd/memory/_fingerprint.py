@@ -1,52 +1,52 @@
-"""What tells one teacher, and one row, from another: hashes of their content."""
+"""Fingerprints of teachers: hashes of their content, values and code alike."""
 
 from __future__ import annotations
 
+import copyreg
 import functools
+import os
+import pickle
 import sys
 import types
 from typing import Any
 
 import numpy as np
 import torch
-from joblib.hashing import Hasher, NumpyHasher
+from joblib.hashing import Hasher
 from skorch import NeuralNet
 
 from skkd._utils.modules import uncompiled
+from skkd.memory._code import describe_code, members_of, names_used_by, unwrap
 from skkd.teachers._sklearn import CallableTeacher
 from skkd.teachers._transform import TransformedTeacher
 
-# What pickle writes as a name, whatever it does.
+# Pickle writes these as a name, whatever they do.
 _NAMED_ONLY = (types.FunctionType, types.BuiltinFunctionType, functools.partial)
-# What made a skorch net, and has no say in its outputs any more; also as a prefix of
-# parameters, such as `callbacks__*`.
-_PAST = {
-    *("module", "criterion", "optimizer", "callbacks", "train_split"),
-    *("iterator_train", "virtual_params_", "_params_to_validate"),
-    *("optimizer_", "callbacks_", "history_"),
-    *("teacher", "teacher_transform", "distillation", "augment", "memory"),
-    *("teacher_", "live_teacher_", "cache_info_", "distillation_"),
-    *("needs_", "features_", "scheduled_", "teacher_findings_", "strict"),
-    *("channels_last_", "next_seed_", "labels_are_codes_"),
-}
+# Set by skorch's NeuralNet and without influence on predictions; also as a prefix of
+# parameters, such as `callbacks__*`. skkd's classes declare theirs as `_not_content`.
+_NOT_CONTENT_OF_SKORCH = frozenset(
+    {
+        *("module", "criterion", "optimizer", "callbacks", "train_split"),
+        *("iterator_train", "virtual_params_", "_params_to_validate"),
+        *("optimizer_", "callbacks_", "history_"),
+    }
+)
 _OF_EVERY_MODULE = frozenset(vars(torch.nn.Module()))
-# Packages whose code goes by their version.
+# Packages whose code is identified by their version.
 _RELEASED = {
-    *("torch", "torchvision", "sklearn", "skorch", "joblib"),
+    *("skkd", "torch", "torchvision", "sklearn", "skorch", "joblib"),
     *("numpy", "scipy", "pandas", "PIL"),
 }
-# Members of a class that say how it is laid out, not what it does.
-_LAYOUT = (types.GetSetDescriptorType, types.MemberDescriptorType)
-
-
+_STDLIB = os.path.dirname(os.__file__)
 _IS_FUNCTION = (
     "is a function, known by its name whatever it does; an object with __call__ is "
     "known by its attributes"
 )
+_DONE = "already written"  # in place of the name that a reducer may return
 
 
 class FingerprintError(ValueError):
-    """The content of a teacher, or of a row, cannot be told."""
+    """The content of a teacher, or of a row of X, cannot be identified."""
 
 
 def fingerprint(content: Any) -> str:
@@ -56,8 +56,8 @@ def fingerprint(content: Any) -> str:
     ----------
     content : object
         Anything that can be pickled. Classes and functions that are not of a released
-        package are known by their code, its defaults, what it closes over, and by the
-        attributes of the class.
+        package are identified by their code, its defaults, the variables that it
+        closes over, and by the attributes of the class.
 
     Returns
     -------
@@ -67,113 +67,107 @@ def fingerprint(content: Any) -> str:
     Raises
     ------
     FingerprintError
-        If a function teaches, whose code does not tell what it does, or pickling fails.
+        If the teacher is a function, whose code does not tell what it does, or if
+        pickling fails.
     """
     try:
         return _ContentHasher().hash(content)
     except Exception as error:  # whatever a __reduce__ of others may raise
         raise FingerprintError(
-            f"memory= cannot tell one teacher or X from another: {error}. Give it what "
-            "can be pickled, its classes defined at the top level of a module, or "
-            "pass memory=False."
+            f"memory= cannot tell one teacher or X from another: {error}. Use only "
+            "what can be pickled, with classes defined at the top level of a module, "
+            "or pass memory=False."
         ) from error
 
 
-class _ContentHasher(NumpyHasher):
-    """joblib's, which would tell tensors apart by their place in memory."""
+class _ContentHasher(Hasher):
+    """A pickler that writes values instead of addresses, and code instead of names."""
+
+    # Not joblib's `save`, by which methods are known by their names alone.
+    save = pickle._Pickler.save  # type: ignore[attr-defined]
+    dispatch = Hasher.dispatch.copy()
+    del dispatch[types.BuiltinFunctionType]  # which has a way of its own to be pickled
+    # How to reduce an object that has no reducer; None means as pickle does.
+    reduce: Any = None
 
     def __init__(self, described: dict[Any, int] | None = None) -> None:
-        # Workers of joblib are given large arrays as maps of files.
-        super().__init__(hash_name="md5", coerce_mmap=True)
-        # Classes and functions by number: they refer to themselves.
+        super().__init__(hash_name="sha256")
+        # Classes and functions by number: they may refer to themselves.
         self._described = {} if described is None else described
 
-    def save(self, obj: Any) -> None:
-        if isinstance(_called(obj), _NAMED_ONLY):
-            of = "the transform of " * isinstance(obj, TransformedTeacher)
-            raise ValueError(f"{of}{obj!r} {_IS_FUNCTION}")
-        if isinstance(obj, TransformedTeacher):
-            obj = ("transformed", obj.teacher, _TransformHasher().hash(obj.transform))
-        if isinstance(obj, np.ndarray) and not obj.dtype.hasobject:
-            # Of the same values after pickling, though not of the same strides.
-            if obj.size == 0:
-                obj = np.empty(obj.shape, obj.dtype)
-            elif not obj.flags.c_contiguous:
-                obj = np.ascontiguousarray(obj)
-        if isinstance(obj, type):
-            obj = self._describe_class(obj)
-        elif isinstance(obj, types.FunctionType):
-            super().save(obj)  # refuses what has no name to be found by
-            obj = self._describe_function(obj)
-        elif isinstance(obj, torch.Tensor):
-            raw = obj.detach().cpu().contiguous().flatten().view(torch.uint8).numpy()
-            obj = ("tensor", str(obj.dtype), tuple(obj.shape), raw)
-        elif isinstance(obj, torch.nn.Module):
-            obj = uncompiled(obj)
-            state = {
-                key: value
-                for key, value in vars(obj).items()
-                # The mode is not the module's: a teacher is asked in evaluation mode.
-                # Of what torch keeps in each module most is empty.
-                if key != "training" and (key not in _OF_EVERY_MODULE or value)
-            }
-            obj = ("module", type(obj), sorted(state.items()))
-        elif isinstance(obj, NeuralNet):  # its own way to pickle is one of torch
-            state = {
-                key: value
-                for key, value in vars(obj).items()
-                if key.partition("__")[0] not in _PAST
-            }
-            obj = ("net", type(obj), sorted(state.items()))
-        elif type(obj) is frozenset:  # in an order of its own in each process
-            obj = ("frozenset", set(obj))
-        super().save(obj)
+    def hash(self, obj: Any) -> str:
+        self.dispatch_table = _Reducers(self)
+        try:
+            return super().hash(obj)[:32]
+        finally:  # a reference cycle would keep the teacher alive
+            del self.dispatch_table
 
     def _batch_setitems(self, items: Any, *args: Any) -> None:
         # Not sorted, as joblib's: layers are run, and hooks called, in this order.
         super(Hasher, self)._batch_setitems(items, *args)
+
+    def save_global(self, obj: Any, name: str | None = None, **kwargs: Any) -> None:
+        if name == _DONE:
+            return
+        if isinstance(obj, type):
+            self.memoize(obj)
+            self.save(self._describe_class(obj))
+        elif isinstance(obj, types.FunctionType):
+            self._save_function(obj)
+        else:
+            super().save_global(obj, name)
+
+    dispatch[type] = dispatch[types.FunctionType] = save_global
+
+    def _save_function(self, function: types.FunctionType) -> None:
+        super().save_global(function)  # raises if it cannot be found by its name
+        self.save(self._describe_function(function))
+
+    def _save_set(self, values: Any) -> None:
+        """Write a set, whose order differs between processes, in an order of its own.
+
+        joblib's falls back to Python's hashes, which are equal for -1 and -2.
+        """
+        kinds = {*map(type, values)}
+        if len(kinds) == 1 and kinds <= {int, str, bytes}:
+            self.save((type(values).__name__, sorted(values)))
+            return
+        # Each knows what is described so far, and nothing of its neighbours.
+        digests = [type(self)({**self._described}).hash(value) for value in values]
+        self.save((type(values).__name__, sorted(digests)))
+
+    dispatch[set] = dispatch[frozenset] = _save_set
 
     def _describe_class(self, cls: type) -> Any:
         """Return what identifies a class: its name, and its release or its content."""
         if cls in self._described:
             return "class", self._described[cls]
         self._described[cls] = len(self._described)
-        return "class", [
-            (_name_of(base), None if _release_of(base) else self._members_of(base))
-            for base in cls.__mro__
-        ]
+        own = [base for base in cls.__mro__ if _release_of(_package_of(base)) is None]
+        return "class", _name_of(cls), [(_name_of(b), self._members_of(b)) for b in own]
 
     def _members_of(self, cls: type) -> list[tuple[str, Any]]:
-        members: list[tuple[str, Any]] = []
-        for key, member in sorted(vars(cls).items()):
-            functions = _functions_of(member)
-            if functions:
-                members.append((key, [*map(self._describe_function, functions)]))
-            elif not (
-                (key.startswith("__") and key.endswith("__"))
-                or key == "_abc_impl"
-                or isinstance(member, _LAYOUT)
-            ):
-                members.append((key, self._describe_attribute(member)))
-        return members
+        return [
+            (key, [self._describe_member(part) for part in unwrap(member)])
+            for key, member in members_of(cls)
+        ]
 
-    def _describe_attribute(self, value: Any) -> str:
-        try:
-            return _ContentHasher(self._described).hash(value)
-        except Exception:  # a lock, or what else is no setting
-            return _name_of(type(value))
+    def _describe_member(self, member: Any) -> Any:
+        if isinstance(member, types.FunctionType):
+            return self._describe_function(member)
+        return _MemberHasher(self._described).hash(member)
 
     def _describe_function(self, function: types.FunctionType) -> Any:
         if function in self._described:
             return "function", self._described[function]
         self._described[function] = len(self._described)
-        released = _release_of(function)
-        code = None if released else _describe_code(function.__code__)
-        defaults = (
-            None if released else (function.__defaults__, function.__kwdefaults__)
-        )
+        code: Any = None
+        if _release_of(_package_of(function)) is None:
+            # Not the source, which is that of the file as it is by now.
+            code = describe_code(function.__code__)
+            code = code, function.__defaults__, function.__kwdefaults__
         closed_over = [self._describe_cell(c) for c in function.__closure__ or ()]
-        return "function", _name_of(function), code, defaults, closed_over
+        return "function", _name_of(function), code, closed_over
 
     def _describe_cell(self, cell: types.CellType) -> Any:
         try:
@@ -185,55 +179,171 @@ class _ContentHasher(NumpyHasher):
         return self._describe_function(content) if is_function else content
 
 
+class _MemberHasher(_ContentHasher):
+    """For attributes of a class, where functions count as its code."""
+
+    def _save_function(self, function: types.FunctionType) -> None:
+        self.save(self._describe_function(function))
+
+    @staticmethod
+    def reduce(obj: Any) -> Any:
+        try:
+            return obj.__reduce_ex__(3)
+        except Exception:  # a lock, or what else has no content
+            return str, (_name_of(type(obj)),)
+
+
 class _TransformHasher(_ContentHasher):
-    """Of a transform, which may hold functions, as Lambda of torchvision does."""
+    """For a transform, which may hold functions, as torchvision's Lambda does."""
 
-    def save(self, obj: Any) -> None:
-        if isinstance(obj, types.FunctionType) and not _release_of(obj):
-            raise ValueError(f"{obj!r}, inside of the transform, {_IS_FUNCTION}")
-        super().save(obj)
+    def _save_function(self, function: types.FunctionType) -> None:
+        if _release_of(_package_of(function)) is None:
+            raise ValueError(f"{function!r}, inside of the transform, {_IS_FUNCTION}")
+        super()._save_function(function)
 
 
-def _called(teacher: Any) -> Any:
-    """Return what a teacher calls that may be any function, None where nothing is."""
-    if isinstance(teacher, TransformedTeacher):
-        return teacher.transform
-    return teacher.model if isinstance(teacher, CallableTeacher) else None
+class _Reducers:
+    """The dispatch table of a pickler: how objects are reduced, by their class."""
+
+    def __init__(self, hasher: _ContentHasher) -> None:
+        self.hasher = hasher
+
+    def get(self, cls: type) -> Any:
+        for kind, reducer in _REDUCERS.items():
+            if issubclass(cls, kind):
+                return functools.partial(reducer, self.hasher)
+        if issubclass(cls, type):
+            return None  # as a class, by save_global
+        return copyreg.dispatch_table.get(cls, self.hasher.reduce)
+
+
+# Reducers: each writes the content of an object, or returns what pickle reduces it to.
+
+
+def _write_array(hasher: _ContentHasher, array: np.ndarray) -> Any:
+    if type(array) not in (np.ndarray, np.memmap) or array.dtype.hasobject:
+        return array.__reduce_ex__(3)  # masks, and other attributes of subclasses
+    raw = np.ascontiguousarray(array).reshape(-1)
+    # Of equal values after pickling, though not of equal strides.
+    hasher._hash.update(raw.view(np.uint8) if raw.nbytes else b"")
+    hasher.save(("array", repr(array.dtype), array.shape))
+    return _DONE
+
+
+def _write_dtype(hasher: _ContentHasher, dtype: np.dtype) -> str:
+    hasher.save(("dtype", repr(dtype)))
+    return _DONE
+
+
+def _write_tensor(hasher: _ContentHasher, tensor: torch.Tensor) -> str:
+    plain = type(tensor) in (torch.Tensor, torch.nn.Parameter)
+    raw = tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy()
+    hasher._hash.update(raw)
+    kind = "tensor" if plain else type(tensor)
+    hasher.save((kind, str(tensor.dtype), tuple(tensor.shape)))
+    return _DONE
+
+
+def _write_module(hasher: _ContentHasher, module: torch.nn.Module) -> str:
+    if _release_of(_package_of(type(module))):  # torch.compile's wrapper, if any
+        module = uncompiled(module)
+    state = [
+        (key, value)
+        for key, value in sorted(vars(module).items())
+        # Not the mode: a teacher predicts in eval mode, whatever mode it is in now.
+        # Most of the attributes that torch gives to every module are empty.
+        if key != "training" and (key not in _OF_EVERY_MODULE or value)
+    ]
+    hasher.save(("module", type(module), state))
+    return _DONE
+
+
+def _write_net(hasher: _ContentHasher, net: NeuralNet) -> str:
+    # skorch's own way to pickle goes through torch.
+    ignored = _not_content(type(net))
+    state = [
+        (key, value)
+        for key, value in sorted(vars(net).items())
+        if key.partition("__")[0] not in ignored
+    ]
+    hasher.save(("net", type(net), state))
+    return _DONE
+
+
+def _write_method(hasher: _ContentHasher, method: types.MethodType) -> str:
+    function = method.__func__
+    if isinstance(function, types.FunctionType):
+        function = hasher._describe_function(function)
+    hasher.save(("method", function, method.__self__))
+    return _DONE
+
+
+def _reduce_callable_teacher(hasher: _ContentHasher, teacher: CallableTeacher) -> Any:
+    if isinstance(teacher.model, _NAMED_ONLY):
+        raise ValueError(f"{teacher!r} {_IS_FUNCTION}")
+    return teacher.__reduce_ex__(3)
+
+
+def _write_transformed_teacher(
+    hasher: _ContentHasher, teacher: TransformedTeacher
+) -> str:
+    if isinstance(teacher.transform, _NAMED_ONLY):
+        raise ValueError(f"the transform of {teacher!r} {_IS_FUNCTION}")
+    digest = _TransformHasher().hash(teacher.transform)
+    hasher.save(("transformed", teacher.teacher, digest))
+    return _DONE
+
+
+_REDUCERS: dict[type, Any] = {
+    np.ndarray: _write_array,
+    np.dtype: _write_dtype,
+    torch.Tensor: _write_tensor,
+    torch.nn.Module: _write_module,
+    NeuralNet: _write_net,
+    types.MethodType: _write_method,
+    CallableTeacher: _reduce_callable_teacher,
+    TransformedTeacher: _write_transformed_teacher,
+}
+
+
+def _not_content(cls: type) -> set[str]:
+    """Return the attributes of a skorch net that have no influence on predictions.
+
+    Each class declares its own, as ``_not_content``. A declared attribute is content
+    all the same if another class, not of a released package, uses its name.
+    """
+    used = {
+        base: names_used_by(base)
+        for base in cls.__mro__
+        if _release_of(_package_of(base)) is None
+    }
+    ignored: set[str] = set()
+    for base in cls.__mro__:
+        declared = vars(base).get("_not_content", frozenset())
+        if base is NeuralNet:
+            declared = _NOT_CONTENT_OF_SKORCH
+        for name in declared:
+            names = {name, name.rstrip("_")}  # skorch shows history_ as history
+            if not any(names & used[other] for other in used if other is not base):
+                ignored.add(name)
+    return ignored
 
 
 def _name_of(part: Any) -> str:
-    return f"{part.__module__}.{part.__qualname__} {_release_of(part) or ''}"
+    return f"{part.__module__}.{part.__qualname__} {_release_of(_package_of(part))}"
 
 
-def _release_of(part: Any) -> str | None:
-    """Return the version that tells the code of a class or function, if one does."""
-    root = (part.__module__ or "").partition(".")[0]
-    if root in _RELEASED:
-        return getattr(sys.modules.get(root), "__version__", "unknown")
-    return "python" if root in sys.stdlib_module_names else None
+def _package_of(part: Any) -> str:
+    return (part.__module__ or "").partition(".")[0]
 
 
-def _functions_of(member: Any) -> list[types.FunctionType]:
-    # Of properties, static and class methods, cached properties and lru_cache.
-    names = ("fget", "fset", "__func__", "func", "__wrapped__")
-    parts = [member]
-    if not isinstance(member, types.FunctionType):
-        parts = [getattr(member, name, None) for name in names]
-    return [part for part in parts if isinstance(part, types.FunctionType)]
-
-
-def _describe_code(code: types.CodeType) -> tuple[Any, ...]:
-    # Not `marshal`, whose bytes depend on who else refers to a constant.
-    consts = [
-        _describe_code(const)
-        if isinstance(const, types.CodeType)
-        else repr(sorted(const, key=repr) if isinstance(const, frozenset) else const)
-        for const in code.co_consts
-    ]
-    names = (code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars)
-    counts = (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount)
-    handlers = getattr(code, "co_exceptiontable", b"")
-    return (
-        *(code.co_name, code.co_code, code.co_flags, handlers),
-        *(names, counts, tuple(consts)),
-    )
+@functools.cache
+def _release_of(package: str) -> str | None:
+    """Return the version that identifies the code of a package, if one does."""
+    module = sys.modules.get(package)
+    if package in _RELEASED:
+        return getattr(module, "__version__", "unknown")
+    file = getattr(module, "__file__", None) or _STDLIB
+    # A user's module may have the name of one of Python's, such as `test`.
+    installed = file.startswith(_STDLIB) and "site-packages" not in file
+    return "python" if package in sys.stdlib_module_names and installed else None

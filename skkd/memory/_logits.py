@@ -1,4 +1,4 @@
-"""Teachers' logits, asked for once and remembered by content."""
+"""Teachers' logits, computed once for each row and cached by content."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ from skkd._version import __version__
 from skkd.memory._codecs import EncodedLogits, codec_for
 
 _STORE = ProcessStore()
-# Rows, and bytes of logits, that a teacher is asked for at a time: what was asked is
-# kept where a long pass is interrupted, and no second copy of all logits is made.
+# Rows, and bytes of logits, that are computed at a time: if a long pass is interrupted,
+# what was computed is kept, and no second copy of all logits is made.
 _ROWS, _BYTES = 2**14, 2**24
 # How far logits may differ that were computed in another batch.
 _TOLERANCE = 1e-3
 
 
 class CacheInfo(NamedTuple):
-    """What a fit asked of its teacher.
+    """How many of a teacher's outputs were computed, and how many were cached.
 
     Attributes
     ----------
     misses : int
-        Rows (or views of rows) that the teacher was asked about.
+        Rows (or views of rows) that went through the teacher's forward pass.
     hits : int
-        Rows whose logits were remembered, or equal to another row's.
+        Rows whose logits were cached, or equal to another row's.
     verified : int
-        Remembered rows that were computed again and found the same.
+        Cached rows that were computed again and found the same.
     nbytes : int
-        What is remembered of this teacher and this kind of rows.
+        Size of the cache of this teacher and this kind of rows.
     note : str
-        Why nothing is remembered, where this is so.
+        Why nothing is cached, if so.
 
     Examples
     --------
@@ -58,9 +58,9 @@ class CacheInfo(NamedTuple):
 
 
 def clear_cache() -> None:
-    """Forget all logits that are remembered in this process.
+    """Drop all logits that are cached in this process.
 
-    What lies on disk stays: delete the folder.
+    Those on disk stay: delete the folder.
 
     Examples
     --------
@@ -71,12 +71,12 @@ def clear_cache() -> None:
 
 
 class LogitMemory(BaseEstimator):
-    """Where and how teachers' logits are remembered.
+    """Where and how teachers' logits are cached.
 
     Logits are found by content: that of the teacher, of the row, and of the seeded
     view of it. So the folds, candidates and repeats of a search share one pass over
-    the data; a teacher whose weights changed is another teacher. Remembered logits are
-    those of the first time: in another batch a teacher's last digits may differ.
+    the data; a teacher whose weights changed is another teacher. Cached logits are
+    those of the first forward pass: in another batch the last digits may differ.
 
     Parameters
     ----------
@@ -88,19 +88,20 @@ class LogitMemory(BaseEstimator):
         Keep the `top_k` largest logits of a row and give the other classes equal
         logits of the same total probability. For many classes.
     max_bytes : int, default=2**30
-        Bound on what this process remembers in all; the least recently used is
+        Bound on the cache of this process in all; the least recently used logits are
         dropped first. Without effect on a folder.
     verify : int, default=0
-        In each fit, compute as many remembered rows again, picked at random, and
-        raise where they differ.
+        In each fit, compute as many cached rows again, picked at random, and raise if
+        they differ.
 
     Notes
     -----
-    A function, or what cannot be pickled, has no content that could be told. With
-    ``DistilledClassifier(memory=None)`` such a teacher is asked in every fit, with any
-    other memory that is an error. The code of a class counts as content, with its
-    defaults and attributes; what its code finds in global names does not. A row that
-    is the path of a file counts as another when the file's size or times of change do.
+    A function, or an object that cannot be pickled, has no content that can be
+    identified. With ``DistilledClassifier(memory=None)`` the logits of such a teacher
+    are computed in every fit, with any other memory it is an error. The code of a class
+    counts as content, with its defaults and attributes; global variables that the code
+    uses do not. A row that is the path of a file counts as another if the file's size
+    or times of change do.
 
     In a folder each row has a checksum; a damaged file is reported, removed, and its
     rows are computed again.
@@ -111,7 +112,7 @@ class LogitMemory(BaseEstimator):
     >>> from sklearn.linear_model import LogisticRegression
     >>> from skkd import DistilledClassifier
     >>> from skkd.memory import LogitMemory, clear_cache
-    >>> clear_cache()  # what other fits of this process asked
+    >>> clear_cache()  # logits of other fits of this process
     >>> X, y = load_iris(return_X_y=True)
     >>> teacher = LogisticRegression(max_iter=500).fit(X, y)
     >>> student = DistilledClassifier(
@@ -139,7 +140,7 @@ class LogitMemory(BaseEstimator):
         self.verify = verify
 
     def check(self) -> None:
-        """Raise ValueError where a parameter has a wrong value."""
+        """Raise ValueError if a parameter has a wrong value."""
         if self.dtype not in ("float32", "float16"):
             raise ValueError(f"dtype={self.dtype!r}: expected 'float32' or 'float16'.")
         least = {"top_k": 1, "max_bytes": 0, "verify": 0}
@@ -153,61 +154,66 @@ class LogitMemory(BaseEstimator):
                     f"{name}={value!r}: expected a whole number of at least {bound}."
                 )
 
-    def recall(
+    def _lookup_or_compute(
         self,
-        ask: Callable[[np.ndarray], np.ndarray],
-        teacher: str,
+        compute: Callable[[np.ndarray], np.ndarray],
+        content: str,
         rows: tuple[np.ndarray, str],
-        classes: np.ndarray,
+        columns: np.ndarray,
     ) -> tuple[Any, CacheInfo]:
-        """Return logits of all rows, asking only about those that are not remembered.
+        """Return the logits of all rows, computing those that are not cached.
 
         Parameters
         ----------
-        ask : callable
-            From an array of row numbers to their logits, (m, n_classes) float32.
-        teacher : str
+        compute : callable
+            From an array of row numbers to their logits, (m, n_columns) float32.
+        content : str
             Fingerprint of the teacher, and of the view.
         rows : tuple of (keys, kind)
             As :func:`skkd.memory._row_keys.row_keys` returns them.
-        classes : ndarray of shape (n_classes,)
+        columns : ndarray of shape (n_columns,)
 
         Returns
         -------
-        logits : ndarray of shape (n, n_classes), or what gives its rows
-            As they are remembered, so that the first fit sees what later ones see.
-        done : CacheInfo
+        logits : ndarray of shape (n, n_columns), or EncodedLogits
+            As they are cached, so that the first fit gets what later ones get.
+        info : CacheInfo
         """
         keys, kind = rows
-        codec = codec_for(self.dtype, self.top_k, len(classes))
-        table = self._table(f"{teacher} {kind} {classes.tolist()}", codec)
+        dtype, shape = np.dtype(self.dtype), (len(columns),)
+        all_columns = self.top_k is None or self.top_k >= len(columns)
+        codec = None
+        if self.dtype != "float32" or not all_columns:
+            codec = codec_for(self.dtype, self.top_k, len(columns))
+            dtype, shape = codec.dtype, codec.shape
+        table = self._table(f"{content} {kind} {columns.tolist()}", dtype, shape)
         found, stored = table.lookup(keys)
         if not found.all():
             known = stored
-            stored = np.empty((len(keys), *codec.shape), dtype=codec.dtype)
+            stored = np.empty((len(keys), *shape), dtype=dtype)
             stored[found] = known
             del known
-        verified = self._verify(ask, codec, np.flatnonzero(found), stored)
+        verified = self._verify(compute, codec, np.flatnonzero(found), stored)
         misses = 0
         if not found.all():
+            fresh = np.flatnonzero(~found)
+            step = max(1, min(_ROWS, _BYTES // (4 * len(columns))))
             with table.writing():
-                misses = _fill(ask, codec, table, keys, np.flatnonzero(~found), stored)
-        plain = codec.dtype == np.float32
-        logits = stored if plain else EncodedLogits(stored, codec)
-        hits = len(keys) - misses
-        return logits, CacheInfo(misses, hits, verified, table.nbytes)
+                misses = _fill(compute, codec, table, keys, fresh, stored, step)
+        logits = stored if codec is None else EncodedLogits(stored, codec)
+        return logits, CacheInfo(misses, len(keys) - misses, verified, table.nbytes)
 
-    def _table(self, content: str, codec: Any) -> Any:
+    def _table(self, content: str, dtype: np.dtype, shape: tuple[int, ...]) -> Any:
         versions = f"{__version__} {torch.__version__} {np.__version__}"
-        name = f"{content} {codec.dtype} {codec.shape} {versions}"
+        name = f"{content} {dtype} {shape} {versions}"
         name = hashlib.sha256(name.encode()).hexdigest()[:32]
         folder = self._folder()
         if folder is None:
-            return ProcessTable(_STORE, name, codec.dtype, codec.shape, self.max_bytes)
-        return DiskTable(folder / f"teacher-{name}", codec.dtype, codec.shape)
+            return ProcessTable(_STORE, name, dtype, shape, self.max_bytes)
+        return DiskTable(folder / f"teacher-{name}", dtype, shape)
 
     def _folder(self) -> Path | None:
-        """Return the folder, beside what joblib keeps there; None: this process."""
+        """Return the folder, next to joblib's own files; None for this process."""
         location = self.location
         if location is None:
             return None
@@ -215,26 +221,28 @@ class LogitMemory(BaseEstimator):
             return Path(location) / "joblib" / "skkd-logits"
         memory = check_memory(location)
         if getattr(memory, "store_backend", None) is None:
-            return None  # Memory(None) keeps no files, nor do we
+            return None  # Memory(None) keeps no files either
         if getattr(memory, "backend", "local") != "local":
             raise ValueError(f"memory={location!r} keeps no files: expected a folder.")
         # Not its store_backend's, which has no "joblib" where the location is a Path.
         return Path(memory.location) / "joblib" / "skkd-logits"
 
-    def _verify(self, ask: Any, codec: Any, found: np.ndarray, stored: Any) -> int:
+    def _verify(self, compute: Any, codec: Any, found: np.ndarray, stored: Any) -> int:
         if not self.verify or not found.size:
             return 0
-        # A stream of its own: nobody's random numbers depend on it.
+        # A generator of its own: nobody's random numbers depend on it.
         n = min(self.verify, len(found))
         picked = np.sort(np.random.default_rng().choice(found, n, replace=False))
-        again = codec.decode(codec.encode(ask(picked), like=stored[picked]))
-        before = codec.decode(stored[picked])
-        scale = np.abs(before).max(axis=1, keepdims=True)
-        differs = (np.abs(again - before) > _TOLERANCE * (1 + scale)).any(axis=1)
+        cached, again = stored[picked], compute(picked)
+        if codec is not None:
+            again = codec.decode(codec.encode(again, like=cached))
+            cached = codec.decode(cached)
+        scale = np.abs(cached).max(axis=1, keepdims=True)
+        differs = ~(np.abs(again - cached) <= _TOLERANCE * (1 + scale)).all(axis=1)
         if differs.any():
             raise ValueError(
-                f"verify={self.verify}: of {n} rows, {int(differs.sum())} have logits "
-                "that are not those remembered. The teacher gives others each time, or "
+                f"verify={self.verify}: of {n} rows, {int(differs.sum())} have other "
+                "logits than those cached. The teacher gives others each time, or "
                 "depends on the rest of the batch, or on something outside of it: "
                 "pass memory=False."
             )
@@ -242,7 +250,7 @@ class LogitMemory(BaseEstimator):
 
 
 def as_memory(memory: Any) -> LogitMemory | None:
-    """Return what `memory` stands for; None where nothing is to be remembered.
+    """Return the LogitMemory that `memory` stands for; None if nothing is cached.
 
     Parameters
     ----------
@@ -262,7 +270,13 @@ def as_memory(memory: Any) -> LogitMemory | None:
 
 
 def _fill(
-    ask: Any, codec: Any, table: Any, keys: np.ndarray, fresh: np.ndarray, out: Any
+    compute: Callable[[np.ndarray], np.ndarray],
+    codec: Any,
+    table: Any,
+    keys: np.ndarray,
+    fresh: np.ndarray,
+    out: np.ndarray,
+    step: int,
 ) -> int:
     """Complete `out` in the rows `fresh`, and return how many were computed."""
     # Another process, or thread, may have computed them while this one waited.
@@ -275,10 +289,15 @@ def _fill(
         keys[fresh], axis=0, return_index=True, return_inverse=True
     )
     rows = fresh[np.sort(first)]  # one of each content, in their own order
-    step = max(1, min(_ROWS, _BYTES // (4 * codec.n_classes)))
     for start in range(0, len(rows), step):
         part = rows[start : start + step]
-        out[part] = codec.encode(ask(part))
+        values = compute(part)
+        if not np.isfinite(values).all():
+            raise ValueError(
+                "The teacher's outputs hold infinities or NaN, which cannot be cached: "
+                "check the teacher."
+            )
+        out[part] = values if codec is None else codec.encode(values)
         table.add(keys[part], out[part])
     if len(rows) < len(fresh):
         out[fresh] = out[fresh[first[inverse.ravel()]]]

@@ -1,10 +1,10 @@
-"""Keys of rows: a hash of the content of each, whatever it is a row of."""
+"""Keys of rows: a hash of the content of each."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from itertools import pairwise
 from numbers import Number
@@ -26,9 +26,9 @@ _NUMBERS = (Number, np.ndarray, np.generic, list, tuple)
 def row_keys(X: Any) -> tuple[np.ndarray, str]:
     """Return a key for each row of `X`, and what kind of rows they are.
 
-    Equal keys mean equal content, wherever the row lies: keys of a slice are the
-    slice of the keys. A row that names a file is known by its path and by the file's
-    size and times of change.
+    Keys depend on the content of a row alone, not on its place in `X`: the keys of a
+    slice are the slice of the keys. A row that names a file is identified by its path
+    and by the file's size and times of change.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def row_keys(X: Any) -> tuple[np.ndarray, str]:
     keys : ndarray of shape (n, 2), uint64
         128 bits of SHA-256.
     kind : str
-        Dtype and shape of a row; keys of different kinds do not compare.
+        Dtype and shape of a row; only keys of the same kind can be compared.
 
     Raises
     ------
@@ -50,11 +50,14 @@ def row_keys(X: Any) -> tuple[np.ndarray, str]:
         return X.row_keys()
     try:
         if is_lazy(X):
-            kind = "fetched"  # in parts, each of which may be of another kind
-            digests = [digest for part in _parts(X) for digest in _digests(*part)]
+            kind, parts = "fetched", []
+            for part, raw in _parts(X):  # each part may be of another kind
+                prefix = part.encode()
+                parts.append(_digests(prefix + bytes(row) for row in raw))
+            digests = b"".join(parts)
         else:
             kind, raw = _raw_rows(X)
-            digests = [*_digests("", raw)]
+            digests = _digests(raw)
     except (AttributeError, RuntimeError, TypeError, ValueError) as error:
         if isinstance(error, FingerprintError):
             raise
@@ -62,12 +65,11 @@ def row_keys(X: Any) -> tuple[np.ndarray, str]:
             f"memory= cannot tell one row of X, a {type(X).__name__}, from another: "
             f"{error}. Pass memory=False."
         ) from error
-    keys = np.frombuffer(b"".join(digests), dtype=np.uint64).reshape(-1, 2)
-    return keys, kind
+    return np.frombuffer(digests, dtype=np.uint64).reshape(-1, 2), kind
 
 
 def view_seeds(keys: np.ndarray, n_views: int) -> np.ndarray:
-    """Return seeds of the fixed views of each row, the same wherever the row lies.
+    """Return seeds for the views of each row, which depend on its content alone.
 
     Parameters
     ----------
@@ -82,14 +84,14 @@ def view_seeds(keys: np.ndarray, n_views: int) -> np.ndarray:
 
 
 def _parts(X: Any) -> Iterator[tuple[str, Any]]:
-    """Fetch a lazy `X` a part at a time, as kind and bytes of the rows."""
+    """Fetch a lazy `X` a part at a time, and yield kind and bytes of its rows."""
     for start in range(0, len(X), _BATCH_SIZE):
         rows = range(start, min(start + _BATCH_SIZE, len(X)))
         yield _raw_rows(_columns([row_of(X, i) for i in rows]))
 
 
 def _columns(rows: list[Any]) -> Any:
-    """Lay rows that consist of several inputs out by input."""
+    """Collate rows that consist of several inputs, input by input."""
     if isinstance(rows[0], Mapping):
         return {key: _columns([row[key] for row in rows]) for key in rows[0]}
     if isinstance(rows[0], (tuple, list)):
@@ -99,23 +101,21 @@ def _columns(rows: list[Any]) -> Any:
     return rows
 
 
-def _digests(kind: str, raw: Any) -> Iterator[bytes]:
-    start = hashlib.sha256(kind.encode(), usedforsecurity=False)
-    for row in raw:
-        sha = start.copy()
-        sha.update(row)
-        yield sha.digest()[:_KEY_BYTES]
+def _digests(rows: Iterable[Any]) -> bytes:
+    """Return the digests of rows, given as bytes or arrays of bytes, end to end."""
+    sha256 = hashlib.sha256
+    return b"".join([sha256(row).digest()[:_KEY_BYTES] for row in rows])
 
 
 def _raw_rows(X: Any) -> tuple[str, Any]:
-    """Return kind and bytes of the rows of `X`, which is all in memory."""
+    """Return kind and bytes of the rows of an `X` in memory."""
     if isinstance(X, Mapping) and not hasattr(X, "toarray"):  # scipy's DOK is a dict
-        return _side_by_side({repr(key): value for key, value in X.items()})
+        return _joined({repr(key): value for key, value in X.items()})
     if hasattr(X, "iloc") and getattr(X, "ndim", 1) == 2:
         columns = [X.iloc[:, i] for i in range(X.shape[1])]
         named = enumerate(zip(X.columns, columns, strict=True))
         # An array does not tell categories from the numbers or texts that they are.
-        return _side_by_side({f"{i} {n!r} {c.dtype}": c for i, (n, c) in named})
+        return _joined({f"{i} {n!r} {c.dtype}": c for i, (n, c) in named})
     if hasattr(X, "tocsr"):
         return _sparse_rows(X.tocsr())
     if isinstance(X, torch.Tensor):
@@ -124,7 +124,7 @@ def _raw_rows(X: Any) -> tuple[str, Any]:
         return f"{X.dtype} {tuple(X.shape[1:])}", tensor.view(torch.uint8).numpy()
     if isinstance(X, np.ma.MaskedArray):
         mask = np.ma.getmaskarray(X)
-        return _side_by_side({"masked": X.filled(0), "mask": mask})
+        return _joined({"masked": X.filled(0), "mask": mask})
     values = X if isinstance(X, np.ndarray) else _as_array(X)
     names = "" if not hasattr(X, "columns") else f" of {[*X.columns]}"  # as polars has
     if values.dtype.hasobject or values.dtype.kind in "USV":
@@ -146,14 +146,13 @@ def _as_array(X: Any) -> np.ndarray:
     return values
 
 
-def _side_by_side(columns: Mapping[str, Any]) -> tuple[str, np.ndarray]:
-    """Lay the bytes of several columns beside one another."""
+def _joined(columns: Mapping[str, Any]) -> tuple[str, np.ndarray]:
+    """Concatenate the bytes of several columns, row by row."""
     kinds, raws = [], []
     for name, column in columns.items():
         kind, raw = _raw_rows(column)
         if not isinstance(raw, np.ndarray):
-            packed = b"".join(_digests("", raw))
-            raw = np.frombuffer(packed, dtype=np.uint8).reshape(-1, _KEY_BYTES)
+            raw = np.frombuffer(_digests(raw), dtype=np.uint8).reshape(-1, _KEY_BYTES)
         kinds.append(f"{name}: {kind}")
         raws.append(raw)
     return "; ".join(kinds), np.concatenate(raws, axis=1)

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from sklearn.base import clone
 
-from skkd._data.rows import len_of, pick
+from skkd._data.rows import pick
 from skkd._utils.modules import count_parameters
-from skkd.memory._recall import _recall
+from skkd.memory._lookup import lookup_or_compute
 from skkd.recipes._base import Recipe
 from skkd.report._gain._folds import Fold
 from skkd.report._gain._students import (
@@ -127,14 +127,13 @@ def _ask_teacher(fitted: Any, net: Any, X: Any) -> dict[str, Any] | None:
     adapter = as_teacher(teacher, transform=transform)
     classes = net.classes_
 
-    def ask(rows: np.ndarray) -> np.ndarray:
-        part = X if len(rows) == len_of(X) else pick(X, rows)
-        return np.asarray(adapter.logits(part, classes), dtype=np.float32)
+    def forward(rows: Any) -> np.ndarray:
+        return np.asarray(adapter.logits(rows, classes), dtype=np.float32)
 
-    # What was said of these rows when they trained in another fold is remembered.
+    # Cached if these rows were trained on in another fold.
     memory = settings.memory if outside else False
-    said = _recall(memory, adapter, X, [(ask, ())], classes)[0][0]
-    best = np.asarray(said[np.arange(len(said))]).argmax(axis=1)
+    logits = lookup_or_compute(forward, adapter, classes, X, memory=memory)[0]
+    best = np.asarray(logits[np.arange(len(logits))]).argmax(axis=1)
     return {
         "predicted": _listed(classes[best]),
         "n_parameters": adapter.n_parameters,
