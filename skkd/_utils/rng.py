@@ -23,7 +23,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Any, NamedTuple
+from typing import Any
 
 import joblib
 import numpy as np
@@ -34,13 +34,10 @@ from joblib.parallel import get_active_backend
 _SECONDS, _TIMES = 0.02, 10
 
 
-class _Owner(NamedTuple):
-    thread: int
-    level: int  # of joblib's parallelism: workers are one above who started them
-
-
 _changed = threading.Condition()
-_owners: list[_Owner] = []  # only the last one draws
+# Threads, with their level of joblib's parallelism, where workers are one above the
+# thread that started them. Only the last one draws, the others lent it their turn.
+_owners: dict[int, int] = {}
 _n_blocks = 0
 _saved: dict[str, Any] = {}  # the states before the first of these blocks, by device
 
@@ -57,7 +54,7 @@ def preserved_rng(device: Any = "cpu") -> Iterator[None]:
     device : str or torch.device, default="cpu"
     """
     places = _places(device)
-    if _owns(threading.get_ident()):
+    if threading.get_ident() in _owners:
         states = {place: _get_state(place) for place in places}
         try:
             yield
@@ -83,20 +80,24 @@ def seeded_rng(seed: int | None, device: Any = "cpu") -> Iterator[None]:
     if seed is None:
         yield
         return
-    places = _places(device)
-    owner = _take_turn()
-    try:
-        _enter(places)
-        states = {place: _get_state(place) for place in places}
-        try:
+    me = threading.get_ident()
+    if me in _owners:
+        with preserved_rng(device):
             _seed(seed, device)
             yield
+        return
+    _take_turn(me)
+    try:
+        _enter(_places(device))
+        try:
+            with preserved_rng(device):  # the states of a thread that lent its turn
+                _seed(seed, device)
+                yield
         finally:
-            _set_states(states)
             _leave()
     finally:
         with _changed:
-            del _owners[len(_owners) - 1 - _owners[::-1].index(owner)]
+            del _owners[me]
             _changed.notify_all()
 
 
@@ -118,32 +119,28 @@ def _leave() -> None:
             _saved.clear()
 
 
-def _owns(thread: int) -> bool:
-    return any(owner.thread == thread for owner in _owners)
-
-
-def _take_turn() -> _Owner:
+def _take_turn(me: int) -> None:
     """Wait until this thread may seed the streams, and make it their owner."""
-    me = _Owner(threading.get_ident(), get_active_backend()[0].nesting_level or 0)
+    level = get_active_backend()[0].nesting_level or 0
     last, times = None, 0
     with _changed:
-        while _owners and _owners[-1].thread != me.thread:
-            times = times + 1 if last is _owners[-1] and _lends(last, me) else 0
+        while _owners:
+            owner = next(reversed(_owners))
+            times = times + 1 if owner == last and _lends(owner, level) else 0
             if times == _TIMES:
                 break
-            last = _owners[-1]
+            last = owner
             _changed.wait(_SECONDS)
-        _owners.append(me)
-    return me
+        _owners[me] = level
 
 
-def _lends(owner: _Owner, other: _Owner) -> bool:
-    """Tell whether `owner` waits for threads, of which `other` may be one."""
-    frame = sys._current_frames().get(owner.thread)
+def _lends(owner: int, level: int) -> bool:
+    """Tell whether `owner` waits for threads that may be the one at `level`."""
+    frame = sys._current_frames().get(owner)
     if frame is None:
         return False
     if frame.f_code.co_filename == joblib.parallel.__file__:
-        return other.level > owner.level
+        return level > _owners[owner]
     if frame.f_code.co_filename != threading.__file__:
         return False
     while frame is not None:  # its own DataLoader runs no fits
@@ -200,7 +197,8 @@ def _forget_other_threads() -> None:
     """Start afresh in a forked process, which has one thread."""
     global _changed, _n_blocks
     _changed = threading.Condition()
-    _owners[:] = [o for o in _owners if o.thread == threading.get_ident()]
+    for thread in _owners.keys() - {threading.get_ident()}:
+        del _owners[thread]
     _n_blocks = len(_owners)
 
 

@@ -195,7 +195,7 @@ def _is_constant(log_p: np.ndarray) -> bool:
 def _of_softness(
     logits: np.ndarray, temperature: float, teacher: Teacher | None
 ) -> Iterator[Finding]:
-    n, who = len(logits), name_of(teacher)
+    n = len(logits)
     if n < _MIN_ROWS:
         return
     remedy = (
@@ -207,14 +207,16 @@ def _of_softness(
     others = log_p[:, :-1]  # no class but the decision differs from another
     if max(np.ptp(others), np.ptp(log_p[:, -1])) <= 1e-4 * (1 + np.abs(log_p).max()):
         text = (
-            f"{who} gives its decision in each of {n} rows and nothing else: the "
-            "outputs of all other classes are the same. Expected soft targets. "
+            f"{name_of(teacher)} gives its decision in each of {n} rows and nothing "
+            "else: the outputs of all other classes are the same. Expected soft "
+            "targets. "
         )
         yield Finding("saturated", text + remedy)
         return
     left = float(1 - softmax(logits / temperature, axis=1).max(axis=1).mean())
     # At temperature 1 the targets are as soft as the teacher is.
     if temperature > 1 and left < _SOFT_ENOUGH:
+        who = name_of(teacher)
         text = (
             f"At temperature {temperature:g}, {who[0].lower()}{who[1:]} leaves "
             f"{left:.2g} of the probability to other classes than its decision, mean "
