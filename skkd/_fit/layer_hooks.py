@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from difflib import get_close_matches
-from functools import partial
 from threading import get_ident
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from skkd._utils.modules import describe, first_tensor, uncompiled
+from skkd._utils.modules import TemporaryHook, describe, first_tensor, uncompiled
 
 # Of a deep network an error names no more layers than can be read.
 _NAMES_SHOWN = 60
@@ -55,14 +54,16 @@ class LayerRecorder:
         self._thread = get_ident()
         with ExitStack() as hooks:  # none is left if one cannot be registered
             module = self.module
-            hooks.enter_context(module.register_forward_pre_hook(self._begin))
+            hooks.enter_context(
+                module.register_forward_pre_hook(TemporaryHook(self._begin))
+            )
             for i, layer in enumerate(self.layers):
-                hook = partial(self._record, i)
+                hook = TemporaryHook(self._record, i)
                 if self.names[i] is None:
                     hooks.enter_context(layer.register_forward_pre_hook(hook))
                 else:
                     hooks.enter_context(layer.register_forward_hook(hook))
-            hooks.enter_context(module.register_forward_hook(self._end))
+            hooks.enter_context(module.register_forward_hook(TemporaryHook(self._end)))
             self._hooks = hooks.pop_all()
         return self
 

@@ -1,11 +1,11 @@
-"""Small things about torch modules that several parts need."""
+"""Helpers for torch modules that several parts need."""
 
 from __future__ import annotations
 
 import functools
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ def count_parameters(module: torch.nn.Module) -> int:
 
 
 def describe(model: Any) -> str:
-    """Name a model in a line: a network by class and size, never by its layers."""
+    """Describe a model in one line: a network by class and size, not by its layers."""
     if isinstance(model, torch.nn.Module):
         return f"{type(model).__name__}({count_parameters(model):,} parameters)"
     if isinstance(model, (list, tuple)):
@@ -77,21 +77,6 @@ def eval_mode(*modules: torch.nn.Module) -> Iterator[None]:
                     del _modes[id(part)]
 
 
-@contextmanager
-def autocast_disabled() -> Iterator[None]:
-    """Compute in the precision of the modules, whatever the caller's autocast says."""
-    enabled = [kind for kind in _kinds_of_device() if torch.is_autocast_enabled(kind)]
-    with ExitStack() as stack:
-        for kind in enabled:
-            stack.enter_context(torch.autocast(kind, enabled=False))
-        yield
-
-
-@functools.cache
-def _kinds_of_device() -> tuple[str, ...]:
-    return tuple(dict.fromkeys(("cpu", resolve_device("auto"))))
-
-
 def is_out_of_memory(error: BaseException) -> bool:
     """Tell whether `error` says that memory is exhausted, on whatever device."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
@@ -104,8 +89,22 @@ def is_out_of_memory(error: BaseException) -> bool:
     )
 
 
+class TemporaryHook(functools.partial):
+    """A hook that is on a module for a while, and no part of its content."""
+
+
+def content_of(module: torch.nn.Module) -> dict[str, Any]:
+    """Return the attributes of `module`, without hooks of another thread."""
+    return {
+        key: {k: v for k, v in value.items() if not isinstance(v, TemporaryHook)}
+        if key.endswith("_hooks") and isinstance(value, dict)
+        else value
+        for key, value in vars(module).items()
+    }
+
+
 def cast_floats(inputs: Any, module: torch.nn.Module) -> Any:
-    """Give floating-point inputs the precision of `module`; leave all else alone.
+    """Cast floating-point inputs to the precision of `module`, and nothing else.
 
     scikit-learn's arrays are float64, most networks float32.
     """
@@ -122,25 +121,25 @@ def cast_floats(inputs: Any, module: torch.nn.Module) -> Any:
 
 
 def has_conv2d(module: torch.nn.Module) -> bool:
-    """Tell whether a layout of images matters to `module`."""
+    """Tell whether `module` has 2d convolutions, to which the memory layout matters."""
     return any(isinstance(part, torch.nn.Conv2d) for part in module.modules())
 
 
 def channels_last(inputs: Any) -> Any:
-    """Lay out images with their channels last, in which convolutions run faster."""
+    """Convert images to channels-last layout, in which convolutions run faster."""
     if isinstance(inputs, torch.Tensor) and inputs.ndim == 4:
         return inputs.contiguous(memory_format=torch.channels_last)
     return inputs
 
 
 def is_layout_error(error: Exception) -> bool:
-    """Tell whether a `view` failed on a tensor that is laid out otherwise."""
+    """Tell whether a `view` failed because of the memory layout of its tensor."""
     messages = ("view size is not compatible", "Cannot view a tensor with shape")
     return any(message in str(error) for message in messages)
 
 
 def uncompiled(module: Any) -> Any:
-    """Return the module that `torch.compile` wrapped, or `module` where it did not."""
+    """Return the module that `torch.compile` wrapped, or `module` itself."""
     return getattr(module, "_orig_mod", module)
 
 
@@ -150,7 +149,7 @@ def log_probabilities(probabilities: torch.Tensor) -> torch.Tensor:
 
 
 def first_tensor(outputs: Any) -> torch.Tensor:
-    """Return the logits of a module that gives more than these."""
+    """Return the logits of a module that may return more than these."""
     if isinstance(outputs, tuple):
         return outputs[0]
     return getattr(outputs, "logits", outputs)

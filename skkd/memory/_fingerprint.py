@@ -15,7 +15,7 @@ import torch
 from joblib.hashing import Hasher
 from skorch import NeuralNet
 
-from skkd._utils.modules import uncompiled
+from skkd._utils.modules import content_of, uncompiled
 from skkd.memory._code import describe_code, members_of, names_used_by, unwrap
 from skkd.teachers._sklearn import CallableTeacher
 from skkd.teachers._transform import TransformedTeacher
@@ -249,7 +249,7 @@ def _write_module(hasher: _ContentHasher, module: torch.nn.Module) -> str:
         module = uncompiled(module)
     state = [
         (key, value)
-        for key, value in sorted(vars(module).items())
+        for key, value in sorted(content_of(module).items())
         # Not the mode: a teacher predicts in eval mode, whatever mode it is in now.
         # Most of the attributes that torch gives to every module are empty.
         if key != "training" and (key not in _OF_EVERY_MODULE or value)

@@ -1,4 +1,4 @@
-"""Teachers: anything fitted that classifies, asked for logits and left untouched."""
+"""Teachers: anything fitted that classifies, read for its logits and left unchanged."""
 
 from skkd.teachers._as_teacher import as_teacher
 from skkd.teachers._base import Teacher

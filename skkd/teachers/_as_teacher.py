@@ -1,4 +1,4 @@
-"""The adapter for whatever a user passes as the teacher."""
+"""Turns what a user passes as the teacher into a `Teacher`."""
 
 from __future__ import annotations
 
@@ -30,12 +30,11 @@ def as_teacher(
     temperatures: Sequence[float] | None = None,
     transform: Callable[[torch.Tensor], torch.Tensor] | None = None,
 ) -> Teacher:
-    """Make a teacher of anything fitted that classifies.
+    """Turn any fitted classifier into a teacher.
 
-    ``DistilledClassifier(teacher=...)`` does this by itself. Call it where the
-    teacher needs a word of explanation: what its outputs are, which classes its
-    columns stand for, how much each member of an ensemble counts, which inputs it was
-    trained on.
+    ``DistilledClassifier(teacher=...)`` does this by itself. Call it to declare what
+    the outputs are, which classes the columns stand for, the weight of each member of
+    an ensemble, or how the inputs are to be transformed.
 
     Parameters
     ----------
@@ -43,35 +42,34 @@ def as_teacher(
         Used as it is: never refitted, trained, moved to another device, left in
         another mode, or copied, not even by :func:`sklearn.base.clone`.
     classes : array-like of shape (n_outputs,), default=None
-        Labels of the teacher's columns. None takes ``teacher.classes_`` where there
-        is one, and otherwise takes the columns in the order of the student's
-        ``classes_``.
+        Labels of the teacher's columns. None takes ``teacher.classes_``, or the
+        student's ``classes_`` if there is no such attribute.
     output : {"auto", "logits", "proba", "log_proba"}, default="auto"
-        What the teacher returns. "auto" decides by type: modules and callables give
-        logits; for a skorch net the criterion decides; scikit-learn's classifiers
-        are asked for probabilities, and for ``decision_function`` only where they
-        have none. Of these, "logits" asks for ``decision_function``, "proba" for
-        ``predict_proba``, "log_proba" for ``predict_log_proba``.
+        What the teacher returns. "auto" decides by type: modules and callables return
+        logits; for a skorch net the criterion decides; for scikit-learn's classifiers
+        ``predict_proba`` is called, and ``decision_function`` only if there are no
+        probabilities. For these, "logits" calls ``decision_function``, "proba"
+        ``predict_proba``, "log_proba" ``predict_log_proba``.
     extra_classes : {"error", "drop"}, default="error"
-        What to do where the teacher knows classes that the student does not. "drop"
-        leaves their columns out, so that the rest sums to one again.
+        What to do if the teacher knows classes that the student does not. "drop"
+        leaves out their columns, and the others are normalised to sum to one.
     weights : sequence of float, default=None
-        Weight of each member of a list of teachers. None weighs all the same. One that
-        weighs 0 is not run.
+        Weight of each member of a list of teachers. None means equal weights. A member
+        of weight 0 is not run.
     average : {"proba", "logits"}, default="proba"
         Whether a list of teachers is averaged over probabilities or over logits.
     temperatures : sequence of float, default=None
         Divides the logits of each member of a list before they are averaged,
-        ``sum_i w_i softmax(z_i / T_i)``: above 1 softens a member that is surer than
-        it should be. None means 1 each. The student's ``temperature`` then applies to
+        ``sum_i w_i softmax(z_i / T_i)``: above 1 softens a member that is
+        overconfident. None means 1 each. The student's ``temperature`` is applied to
         the mean.
     transform : callable, default=None
         For a teacher that was trained on other inputs than the student, such as larger
-        images: makes them, of batches of rows as tensors, (n, d) or (n, C, H, W), uint8
-        or float, on the device of the teacher. For instance ``weights.transforms()``
-        of torchvision, ``v2.Compose([...])``, a module (run in eval mode), a function.
-        It must give the same each time. That of a list applies to all its members;
-        wrap a member to give it one of its own. See Notes.
+        images: turns batches of samples into these. It is given tensors, (n, d) or
+        (n, C, H, W), uint8 or float, on the device of the teacher. For instance
+        ``weights.transforms()`` of torchvision, ``v2.Compose([...])``, a module (run in
+        eval mode) or a function. It must be deterministic. The transform of a list
+        applies to all its members; wrap a member to give it its own. See Notes.
 
     Returns
     -------
@@ -87,11 +85,11 @@ def as_teacher(
 
     Notes
     -----
-    The transform is applied to what the teacher is asked about: to the augmented view
-    where there is one. Its content is part of the teacher's for ``memory``, so that a
-    function, known by its name alone, is not remembered, nor is what holds one, such as
-    ``v2.Lambda``; other torchvision transforms are. Modules are then given tensors, all
-    other teachers arrays, a batch at a time.
+    The transform is applied to the teacher's inputs: to the augmented view if there is
+    one. Its content counts for ``memory``. That of a function is unknown, so that
+    logits are not cached with one, nor with what holds one, such as ``v2.Lambda``; with
+    other transforms of torchvision they are. Modules are then given tensors, all other
+    teachers arrays, a batch at a time.
 
     Examples
     --------
@@ -103,7 +101,7 @@ def as_teacher(
     >>> teacher.logits(X, classes=[0, 1, 2]).shape
     (150, 3)
 
-    The second teacher is softened, and counts twice:
+    The second teacher is softened, and has twice the weight:
 
     >>> other = LogisticRegression(C=100, max_iter=5000).fit(X, y)
     >>> both = as_teacher([teacher, other], weights=[1, 2], temperatures=[1, 3])
@@ -151,7 +149,7 @@ def as_teacher(
 
 
 def _set_options(**options: Any) -> str:
-    """Name the options that are not at their defaults; "" where all are."""
+    """Name the options that are not at their defaults; "" if all are."""
     defaults = {"output": "auto", "extra_classes": "error", "average": "proba"}
     return ", ".join(
         f"{name}={value!r}"
@@ -182,7 +180,7 @@ def _adapter_for(teacher: Any) -> type[Teacher]:
     raise TypeError(
         f"teacher is a {type(teacher).__name__}: expected a fitted classifier with one "
         f"of {', '.join(METHODS)}, a skorch net, a torch module, a callable that "
-        "returns logits, or a list of these. Labels alone teach nothing soft."
+        "returns logits, or a list of these. Labels alone are no soft targets."
     )
 
 

@@ -64,12 +64,10 @@ def test_strict_raises_before_training(name, teacher, trained):
     sick = make(teacher, trained)
     with pytest.raises(ValueError, match=rf"^\[{code}\]"):
         check_health(sick, X, y, temperature=4, strict=True)
-    untouched = student(sick, max_epochs=0, alpha=0).fit(X, y)
     strict = student(sick, strict=True)
     with pytest.raises(ValueError, match=rf"^\[{code}\]"):
         strict.fit(X, y)
-    assert not len(strict.history)
-    assert equal(state(strict.module_), state(untouched.module_))
+    assert not hasattr(strict, "module_")  # as it was before
 
 
 @pytest.mark.parametrize("train", [True, False])

@@ -135,7 +135,7 @@ def test_asking_a_live_teacher_draws_nothing(seed, trained, monkeypatch):
     for ask in [True, False]:
         if not ask:
             monkeypatch.setattr(
-                "skkd._estimator.taught.check_teacher_outputs", lambda *_, **__: []
+                "skkd._estimator.classifier.check_teacher_outputs", lambda *_, **__: []
             )
         torch.manual_seed(3)
         fitted = student(module, augment=Shift(), random_state=seed).fit(X, y)

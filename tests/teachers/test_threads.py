@@ -22,6 +22,7 @@ from skkd import DistilledClassifier
 from skkd._fit.layer_hooks import LayerRecorder
 from skkd._utils.modules import eval_mode
 from skkd._utils.rng import preserved_rng, seeded_rng
+from skkd.memory._fingerprint import fingerprint
 from skkd.teachers import as_teacher
 
 pytestmark = [
@@ -366,3 +367,18 @@ def test_a_forked_process_does_not_wait_for_threads_that_it_lacks():
     end.set()
     thread.join()
     assert os.waitstatus_to_exitcode(done[1]) == 7
+
+
+def test_a_fingerprint_does_not_depend_on_another_threads_recorder():
+    module = network()
+    alone = fingerprint(module)
+    with LayerRecorder(module, ["0", None], keep=True, whose="teacher"):
+        assert any(m._forward_hooks for m in module.modules())
+        assert fingerprint(module) == alone
+    module[0].register_forward_hook(_Twice())
+    assert fingerprint(module) != alone
+
+
+class _Twice:
+    def __call__(self, module, inputs, output):
+        return 2 * output

@@ -27,7 +27,7 @@ def check_encoding(
     Parameters
     ----------
     logits : ndarray of shape (n, n_classes) or None
-        Of some training samples; None if the teacher could not be asked for any.
+        Of some training samples; None if the teacher could not predict any.
     y_encoded : int ndarray of shape (n,)
         Column of each sample's class, -1 for unlabelled ones.
     classes : array-like of shape (n_classes,)

@@ -8,9 +8,9 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 from scipy.stats import binomtest, rankdata
 
-# A permutation has to win this much recall, on rows that did not choose it, and to name
-# the column that most rows of a class are given to, for this share of its classes: a
-# teacher of other labels gives several classes to one column, which no order mends.
+# A permutation has to win this much recall, on rows that did not choose it, and to give
+# this share of its classes the column that most of their rows are assigned to: a
+# teacher of other labels assigns several classes to one column.
 _MARGIN = 0.2
 _ONE_TO_ONE = 0.8
 _SIGNIFICANCE = 1e-3
@@ -37,7 +37,7 @@ def evidence_of_decisions(decisions: np.ndarray, y_encoded: np.ndarray) -> Evide
     Parameters
     ----------
     decisions, y_encoded : int ndarray of shape (n,)
-        Columns that were answered, and those that are right.
+        Columns that were predicted, and those that are right.
 
     Returns
     -------
@@ -115,7 +115,7 @@ def _evidence(values: np.ndarray, y_encoded: np.ndarray, perfect: float) -> Evid
 
 
 def is_less_accurate(decisions: np.ndarray, y_encoded: np.ndarray) -> bool:
-    """Tell whether answering the most frequent class is significantly better."""
+    """Tell whether predicting the most frequent class is significantly better."""
     right = decisions == y_encoded
     majority = y_encoded == np.bincount(y_encoded).argmax()
     return _is_more(int((majority & ~right).sum()), int((right & ~majority).sum()))
@@ -124,10 +124,10 @@ def is_less_accurate(decisions: np.ndarray, y_encoded: np.ndarray) -> bool:
 def find_permutation(
     decisions: np.ndarray, y_encoded: np.ndarray, n_classes: int
 ) -> np.ndarray | None:
-    """Return what each column means, where that is not what it was taken for.
+    """Return the class of each column, if the columns are permuted.
 
-    Found on one half of the rows and confirmed on the other, each cycle of the
-    permutation for itself: two columns may be swapped among many.
+    The permutation is found on one half of the rows and confirmed on the other, cycle
+    by cycle: two columns may be swapped among many.
 
     Parameters
     ----------
@@ -137,7 +137,7 @@ def find_permutation(
     Returns
     -------
     ndarray of shape (n_classes,) or None
-        The class of each column; None where no permutation is clearly better.
+        The class of each column; None if no permutation is clearly better.
     """
     order = np.argsort(y_encoded, kind="stable")
     one, other = order[::2], order[1::2]
@@ -151,7 +151,7 @@ def find_permutation(
         return None
     among = np.concatenate(moved)
     inside = np.isin(y_encoded, among) & np.isin(decisions, among)
-    # All rows together say it best.
+    # All rows give the best estimate.
     final = _best_permutation(decisions[inside], y_encoded[inside], n_classes)
     return final if (final != np.arange(n_classes)).any() else None
 
@@ -161,7 +161,7 @@ def _best_permutation(
 ) -> np.ndarray:
     confusion = _confusion(decisions, y_encoded, n_classes)
     confusion /= np.maximum(confusion.sum(axis=0), 1)
-    # Whatever is as good stays where it is.
+    # On ties, columns stay where they are.
     confusion += 1e-6 * np.eye(n_classes)
     return linear_sum_assignment(confusion, maximize=True)[1]
 

@@ -1,4 +1,4 @@
-"""What a teacher's outputs show beside the labels of the same rows."""
+"""Mistakes in a teacher that show when its outputs are compared with labels."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def compare_with_labels(
         and is_less_accurate(decisions, y_encoded)
     ):
         text = (
-            f"{seen} Expected more than of that answer. Check that X is prepared as "
+            f"{seen} Expected more than that. Check that X is prepared as "
             "its training data were, or take a lower alpha."
         )
         yield Finding("below-majority", text)

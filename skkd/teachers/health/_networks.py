@@ -1,4 +1,4 @@
-"""What can be seen of a network without asking it anything."""
+"""Mistakes in a network that show without a forward pass."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _DEVIATIONS = (0.01, 0.02)
 
 
 def layers_in_train_mode(module: torch.nn.Module) -> list[str]:
-    """Return the kinds of layers, in train mode, that answer otherwise in eval mode."""
+    """Return the kinds of layers in train mode whose outputs depend on the mode."""
     kinds = (
         torch.nn.modules.dropout._DropoutNd,
         torch.nn.modules.batchnorm._BatchNorm,
@@ -26,7 +26,7 @@ def layers_in_train_mode(module: torch.nn.Module) -> list[str]:
 
 
 def untrained_head(module: torch.nn.Module) -> str | None:
-    """Say how the last linear layer looks as it was drawn; None where it was trained.
+    """Describe the initial distribution of the last linear layer; None if trained.
 
     Parameters
     ----------
