@@ -33,7 +33,6 @@ from joblib.parallel import get_active_backend
 # How often, and how long, an owner is seen to wait before its turn is lent.
 _SECONDS, _TIMES = 0.02, 10
 
-
 _changed = threading.Condition()
 # Threads, with their level of joblib's parallelism, where workers are one above the
 # thread that started them. Only the last one draws, the others lent it their turn.
@@ -104,10 +103,8 @@ def seeded_rng(seed: int | None, device: Any = "cpu") -> Iterator[None]:
 def _enter(places: list[str]) -> None:
     global _n_blocks
     with _changed:
+        _saved.update({p: _get_state(p) for p in places if p not in _saved})
         _n_blocks += 1
-        for place in places:
-            if place not in _saved:
-                _saved[place] = _get_state(place)
 
 
 def _leave() -> None:

@@ -6,6 +6,7 @@ import random
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -382,3 +383,52 @@ def test_a_fingerprint_does_not_depend_on_another_threads_recorder():
 class _Twice:
     def __call__(self, module, inputs, output):
         return 2 * output
+
+
+class FakeDevices:
+    """The generators of two devices, as the module of an accelerator has them."""
+
+    def __init__(self):
+        self.states, self.current = {0: "a", 1: "b"}, 1
+
+    def index_of(self, device):
+        index = torch.device(device).index
+        return self.current if index is None else index
+
+    def current_device(self):
+        return self.current
+
+    def get_rng_state(self, device):
+        return self.states[self.index_of(device)]
+
+    def set_rng_state(self, state, device):
+        self.states[self.index_of(device)] = state
+
+    def manual_seed(self, seed):
+        self.states[self.current] = seed
+
+    @contextmanager
+    def device(self, device):
+        before, self.current = self.current, self.index_of(device)
+        yield
+        self.current = before
+
+
+@pytest.mark.parametrize("device, index", [("cuda", 1), ("cuda:0", 0), ("cuda:1", 1)])
+def test_the_stream_of_a_device_is_seeded_and_restored(device, index, monkeypatch):
+    fake = FakeDevices()
+    monkeypatch.setattr(torch, "get_device_module", lambda device: fake)
+    untouched = 1 - index
+    before, rng = dict(fake.states), rng_state()
+    with seeded_rng(3, device):
+        assert fake.states == {index: 3, untouched: before[untouched]}
+        with preserved_rng(device):
+            fake.states[index] = "drawn"
+            # Another thread, or the block itself, may change the current device.
+            fake.current = untouched
+        assert fake.states == {index: 3, untouched: before[untouched]}
+        with seeded_rng(4, torch.device("cuda", index)):
+            assert fake.states[index] == 4
+        assert fake.states[index] == 3
+    assert fake.states == before
+    assert rng_state() == rng
