@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import warnings
-from pathlib import Path
+from types import FrameType
 
-import joblib
-import sklearn
-import skorch
-
-# Code that stands between the user's call and the warning.
-_HOUSES = tuple(
-    str(folder) + os.sep
-    for folder in (
-        Path(__file__).parents[1],
-        *(Path(package.__file__).parent for package in (joblib, sklearn, skorch)),
-    )
-)
+# Packages whose code stands between the user's call and the warning.
+_BETWEEN = {"skkd", "sklearn", "skorch", "joblib"}
 
 
 def warn(message: str, category: type[Warning]) -> None:
@@ -29,7 +18,11 @@ def warn(message: str, category: type[Warning]) -> None:
     message : str
     category : type of Warning
     """
-    level, frame = 1, sys._getframe(0)
-    while frame is not None and frame.f_code.co_filename.startswith(_HOUSES):
-        level, frame = level + 1, frame.f_back  # type: ignore[assignment]
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and _package_of(frame) in _BETWEEN:
+        level, frame = level + 1, frame.f_back
     warnings.warn(message, category, stacklevel=level)
+
+
+def _package_of(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0]
