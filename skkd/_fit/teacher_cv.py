@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -123,7 +123,7 @@ def _splits(
         cv = list(cv.split())
     if isinstance(cv, Integral) and groups is not None:
         cv = StratifiedGroupKFold(int(cv))
-    if not isinstance(cv, Integral) and not hasattr(cv, "split"):
+    if not isinstance(cv, Real) and not hasattr(cv, "split"):
         # Rows that have no label are nobody's to train on or to hold out.
         every = [(np.asarray(train), np.asarray(test)) for train, test in cv]
         return [tuple(i[np.isin(i, known)] for i in pair) for pair in every]  # type: ignore[misc]
