@@ -340,10 +340,10 @@ OTHERS = {
 }
 
 
-def maps_of(model, until, x):
+def maps_of(model, last_layer, x):
     """What a layer gives within the whole network."""
     caught = []
-    handle = model.get_submodule(until).register_forward_hook(
+    handle = model.get_submodule(last_layer).register_forward_hook(
         lambda module, inputs, output: caught.append(output.detach().clone())
     )
     with torch.no_grad():
@@ -354,14 +354,16 @@ def maps_of(model, until, x):
 
 @pytest.mark.parametrize("name", FIRST)
 def test_the_first_layers_are_those_of_the_whole(name, tmp_path):
-    model, until = original(name), FIRST[name]
+    model, last_layer = original(name), FIRST[name]
     path = saved(model.state_dict(), tmp_path)
-    student = torchvision_model(name, 5, (3, 64, 64), weights=path, until=until)
+    student = torchvision_model(
+        name, 5, (3, 64, 64), weights=path, last_layer=last_layer
+    )
     assert student.training
     x = images(3, (3, 64, 64))
     student.eval().double(), model.double()
     scaled = student.standardize(x)
-    features = maps_of(model, until, scaled).mean(dim=(2, 3))
+    features = maps_of(model, last_layer, scaled).mean(dim=(2, 3))
     torch.testing.assert_close(student.backbone(scaled), features)
     assert features.std(dim=0).max() > 1e-3
     torch.testing.assert_close(student(x), student.head(features))
@@ -370,9 +372,9 @@ def test_the_first_layers_are_those_of_the_whole(name, tmp_path):
     for key, value in student.backbone.named_parameters():
         assert torch.equal(value, whole.pop(key))
     layers = [key for key, _ in student.backbone.named_modules()]
-    assert until in layers
+    assert last_layer in layers
     assert layers[-3:] == [layers[-3], "pool", "flatten"]
-    assert layers[-3].startswith(until)
+    assert layers[-3].startswith(last_layer)
     assert student.head.weight.shape == (5, features.shape[1])
     student.train()(x).sum().backward()
     assert all(p.grad is not None for p in student.parameters())
@@ -381,17 +383,17 @@ def test_the_first_layers_are_those_of_the_whole(name, tmp_path):
 @pytest.mark.parametrize("name", OTHERS)
 def test_the_first_layers_of_every_family(name):
     size = {"maxvit_t": 224, "inception_v3": 128}.get(name, 64)
-    model = torchvision_model(name, 5, (3, size, size), until=OTHERS[name])
+    model = torchvision_model(name, 5, (3, size, size), last_layer=OTHERS[name])
     assert model(images(2, (3, size, size))).shape == (2, 5)
 
 
 @pytest.mark.parametrize(
-    ("until", "count"), [("features.9", 185_738), ("features.10", 240_010)]
+    ("last_layer", "count"), [("features.9", 185_738), ("features.10", 240_010)]
 )
-def test_parameters_of_the_first_layers(until, count):
-    student = torchvision_model("mobilenet_v2", 10, (3, 96, 96), until=until)
+def test_parameters_of_the_first_layers(last_layer, count):
+    student = torchvision_model("mobilenet_v2", 10, (3, 96, 96), last_layer=last_layer)
     assert sum(p.numel() for p in student.parameters()) == count
-    number = int(until.partition(".")[2])
+    number = int(last_layer.partition(".")[2])
     layers = models.mobilenet_v2().features[: number + 1]
     assert sum(p.numel() for p in layers.parameters()) + 650 == count
     names = [name for name, _ in student.named_parameters()]
@@ -402,7 +404,7 @@ def test_parameters_of_the_first_layers(until, count):
 @pytest.mark.parametrize("n_classes", [4, 5])
 def test_own_weights_of_the_first_layers(n_classes, tmp_path):
     x = images(8)
-    arguments = {"input_shape": (3, 32, 32), "until": "stage2"}
+    arguments = {"input_shape": (3, 32, 32), "last_layer": "stage2"}
     student = torchvision_model(SMALL, 4, **arguments)
     student.standardize.adapt([(x, None)])
     student(x)
@@ -413,13 +415,13 @@ def test_own_weights_of_the_first_layers(n_classes, tmp_path):
     assert loaded.training == (n_classes != 4)
     if n_classes == 4:
         assert torch.equal(loaded(x), student(x))
-    arguments["until"] = "stage3"
+    arguments["last_layer"] = "stage3"
     with pytest.raises(ValueError, match=r"not those of shufflenet.* no 'stage3.0"):
         torchvision_model(SMALL, n_classes, weights=path, **arguments)
     wrong = student.state_dict()
     wrong["backbone.conv1.0.weight"] = torch.zeros(24, 3, 5, 5)
     saved(wrong, tmp_path)
-    arguments["until"] = "stage2"
+    arguments["last_layer"] = "stage2"
     with pytest.raises(ValueError, match=r"'conv1.0.weight' has shape \(24, 3, 5, 5\)"):
         torchvision_model(SMALL, n_classes, weights=path, **arguments)
 
@@ -427,7 +429,9 @@ def test_own_weights_of_the_first_layers(n_classes, tmp_path):
 def test_the_first_layers_of_an_own_network(tmp_path):
     teacher = torchvision_model(SMALL, 4, (3, 32, 32), mean=7, std=9)
     path = saved(teacher.state_dict(), tmp_path)
-    student = torchvision_model(SMALL, 4, (3, 32, 32), weights=path, until="stage2")
+    student = torchvision_model(
+        SMALL, 4, (3, 32, 32), weights=path, last_layer="stage2"
+    )
     parts = teacher.backbone.state_dict()
     for key, value in student.backbone.state_dict().items():
         assert torch.equal(value, parts[key])
@@ -439,35 +443,55 @@ def test_all_weights_have_to_fit_though_few_are_kept(tmp_path):
     del weights["conv5.0.weight"]
     path = saved(weights, tmp_path)
     with pytest.raises(ValueError, match=r"there is no 'conv5.0.weight'"):
-        torchvision_model(SMALL, 4, weights=path, until="stage2")
+        torchvision_model(SMALL, 4, weights=path, last_layer="stage2")
 
 
 @pytest.mark.parametrize(
     ("name", "arguments", "message"),
     [
-        (SMALL, {"until": "stage5"}, r"until='stage5'; expected .*'stage4'.* printed"),
-        (SMALL, {"until": 3}, r"until=3; expected the name of a layer"),
-        (SMALL, {"until": ""}, r"until=''; expected the name of a layer"),
-        (SMALL, {"until": "stage2", "n_classes": None}, r"no n_classes; .*n_classes="),
         (
             SMALL,
-            {"until": "fc"},
-            r"until='fc', which does not give maps .* a layer bef",
+            {"last_layer": "stage5"},
+            r"last_layer='stage5'; expected .*'stage4'.* printed",
         ),
-        (SMALL, {"until": "stage2.0.branch2"}, r"another order .*'stage2.0', of which"),
-        ("resnet50", {"until": "layer1.1.conv2"}, r"is run in another order"),
-        ("resnet50", {"until": "layer1.1.relu"}, r"is run in another order"),
+        (SMALL, {"last_layer": 3}, r"last_layer=3; expected the name of a layer"),
+        (SMALL, {"last_layer": ""}, r"last_layer=''; expected the name of a layer"),
+        (
+            SMALL,
+            {"last_layer": "stage2", "n_classes": None},
+            r"no n_classes; .*n_classes=",
+        ),
+        (
+            SMALL,
+            {"last_layer": "fc"},
+            r"last_layer='fc', which does not give feature maps .* a layer bef",
+        ),
+        (
+            SMALL,
+            {"last_layer": "stage2.0.branch2"},
+            r"another order .*'stage2.0', of which",
+        ),
+        ("resnet50", {"last_layer": "layer1.1.conv2"}, r"is run in another order"),
+        ("resnet50", {"last_layer": "layer1.1.relu"}, r"is run in another order"),
         (
             "densenet121",
-            {"until": "features.denseblock1.denselayer2"},
+            {"last_layer": "features.denseblock1.denselayer2"},
             r"another order",
         ),
-        ("maxvit_t", {"until": "blocks"}, r"until='blocks', which is never run"),
-        ("vit_b_32", {"until": "conv_proj"}, r"vit_b_32, a transformer, whose layers"),
-        ("swin_t", {"until": "features.1"}, r"swin_t, a transformer"),
+        (
+            "maxvit_t",
+            {"last_layer": "blocks"},
+            r"last_layer='blocks', which is never run",
+        ),
+        (
+            "vit_b_32",
+            {"last_layer": "conv_proj"},
+            r"vit_b_32, a transformer, whose layers",
+        ),
+        ("swin_t", {"last_layer": "features.1"}, r"swin_t, a transformer"),
         (
             "alexnet",
-            {"until": "features.12", "size": 8},
+            {"last_layer": "features.12", "size": 8},
             r"images of 8 x 8 pixels, whi",
         ),
     ],
@@ -480,13 +504,13 @@ def test_other_layers_are_refused(name, arguments, message):
 def test_the_first_layers_take_smaller_images_than_the_whole():
     with pytest.raises(ValueError, match="alexnet does not take"):
         torchvision_model("alexnet", 4, (3, 32, 32))
-    student = torchvision_model("alexnet", 4, (3, 32, 32), until="features.4")
+    student = torchvision_model("alexnet", 4, (3, 32, 32), last_layer="features.4")
     assert student(images(2)).shape == (2, 4)
 
 
 @pytest.mark.parametrize("channels", [1, 5])
 def test_other_channels_of_the_first_layers(channels):
-    student = torchvision_model(SMALL, 4, (channels, 32, 32), until="stage2")
+    student = torchvision_model(SMALL, 4, (channels, 32, 32), last_layer="stage2")
     x = images(4, (channels, 32, 32))
     student.standardize.adapt([(x, None)])
     assert student(x).shape == (4, 4)
@@ -495,10 +519,10 @@ def test_other_channels_of_the_first_layers(channels):
 def test_the_first_layers_do_not_touch_the_random_numbers_of_others():
     """The image on which they are tried is no draw of the global generator."""
     torch.manual_seed(3)
-    torchvision_model(SMALL, 4, (3, 32, 32), until="stage2")
+    torchvision_model(SMALL, 4, (3, 32, 32), last_layer="stage2")
     first = torch.rand(2)
     torch.manual_seed(3)
-    torchvision_model(SMALL, 4, (3, 64, 64), until="stage2")
+    torchvision_model(SMALL, 4, (3, 64, 64), last_layer="stage2")
     assert torch.equal(torch.rand(2), first)
 
 
@@ -575,9 +599,9 @@ def test_the_size_is_checked_when_built():
     [
         ({"name": "mobilenetv2"}, "name='mobilenetv2'; expected .*'mobilenet_v2'"),
         ({"name": "fcn_resnet50"}, "expected a classifier of torchvision"),
-        ({"n_classes": 0}, "n_classes=0; expected an int of at least 1"),
-        ({"size": 0}, "size=0; expected an int of at least 1"),
-        ({"input_shape": (7,)}, r"input_shape=\(7,\); expected \(C, H, W\)"),
+        ({"n_classes": 0}, "n_classes=0: expected an int of at least 1"),
+        ({"size": 0}, "size=0: expected an int of at least 1"),
+        ({"input_shape": (7,)}, r"input_shape=\(7,\): expected \(C, H, W\)"),
         ({"mean": 3}, "expected both or none"),
     ],
 )
@@ -589,10 +613,10 @@ def test_arguments_are_checked(arguments, message):
 # --- as a module --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("until", [None, "stage3"])
+@pytest.mark.parametrize("last_layer", [None, "stage3"])
 @pytest.mark.parametrize("frozen", [False, True])
-def test_copies_are_equal(frozen, until):
-    settings = {"freeze": frozen, "until": until}
+def test_copies_are_equal(frozen, last_layer):
+    settings = {"freeze": frozen, "last_layer": last_layer}
     model = torchvision_model(SMALL, 4, (3, 32, 32), mean=1, std=2, **settings)
     x = images(3)
     model.eval()
@@ -611,9 +635,9 @@ def test_copies_are_equal(frozen, until):
     )
 
 
-@pytest.mark.parametrize("until", [None, "stage2"])
-def test_export(until):
-    settings = {"freeze": True, "size": 48, "until": until}
+@pytest.mark.parametrize("last_layer", [None, "stage2"])
+def test_export(last_layer):
+    settings = {"freeze": True, "size": 48, "last_layer": last_layer}
     model = torchvision_model(SMALL, 4, (3, 32, 32), **settings).eval()
     x, n = images(2), torch.export.Dim("n")
     program = torch.export.export(model, (x,), dynamic_shapes=({0: n},))
@@ -792,12 +816,14 @@ def test_a_teacher_from_real_weights_and_a_few_images(real_data, tmp_path):
     assert teacher.score(X[test], road.target[test]) > 0.8
 
 
-@pytest.mark.parametrize("until", ["features.6", "features.9"])
-def test_a_student_of_the_first_layers_of_real_weights(real_data, until):
+@pytest.mark.parametrize("last_layer", ["features.6", "features.9"])
+def test_a_student_of_the_first_layers_of_real_weights(real_data, last_layer):
     path = real_data / "weights" / "mobilenet_v2-imagenet-tfslim-ptq-fp16.pt"
     scale = {"mean": 127.5, "std": 127.5, "weights": path}
     whole = torchvision_model("mobilenet_v2", **scale)
-    student = torchvision_model("mobilenet_v2", 2, (3, 96, 96), until=until, **scale)
+    student = torchvision_model(
+        "mobilenet_v2", 2, (3, 96, 96), last_layer=last_layer, **scale
+    )
     with tarfile.open(real_data / "sports_balls.tar") as archive:
         kinds = ("golf_ball", "tennis_ball")
         named = [
@@ -806,26 +832,26 @@ def test_a_student_of_the_first_layers_of_real_weights(real_data, until):
         ]
         X = np.stack([read(archive, member, 96) for part in named for member in part])
     x = torch.from_numpy(X)
-    features = maps_of(whole, f"backbone.{until}", x).mean(dim=(2, 3))
+    features = maps_of(whole, f"backbone.{last_layer}", x).mean(dim=(2, 3))
     with torch.no_grad():
         scaled = student.standardize(x)
         torch.testing.assert_close(student.eval().backbone(scaled), features)
     # Even the head alone learns from them; chance is a half.
     y = np.repeat([0, 1], 24)
     net = DistilledClassifier(
-        student_of(path, until), max_epochs=40, lr=0.01, random_state=0
+        student_of(path, last_layer), max_epochs=40, lr=0.01, random_state=0
     )
     score = net.fit(X[::2], y[::2]).score(X[1::2], y[1::2])
     assert score > 0.65
 
 
-def student_of(path, until):
+def student_of(path, last_layer):
     return torchvision_model(
         "mobilenet_v2",
         2,
         (3, 96, 96),
         weights=path,
-        until=until,
+        last_layer=last_layer,
         freeze=True,
         mean=127.5,
         std=127.5,
