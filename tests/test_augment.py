@@ -2,6 +2,7 @@
 
 import pickle
 import random
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -917,6 +918,41 @@ def test_an_image_is_not_shifted_out_of_sight():
     with pytest.raises(ValueError, match=r"max_shift=4 for images of 4x9 pixels"):
         RandomCrop()(torch.zeros(2, 1, 4, 9))
     assert RandomCrop(max_shift=0)(torch.zeros(2, 1, 1, 1)).shape == (2, 1, 1, 1)
+
+
+@pytest.mark.parametrize("size", [32, 28, 24, 17])
+def test_a_max_shift_that_is_meant_as_an_output_size_is_refused(size):
+    with pytest.raises(ValueError, match=r"not the size of the output"):
+        RandomCrop(size)(images(2, (3, 32, 32)))
+    RandomCrop(16)(images(2, (3, 32, 32)))
+
+
+def test_parameters_in_the_order_of_torchvision_are_refused():
+    with pytest.raises(TypeError, match="positional"):
+        RandomAffine(10, (0.1, 0.1))  # there, translate comes before scale
+    with pytest.raises(TypeError, match="positional"):
+        ColorJitter(0.1, 0.1, 0.1, 0.1)  # there, hue is the fourth
+    with pytest.raises(ValueError, match=r"RandomErasing.size=0.5: expected an int"):
+        RandomErasing(0.5)(images())  # there, p is the first
+
+
+def test_threads_share_an_augmentation():
+    """It has no random state: each view is that of its own seeds."""
+    augment, x = ROWWISE[-1], images()
+    batches = [numbers(seed=seed) for seed in range(16)]
+    expected = [augment(x, seeds) for seeds in batches]
+    with ThreadPoolExecutor(8) as threads:
+        views = list(threads.map(lambda seeds: augment(x, seeds), batches))
+    for view, alone in zip(views, expected, strict=True):
+        assert torch.equal(view, alone)
+
+
+@pytest.mark.parametrize("augment", [*ROWWISE, *MIXING], ids=stable_repr)
+def test_seeds_may_be_read_only(augment):
+    x, seeds = images(), numbers()
+    expected, seeds = augment(x, seeds), np.array(seeds)
+    seeds.flags.writeable = False
+    assert torch.equal(augment(x, seeds), expected)
 
 
 def test_mix_needs_a_step_that_mixes():

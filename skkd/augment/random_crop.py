@@ -59,9 +59,8 @@ class RandomCrop(Augmentation):
         if 2 * m > min(height, width):
             raise ValueError(
                 f"Got max_shift={m} for images of {height}x{width} pixels; expected at "
-                "most half of height and width, so that part of every image stays. It is "
-                "the largest shift, not the size of the output: an eighth of the height "
-                "is common."
+                "most half of height and width. It is the largest shift, not the size "
+                "of the output: an eighth of the height is common."
             )
         padded = pad(x, (m, m, m, m), value=fill_for(self, x))
         # All possible crops, as a view without memory of its own: (n, C, dy, dx, H, W)
