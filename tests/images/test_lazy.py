@@ -236,7 +236,7 @@ def test_a_scikit_learn_teacher_of_lazy_images(photos, lazy_reader):
 # What a process may allocate beyond what it has after its imports, what the images of
 # the folder would take, and their size: few and large ones, since each file takes its
 # time.
-LIMIT, N_BYTES, SIZE = 100 * 2**20, 150 * 2**20, 448
+LIMIT, N_BYTES, SIZE = 200 * 2**20, 230 * 2**20, 448
 BOUNDED = f"""
     import resource, sys
     from pathlib import Path
