@@ -64,7 +64,7 @@ class FirstLayers(Mirrored):
 
     def __init__(self, n_classes: int, until: int, fixed: int, **weights: Any) -> None:
         layer = f"features.{until}"
-        body = torchvision_model("mobilenet_v2", n_classes, until=layer, **weights)
+        body = torchvision_model("mobilenet_v2", n_classes, last_layer=layer, **weights)
         body.backbone.features[:fixed].requires_grad_(False)
         mean, head, body.head = body.backbone[-2:], body.head, nn.Identity()
         body.backbone = body.backbone[:-2]

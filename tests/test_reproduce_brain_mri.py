@@ -66,8 +66,8 @@ def test_all_networks_in_a_table(script, folder, weights, monkeypatch, run):
     out = run(script, *common, "--quick", "--seeds", 1)
     found = table(out)
     assert list(found) == TITLES
-    # A student has what torchvision_model(until="features.9") has, the teacher more.
-    student = torchvision_model("mobilenet_v2", 2, until="features.9")
+    # A student has what torchvision_model(last_layer=) has, the teacher more.
+    student = torchvision_model("mobilenet_v2", 2, last_layer="features.9")
     n_parameters = f"{sum(p.numel() for p in student.parameters()):,}"
     assert [found[title][1] for title in TITLES[:2]] == [n_parameters] * 2
     assert found["ensemble distilled back"][1] == n_parameters
@@ -108,7 +108,9 @@ def test_on_request_only_identical_files_are_copies(script, folder):
 def test_a_network_is_the_cut_one_seen_from_both_sides(script, weights):
     params = {"weights": weights, "mean": 127.5, "std": 127.5}
     net = script.FirstLayers(2, until=9, fixed=7, **params).eval()
-    whole = torchvision_model("mobilenet_v2", 2, until="features.9", **params).eval()
+    whole = torchvision_model(
+        "mobilenet_v2", 2, last_layer="features.9", **params
+    ).eval()
     whole.head = net.head[-1]
     x = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (4, 1, 64, 64)))
     with torch.no_grad():

@@ -75,7 +75,7 @@ def test_the_rows_that_test_are_a_quarter_of_test_and_trained_on_nowhere(
 def test_the_first_layers_stay_as_they_are(script, weights):
     args = Namespace(weights=weights, mean=127.5, std=127.5)
     X = np.random.default_rng(0).integers(0, 256, (8, 3, 32, 32), dtype=np.uint8)
-    net = script.network(args, 4, module__until="features.9", max_epochs=1)
+    net = script.network(args, 4, module__last_layer="features.9", max_epochs=1)
     net.fit(X, np.arange(8) % 2)
     learnt = dict(net.module_.named_parameters())
     for name, value in torch.load(weights).items():

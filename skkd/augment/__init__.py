@@ -1,9 +1,12 @@
-"""Augmentation of batches of images: tensor to tensor, each row by its own seed.
+"""Augmentation of batches of images: tensor to tensor, each image by its own seed.
 
-Student and teacher are to see the very same view of an image, which is what makes
-distillation by many views work (Beyer et al., "Knowledge distillation: A good teacher
+Student and teacher should see exactly the same view of an image, which is what makes
+distillation with many views work (Beyer et al., "Knowledge distillation: A good teacher
 is patient and consistent", CVPR 2022, section 3.1, https://arxiv.org/abs/2106.05237).
-A view that is a function of the image and one number can be shown to both, and again.
+A view is a function of the image and one number, so that it can be repeated.
+
+Classes with names of torchvision's classes do nearly the same, to a batch: each image
+gets random numbers of its own. Parameters differ where the docstrings say so.
 """
 
 from skkd.augment._base import Augmentation

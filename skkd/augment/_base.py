@@ -14,11 +14,12 @@ class Augmentation(BaseEstimator):
     """A random change of images: a small callable object with parameters.
 
     Subclasses store their constructor arguments unchanged, as any scikit-learn
-    estimator does, define ``view``, and override ``check`` where they have parameters.
-    ``get_params``, ``clone`` and ``repr`` then come for free.
+    estimator does, define ``view``, and override ``check`` if they have parameters.
+    They inherit ``get_params``, ``repr`` and support for ``clone``.
 
-    The view of a row depends on its pixels and its seed alone: not on the rest of
-    the batch, its place there, or the device. :class:`Mixup` is the exception.
+    The view of an image depends on its pixels and its seed alone: not on the rest of
+    the batch, its position there, or the device. :class:`Mixup` is the exception. An
+    object has no random state, so that threads can share it.
 
     Examples
     --------
@@ -38,14 +39,14 @@ class Augmentation(BaseEstimator):
 
     @property
     def mixes_rows(self) -> bool:
-        """Whether a view is made of several rows of the batch, and so are its labels.
+        """Whether a view is made of several images of the batch, and so are its labels.
 
-        It then has a method ``mix``, as :class:`Mixup` has.
+        If so, there is a method ``mix``, see :class:`Mixup`.
         """
         return False
 
     def __call__(self, x: Tensor, seeds: Any = None) -> Tensor:
-        """Return a view of each row.
+        """Return a view of each image.
 
         Parameters
         ----------
@@ -69,17 +70,17 @@ class Augmentation(BaseEstimator):
         return self.view(x, check_batch(self, x, seeds))
 
     def check(self) -> None:
-        """Raise ValueError where a parameter is out of its range."""
+        """Raise ValueError if a parameter is out of its range."""
 
     def view(self, x: Tensor, seeds: np.ndarray) -> Tensor:
-        """Return a new tensor; what a subclass defines.
+        """Return a new tensor; to be defined by subclasses.
 
         Parameters
         ----------
         x : Tensor of shape (n, C, H, W)
             Not to be changed.
         seeds : ndarray of shape (n,), uint64
-            For :func:`uniform`, whose streams belong to this object alone.
+            For :func:`uniform`; no other object uses these seeds.
 
         Returns
         -------
@@ -92,7 +93,7 @@ class Augmentation(BaseEstimator):
 
 
 def check_batch(augment: Augmentation, x: Any, seeds: Any) -> np.ndarray:
-    """Return the seeds of the rows of `x`, as uint64."""
+    """Return the seeds of the images `x`, as uint64."""
     name = type(augment).__name__
     if not isinstance(x, Tensor):
         raise TypeError(
@@ -102,8 +103,8 @@ def check_batch(augment: Augmentation, x: Any, seeds: Any) -> np.ndarray:
     if x.ndim != 4:
         raise ValueError(
             f"{name} got a tensor of shape {tuple(x.shape)}; expected images (n, C, H, "
-            "W). Add a batch axis with x[None], a channel axis with x[:, None]; tables "
-            "have no augmentation here."
+            "W). Add a batch axis with x[None], a channel axis with x[:, None]; there "
+            "is no augmentation for tables."
         )
     if seeds is None:
         # Not the default device, so that a fit draws the same seeds on every machine.
@@ -113,6 +114,6 @@ def check_batch(augment: Augmentation, x: Any, seeds: Any) -> np.ndarray:
         raise ValueError(
             f"{name} got seeds of shape {seeds.shape} and dtype {seeds.dtype} for "
             f"{len(x)} rows; expected ({len(x)},) and int64. Pass one seed for each "
-            "row, or None to draw them."
+            "image, or None to draw them."
         )
     return seeds.astype(np.uint64)

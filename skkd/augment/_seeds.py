@@ -1,4 +1,4 @@
-"""Random numbers of a seed: a hash, without any state."""
+"""Random numbers by hashing seeds, without any state."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def uniform(seeds: np.ndarray, stream: int) -> np.ndarray:
 
     Notes
     -----
-    With ``mix``, SplitMix64's finaliser, and its increment ``g``, a number is made of
+    With ``mix``, SplitMix64's finaliser, and its increment ``g``, a number consists of
     the upper 53 bits of ``mix(mix(seed) + (stream + 1) * g)``: the output number
     ``stream`` of a SplitMix64 that starts from ``mix(seed)``. Mixing the seed first
     keeps neighbouring seeds apart.
@@ -47,24 +47,24 @@ def uniform(seeds: np.ndarray, stream: int) -> np.ndarray:
 
 
 def bits(seeds: np.ndarray, stream: int) -> np.ndarray:
-    """Hash each seed to 64 bits: the seeds of one step of several."""
+    """Hash each seed to 64 bits, for instance to get the seeds of one step."""
     offset = np.array(stream + 1, dtype=np.uint64) * _GOLDEN_GAMMA
-    return mix(mix(seeds.astype(np.uint64)) + offset)
+    return splitmix(splitmix(seeds.astype(np.uint64)) + offset)
 
 
-def mix(z: np.ndarray) -> np.ndarray:
+def splitmix(z: np.ndarray) -> np.ndarray:
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return z ^ (z >> np.uint64(31))
 
 
 def whole(seeds: np.ndarray, stream: int, n: int) -> Tensor:
-    """Draw one of 0 to n - 1 for each seed, int64."""
+    """Draw an integer from 0 to n - 1 for each seed, int64."""
     return torch.from_numpy((uniform(seeds, stream) * n).astype(np.int64))
 
 
 def chosen(seeds: np.ndarray, stream: int, p: float, x: Tensor) -> Tensor:
-    """Choose a share `p` of the rows, as bools of shape (n, 1, 1, 1)."""
+    """Choose each image with probability `p`, as bools of shape (n, 1, 1, 1)."""
     chosen = torch.from_numpy(uniform(seeds, stream) < p)
     return chosen.to(x.device)[:, None, None, None]
 

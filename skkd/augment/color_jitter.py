@@ -1,8 +1,7 @@
-"""Change brightness, contrast and saturation of images."""
+"""Change brightness, contrast and saturation."""
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -11,18 +10,17 @@ from torch import Tensor
 
 from skkd.augment._base import Augmentation
 from skkd.augment._checks import (
+    check,
     check_spread,
-    error,
-    is_number,
-    range_about_one,
+    factor_range,
     working_dtype,
 )
 from skkd.augment._seeds import between
 
-# How bright red, green and blue look: ITU-R BT.601-7, section 2.5.1.
+# Weights of red, green and blue in gray: ITU-R BT.601-7, section 2.5.1.
 _LUMA = (0.299, 0.587, 0.114)
 _FRACTION = 2.0**30
-_TOLERANCE = 1e-3  # of white, for what arithmetic leaves of 0 and 1
+_TOLERANCE = 1e-3  # of white, for rounding errors
 
 
 class ColorJitter(Augmentation):
@@ -31,28 +29,30 @@ class ColorJitter(Augmentation):
     .. math:: \tilde x = b \, (c \, (s \, x + (1 - s) \, g(x)) + (1 - c) \, \bar g)
 
     with the gray image :math:`g` and its mean :math:`\bar g`, both of the same image;
-    cut off at black and white. The factors are drawn uniformly, for each image its own.
+    clipped to black and white. The factors are drawn uniformly, for each image its own.
+    As torchvision's ColorJitter, without hue and with a fixed order.
 
     Parameters
     ----------
     brightness : float or (float, float), default=0.2
         The factor `b`: 0.2 draws it from 0.8 to 1.2, a pair (lowest, highest) from
-        there. A number is at most 1, a pair at least 0. 0 makes all black.
+        that interval. A number is at most 1, a pair at least 0. Factor 0 gives black.
     contrast : float or (float, float), default=0.2
-        The factor `c`, in the same way. 0 leaves the mean gray.
+        The factor `c`, in the same way. Factor 0 gives the mean gray.
     saturation : float or (float, float), default=0
-        The factor `s`, in the same way. 0 leaves a gray image. Gray images have none.
+        The factor `s`, in the same way. Factor 0 gives a gray image. Ignored for gray
+        images.
     white : float or None, default=None
-        The value of white; black is 0. None stands for 255 where images are of
-        integers, and for 1 where they are of floats.
+        The value of white; black is 0. None means 255 for images of integers and 1 for
+        images of floats.
 
     Notes
     -----
     Integers are rounded to the nearest. Gray is 0.299 R + 0.587 G + 0.114 B. As the
-    values are cut off only at the end, the order of the three makes no difference.
+    values are clipped only at the end, the order of the three makes no difference.
 
-    A view is the same whatever the batch, bit for bit: means are of whole numbers, to
-    which floats are rounded at a thousand millionth of white.
+    A view does not depend on the batch, bit for bit: means are computed in integers,
+    for which floats are rounded to a billionth of white.
 
     Examples
     --------
@@ -70,6 +70,7 @@ class ColorJitter(Augmentation):
         brightness: float | tuple[float, float] = 0.2,
         contrast: float | tuple[float, float] = 0.2,
         saturation: float | tuple[float, float] = 0,
+        *,
         white: float | None = None,
     ) -> None:
         self.brightness = brightness
@@ -78,20 +79,18 @@ class ColorJitter(Augmentation):
         self.white = white
 
     def check(self) -> None:
-        """Raise ValueError where a parameter is out of its range."""
+        """Raise ValueError if a parameter is out of its range."""
         for name in ("brightness", "contrast", "saturation"):
             check_spread(self, name)
-        if self.white is not None and not (
-            is_number(self.white) and 0 < self.white < math.inf
-        ):
-            remedy = "Set it to the value of white, such as 255."
-            raise error(self, "white", "a finite number above 0, or None", remedy)
+        if self.white is not None:
+            hint = "Set it to the value of white, such as 255, or to None."
+            check(self, "white", low=0, low_inclusive=False, hint=hint)
 
     def view(self, x: Tensor, seeds: np.ndarray) -> Tensor:
         """Return a new tensor, see :class:`Augmentation`."""
         white = self._white_of(x)
         b, c, s = (
-            between(seeds, stream, *range_about_one(spread))
+            between(seeds, stream, *factor_range(spread))
             for stream, spread in enumerate(
                 (self.brightness, self.contrast, self.saturation)
             )
@@ -111,7 +110,7 @@ class ColorJitter(Augmentation):
         return (view if x.is_floating_point() else view.round_()).to(x.dtype)
 
     def _white_of(self, x: Tensor) -> float:
-        """Return the value of white, where it can be that of `x`."""
+        """Return the value of white, if the values of `x` fit it."""
         if x.dtype == torch.bool or x.shape[1] not in (1, 3):
             raise ValueError(
                 f"ColorJitter got images of {x.shape[1]} channels and {x.dtype}; "
@@ -127,7 +126,7 @@ class ColorJitter(Augmentation):
             raise ValueError(
                 f"ColorJitter(white={self.white}) got values from {least:g} to "
                 f"{most:g} in images of {x.dtype}; expected those from 0, black, to "
-                f"{white:g}, white. Pass white=255 for floats of 0 to 255; and augment "
+                f"{white:g}, white. Pass white=255 for floats from 0 to 255; augment "
                 "images before they are standardised."
             )
         return float(white)
@@ -141,7 +140,7 @@ def _gray(x: Tensor) -> Tensor:
 
 def _mean_gray(x: Tensor, white: float) -> np.ndarray:
     """Return the mean gray of each image, float64."""
-    # A sum of floats has its last digits by the size of the batch, of integers not.
+    # The last digits of a sum of floats depend on the batch size, those of ints do not.
     unit: Any = 1
     if x.is_floating_point():
         unit = _FRACTION / white

@@ -1,4 +1,4 @@
-"""Several augmentations in a row."""
+"""Several augmentations, one after the other."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ from skkd.augment._seeds import bits
 
 
 class Compose(Augmentation):
-    """Several augmentations, one after the other, each with its own random numbers.
+    """Apply several augmentations in order, each with its own random numbers.
+
+    As torchvision's Compose, for steps of this module.
 
     Parameters
     ----------
     steps : sequence of Augmentation
-        At least one. One that mixes rows has to be the last.
+        At least one. :class:`Mixup` can only be the last.
 
     Examples
     --------
@@ -35,19 +37,19 @@ class Compose(Augmentation):
 
     @property
     def mixes_rows(self) -> bool:
-        """Whether the last step mixes rows."""
+        """Whether the last step mixes images."""
         return any(step.mixes_rows for step in self.steps)
 
     def check(self) -> None:
-        """Raise ValueError where a step, or the order of the steps, does not fit."""
+        """Raise ValueError if a step, or the order of the steps, is wrong."""
         steps = self.steps if isinstance(self.steps, Sequence) else ()
         if not steps or not all(isinstance(step, Augmentation) for step in steps):
-            remedy = "Subclass Augmentation to make a step of your own."
-            raise error(self, "steps", "a list of at least one Augmentation", remedy)
+            hint = "For a step of your own, subclass Augmentation."
+            raise error(self, "steps", "a list of at least one Augmentation", hint)
         for step in steps:
             step.check()
         if any(step.mixes_rows for step in steps[:-1]):
-            expected = "nothing after a step that mixes rows"
+            expected = "no step after one that mixes images"
             raise error(self, "steps", expected, "Move it to the end.")
 
     def view(self, x: Tensor, seeds: np.ndarray) -> Tensor:
@@ -55,7 +57,7 @@ class Compose(Augmentation):
         return self._run(self.steps, x, seeds)
 
     def mix(self, x: Tensor, seeds: Any = None) -> tuple[Tensor, Tensor, Tensor]:
-        """Return view, partner and share as :meth:`Mixup.mix` does, of the last step.
+        """Apply the steps; return view, index and lam of :meth:`Mixup.mix`, the last.
 
         Parameters
         ----------
@@ -64,14 +66,14 @@ class Compose(Augmentation):
 
         Returns
         -------
-        view, partner, share : Tensor
-            Each view is of the image as the other steps left it.
+        view, index, lam : Tensor
+            The last step mixes the images that the other steps return.
         """
         self.check()
         last: Any = self.steps[-1]
         if not last.mixes_rows:
             raise ValueError(
-                f"Got mix() of {self!r}, whose last step mixes no rows; expected one "
+                f"Got mix() of {self!r}, whose last step mixes no images; expected one "
                 "that does. Call the object itself, or add Mixup() at the end."
             )
         seeds = check_batch(self, x, seeds)

@@ -1,8 +1,7 @@
-"""Mix images of a batch."""
+"""Mix the images of a batch."""
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,7 @@ import torch
 from torch import Tensor
 
 from skkd.augment._base import Augmentation, check_batch
-from skkd.augment._checks import error, is_number, working_dtype
+from skkd.augment._checks import check, working_dtype
 
 
 class Mixup(Augmentation):
@@ -19,19 +18,20 @@ class Mixup(Augmentation):
     .. math:: \tilde x_i = \lambda_i x_i + (1 - \lambda_i) x_{j(i)},
               \quad \lambda_i \sim \mathrm{Beta}(\alpha, \alpha)
 
-    with a random permutation :math:`j` of the batch. The loss on labels is to be
-    mixed alike, which :class:`~skkd.DistilledClassifier` does.
+    with a random permutation :math:`j` of the batch. :class:`~skkd.DistilledClassifier`
+    mixes the loss on labels in the same way. Unlike torchvision's MixUp, each image has
+    a weight of its own, and labels are not changed here.
 
     Parameters
     ----------
     alpha : float, default=1.0
-        Above 0. Near 0 an image stays almost alone, 1 makes every share as likely.
+        Above 0. Near 0 images are hardly mixed, with 1 all weights are equally likely.
 
     Notes
     -----
-    A view depends on the whole batch. The permutation, then the shares, one for each
-    row, come from ``numpy.random.default_rng(seeds)``, with the seeds as uint64 and
-    in their order. The paper's own code draws one share for a batch.
+    A view depends on the whole batch. The permutation, then the weights, one for each
+    image, come from ``numpy.random.default_rng(seeds)``, with the seeds as uint64 in
+    their order. The paper's own code draws one weight for a batch.
 
     References
     ----------
@@ -43,10 +43,10 @@ class Mixup(Augmentation):
     >>> import torch
     >>> from skkd.augment import Mixup
     >>> x = torch.tensor([0.0, 1.0, 2.0]).reshape(3, 1, 1, 1)
-    >>> view, partner, share = Mixup().mix(x, seeds=torch.tensor([0, 1, 2]))
-    >>> partner
+    >>> view, index, lam = Mixup().mix(x, seeds=torch.tensor([0, 1, 2]))
+    >>> index
     tensor([1, 0, 2])
-    >>> mixed = share * x.flatten() + (1 - share) * x.flatten()[partner]
+    >>> mixed = lam * x.flatten() + (1 - lam) * x.flatten()[index]
     >>> torch.equal(view.flatten(), mixed)
     True
     """
@@ -56,21 +56,20 @@ class Mixup(Augmentation):
 
     @property
     def mixes_rows(self) -> bool:
-        """True: a view is made of several rows of the batch."""
+        """True: a view is made of several images of the batch."""
         return True
 
     def check(self) -> None:
-        """Raise ValueError where a parameter is out of its range."""
-        if not (is_number(self.alpha) and 0 < self.alpha < math.inf):
-            remedy = "0.2 mixes a little, 1 much; leave Mixup out to mix nothing."
-            raise error(self, "alpha", "a finite number above 0", remedy)
+        """Raise ValueError if a parameter is out of its range."""
+        hint = "0.2 mixes a little, 1 much; leave Mixup out to mix nothing."
+        check(self, "alpha", low=0, low_inclusive=False, hint=hint)
 
     def view(self, x: Tensor, seeds: np.ndarray) -> Tensor:
         """Return a new tensor, see :class:`Augmentation`."""
         return self.mix(x, seeds)[0]
 
     def mix(self, x: Tensor, seeds: Any = None) -> tuple[Tensor, Tensor, Tensor]:
-        """Return a view of each row, and what it was mixed of.
+        """Return a view of each image, and what it was mixed of.
 
         Parameters
         ----------
@@ -81,20 +80,20 @@ class Mixup(Augmentation):
         Returns
         -------
         view : Tensor of shape (n, C, H, W)
-            ``share * x + (1 - share) * x[partner]``, rounded where `x` is of integers.
-        partner : Tensor of shape (n,), int64
-            Number of the row that each is mixed with, now and then itself.
-        share : Tensor of shape (n,), float32
-            Weight of the row itself. It and `partner` are on the device of `x`.
+            ``lam * x + (1 - lam) * x[index]``, rounded if `x` has an integer dtype.
+        index : Tensor of shape (n,), int64
+            Index of the image that each is mixed with, which may be the image itself.
+        lam : Tensor of shape (n,), float32
+            Weight of the image itself. It and `index` are on the device of `x`.
         """
         self.check()
         rng = np.random.default_rng(check_batch(self, x, seeds))
-        partner = torch.from_numpy(rng.permutation(len(x))).to(x.device)
+        index = torch.from_numpy(rng.permutation(len(x))).to(x.device)
         drawn = rng.beta(self.alpha, self.alpha, size=len(x)).astype(np.float32)
-        share = torch.from_numpy(drawn).to(x.device)
+        lam = torch.from_numpy(drawn).to(x.device)
 
         dtype = working_dtype(x)
-        values, weight = x.to(dtype), share.to(dtype)[:, None, None, None]
-        view = weight * values + (1 - weight) * values[partner]
+        values, weight = x.to(dtype), lam.to(dtype)[:, None, None, None]
+        view = weight * values + (1 - weight) * values[index]
         view = view if x.is_floating_point() else view.round()
-        return view.to(x.dtype), partner, share
+        return view.to(x.dtype), index, lam

@@ -9,18 +9,18 @@ from torch.nn.functional import grid_sample
 
 from skkd.augment._base import Augmentation
 from skkd.augment._checks import (
+    check,
     check_fill,
     check_p,
-    check_span,
     check_spread,
+    factor_range,
     fill_for,
-    range_about_one,
     working_dtype,
 )
 from skkd.augment._seeds import between, uniform
 
 _BORDERS = ("border", "reflection")
-_BLOCK = 2**17  # pixels: what a core's cache holds of a grid and its images
+_BLOCK = 2**17  # pixels: a grid and its images then fit into a core's cache
 
 
 class RandomAffine(Augmentation):
@@ -32,31 +32,35 @@ class RandomAffine(Augmentation):
     with positions :math:`p` (x, y) in pixels from the centre. All numbers are drawn
     uniformly, and values between pixels are interpolated bilinearly, once.
 
+    As torchvision's RandomAffine, with another order of the parameters (all but
+    `degrees` are keyword-only), one number for `degrees`, `translate` and `shear`, and
+    with `p` and the names of `fill`.
+
     Parameters
     ----------
     degrees : float, default=0
-        Largest angle of the rotation, to either side, from 0 to 180.
+        Largest angle of the rotation, in either direction, from 0 to 180.
     scale : float or (float, float), default=0
-        The zoom `s`: 0.1 draws it from 0.9 to 1.1, a pair (lowest, highest) from
-        there. 2 shows things twice as large.
+        The zoom `s`: 0.1 draws it from 0.9 to 1.1, a pair (lowest, highest) from that
+        interval. 2 shows things twice as large.
     translate : float, default=0
-        Largest shift in each direction, as a share of width and height; below 1.
+        Largest shift in each direction, as a fraction of width and height; below 1.
     shear : float, default=0
-        Largest angle by which upright lines are tilted, in degrees; below 90.
+        Largest angle by which vertical lines are tilted, in degrees; below 90.
     p : float, default=1.0
-        Share of the images changed; the others are left as they are, to the last bit.
+        Fraction of the images changed; the others stay the same, bit for bit.
     fill : float, "border" or "reflection", default=0
-        What comes from outside of the image: a value, in the units of the input; the
-        nearest pixel at the border; or the image mirrored at its border. A value suits
-        drawings and digits, which have a background, "reflection" photographs.
+        What is outside of the image: a value, in the units of the input; the nearest
+        pixel at the border; or the image mirrored at its border. A value suits drawings
+        and digits, which have a background, "reflection" suits photographs.
 
     Notes
     -----
-    Integers are rounded to the nearest. It is computed in float32, or in float64 where
-    the images need that, on the device of the images.
+    Integers are rounded to the nearest. Computed in float32, or in float64 if the
+    dtype of the images needs it, on the device of the images.
 
-    A view is the same whatever the batch, bit for bit. Devices differ in the last
-    digits of floats.
+    A view does not depend on the batch, bit for bit. Devices differ in the last digits
+    of floats.
 
     Examples
     --------
@@ -73,6 +77,7 @@ class RandomAffine(Augmentation):
     def __init__(
         self,
         degrees: float = 0,
+        *,
         scale: float | tuple[float, float] = 0,
         translate: float = 0,
         shear: float = 0,
@@ -87,20 +92,20 @@ class RandomAffine(Augmentation):
         self.fill = fill
 
     def check(self) -> None:
-        """Raise ValueError where a parameter is out of its range."""
-        check_span(self, "degrees", 180, "It is the largest angle, to either side.")
+        """Raise ValueError if a parameter is out of its range."""
+        hint = "It is the largest angle, in either direction."
+        check(self, "degrees", low=0, high=180, hint=hint)
         check_spread(self, "scale", above=0)
-        share = "It is a share of the side: 0.1 shifts by up to a tenth of it."
-        check_span(self, "translate", 1, share, included=False)
-        tilt = "It is an angle in degrees: 10 is usual."
-        check_span(self, "shear", 90, tilt, included=False)
+        hint = "It is a fraction of the side: 0.1 shifts by up to a tenth of it."
+        check(self, "translate", low=0, high=1, high_inclusive=False, hint=hint)
+        hint = "It is an angle in degrees: 10 is usual."
+        check(self, "shear", low=0, high=90, high_inclusive=False, hint=hint)
         check_p(self)
-        if not (isinstance(self.fill, str) and self.fill in _BORDERS):
-            check_fill(self, *_BORDERS)
+        check_fill(self, *_BORDERS)
 
     def view(self, x: Tensor, seeds: np.ndarray) -> Tensor:
         """Return a new tensor, see :class:`Augmentation`."""
-        # First, that it is refused whatever the draw.
+        # First, so that a wrong fill is refused whatever is drawn.
         fill = 0.0 if isinstance(self.fill, str) else fill_for(self, x)
         view, (height, width) = x.clone(), x.shape[2:]
         inverse, moved = self._draw(seeds, height, width)
@@ -119,7 +124,7 @@ class RandomAffine(Augmentation):
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the inverse maps, (n, 2, 3), and where they are not the identity."""
         angle = np.radians(between(seeds, 1, -self.degrees, self.degrees))
-        zoom = between(seeds, 2, *range_about_one(self.scale))
+        zoom = between(seeds, 2, *factor_range(self.scale))
         tilt = np.tan(np.radians(between(seeds, 3, -self.shear, self.shear)))
         dx = between(seeds, 4, -self.translate, self.translate) * width
         dy = between(seeds, 5, -self.translate, self.translate) * height
@@ -131,10 +136,9 @@ class RandomAffine(Augmentation):
         return inverse, (inverse != np.eye(2, 3)).any(axis=(1, 2))
 
     def _sample(self, x: Tensor, inverse: np.ndarray, fill: float) -> Tensor:
-        """Return each image as it is seen through its inverse map."""
+        """Return each image transformed, given the inverse maps."""
         dtype, (height, width) = working_dtype(x), x.shape[2:]
-        # From here to there one operation at a time: a product of matrices has its
-        # last digits by the size of the batch.
+        # Elementwise: the last digits of a matrix product depend on the batch size.
         a = torch.from_numpy(inverse).to(dtype).to(x.device)[..., None, None]
         columns = torch.arange(width, dtype=dtype, device=x.device) - (width - 1) / 2
         lines = torch.arange(height, dtype=dtype, device=x.device) - (height - 1) / 2

@@ -1,6 +1,8 @@
-"""Shift images by whole pixels."""
+"""Shift images at random by whole pixels."""
 
 from __future__ import annotations
+
+from numbers import Integral
 
 import numpy as np
 import torch
@@ -8,17 +10,21 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from skkd.augment._base import Augmentation
-from skkd.augment._checks import check_count, check_fill, fill_for
+from skkd.augment._checks import check, check_fill, fill_for
 from skkd.augment._seeds import whole
 
 
 class RandomCrop(Augmentation):
     """Pad an image on all sides and crop it at random to its own size.
 
+    As torchvision's RandomCrop with the size of the image and ``padding=max_shift``:
+    the first parameter is not the size of the output, which is that of the input.
+
     Parameters
     ----------
     max_shift : int, default=4
-        Pixels padded on each side: the largest shift, below height and width.
+        Pixels padded on each side: the largest shift, at most half of the height and
+        of the width.
     fill : float, default=0
         Value of the padding, in the units of the input.
 
@@ -42,21 +48,22 @@ class RandomCrop(Augmentation):
         self.fill = fill
 
     def check(self) -> None:
-        """Raise ValueError where a parameter is out of its range."""
-        check_count(self, "max_shift", 0)
+        """Raise ValueError if a parameter is out of its range."""
+        hint = "It is the largest shift in pixels."
+        check(self, "max_shift", Integral, low=0, hint=hint)
         check_fill(self)
 
     def view(self, x: Tensor, seeds: np.ndarray) -> Tensor:
         """Return a new tensor, see :class:`Augmentation`."""
         m, (height, width) = int(self.max_shift), x.shape[2:]
-        if m and m >= min(height, width):
+        if 2 * m > min(height, width):
             raise ValueError(
-                f"Got max_shift={m} for images of {height}x{width} pixels, which could "
-                "be shifted out of sight; expected less than height and width. Set "
-                "max_shift to an eighth of them, which is common."
+                f"Got max_shift={m} for images of {height}x{width} pixels; expected at "
+                "most half of height and width. It is the largest shift, not the size "
+                "of the output: an eighth of the height is common."
             )
         padded = pad(x, (m, m, m, m), value=fill_for(self, x))
-        # Every crop there is, as a view that takes no memory: (n, C, dy, dx, H, W)
+        # All possible crops, as a view without memory of its own: (n, C, dy, dx, H, W)
         crops = padded.unfold(2, height, 1).unfold(3, width, 1)
         dy = whole(seeds, 0, 2 * m + 1).to(x.device)
         dx = whole(seeds, 1, 2 * m + 1).to(x.device)

@@ -1,32 +1,38 @@
-"""Cover a part of images."""
+"""Erase a part of images."""
 
 from __future__ import annotations
+
+from numbers import Integral
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from skkd.augment._base import Augmentation
-from skkd.augment._checks import check_count, check_fill, check_p, fill_for
+from skkd.augment._checks import check, check_fill, check_p, fill_for
 from skkd.augment._seeds import chosen, whole
 
 
 class RandomErasing(Augmentation):
-    """Cover a square of the image, centred anywhere and clipped at the border.
+    """Erase a square of the image, centred anywhere and clipped at the border.
+
+    This is Cutout of DeVries and Taylor. torchvision's RandomErasing differs: there the
+    first parameter is `p`, and size and aspect ratio of the rectangle are random.
 
     Parameters
     ----------
     size : int, default=8
-        Side of the square, in pixels.
+        Side of the square, in pixels. A square of the size of the image, centred in the
+        image, erases all of it.
     fill : float, default=0
         Value of the square, in the units of the input.
     p : float, default=1.0
-        Share of the images that get a square.
+        Fraction of the images in which a square is erased.
 
     References
     ----------
     DeVries, Taylor, "Improved Regularization of Convolutional Neural Networks with
-    RandomErasing", 2017, section 3.2. https://arxiv.org/abs/1708.04552
+    Cutout", 2017, section 3.2. https://arxiv.org/abs/1708.04552
 
     Examples
     --------
@@ -44,8 +50,9 @@ class RandomErasing(Augmentation):
         self.p = p
 
     def check(self) -> None:
-        """Raise ValueError where a parameter is out of its range."""
-        check_count(self, "size", 1)
+        """Raise ValueError if a parameter is out of its range."""
+        hint = "It is the side of the square in pixels."
+        check(self, "size", Integral, low=1, hint=hint)
         check_fill(self)
         check_p(self)
 
@@ -53,9 +60,9 @@ class RandomErasing(Augmentation):
         """Return a new tensor, see :class:`Augmentation`."""
         rows = self._span(seeds, 0, x.shape[2])[:, None, :, None]  # (n, 1, H, 1)
         columns = self._span(seeds, 1, x.shape[3])[:, None, None, :]  # (n, 1, 1, W)
-        covered = (rows & columns).to(x.device) & chosen(seeds, 2, self.p, x)
+        erased = (rows & columns).to(x.device) & chosen(seeds, 2, self.p, x)
         fill = torch.full((), fill_for(self, x), dtype=x.dtype, device=x.device)
-        return torch.where(covered, fill, x)
+        return torch.where(erased, fill, x)
 
     def _span(self, seeds: np.ndarray, stream: int, length: int) -> Tensor:
         start = whole(seeds, stream, length)[:, None] - self.size // 2

@@ -12,12 +12,14 @@ from skkd.augment._seeds import chosen
 
 
 class RandomHorizontalFlip(Augmentation):
-    """Mirror an image, left to right.
+    """Mirror an image, left to right, at random.
+
+    As torchvision's RandomHorizontalFlip, for each image of the batch by itself.
 
     Parameters
     ----------
     p : float, default=0.5
-        Share of the images mirrored.
+        Fraction of the images mirrored.
 
     Examples
     --------
@@ -31,7 +33,7 @@ class RandomHorizontalFlip(Augmentation):
         self.p = p
 
     def check(self) -> None:
-        """Raise ValueError where a parameter is out of its range."""
+        """Raise ValueError if a parameter is out of its range."""
         check_p(self)
 
     def view(self, x: Tensor, seeds: np.ndarray) -> Tensor:

@@ -1,4 +1,4 @@
-"""Turn one image file into pixels, the same way wherever skkd reads an image."""
+"""Decode one image file, the same way wherever skkd reads an image."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-# An allow-list, because Pillow would otherwise run Ghostscript for an EPS file and
-# take all sorts of binary files for TGA. HEIF is there once pillow-heif registers it.
+# An allow-list, because Pillow would otherwise run Ghostscript for EPS files and read
+# many kinds of binary files as TGA. HEIF is available once pillow-heif registers it.
 _FORMATS = (
     *("JPEG", "MPO", "PNG", "GIF", "WEBP", "BMP", "TIFF"),
     *("PPM", "JPEG2000", "AVIF", "HEIF"),
 )
 
-# A JPEG is decoded at a reduced scale as long as this many times the output remains:
+# A JPEG is decoded at a reduced scale that is still this many times the output size:
 # with less, single pixels differ visibly from those of a full decode.
 _DRAFT_FACTOR = 4
 
 
 class NotAnImageError(ValueError):
-    """The content is of no image format that is read here."""
+    """The content has none of the supported image formats."""
 
 
 class UnreadableImageError(OSError):
@@ -30,7 +30,7 @@ class UnreadableImageError(OSError):
     Parameters
     ----------
     message : str
-        The message, which names the first twenty files.
+        The message, with the first twenty files.
     failures : sequence of (str, str), default=()
         Path and reason of every file that could not be read.
 
@@ -55,7 +55,7 @@ class UnreadableImageError(OSError):
 
 
 def get_image_suffixes() -> set[str]:
-    """Return the file name endings by which a person says: this is an image."""
+    """Return the suffixes of files that are meant to be images, readable or not."""
     known = Image.registered_extensions()
     suffixes = {suffix for suffix, name in known.items() if name in _FORMATS}
     return suffixes | {".heic", ".heif", ".avif", ".jxl", ".tga", ".ico", ".psd"}
@@ -76,13 +76,13 @@ def decode_image(file: BinaryIO, size: tuple[int, int], mode: str) -> np.ndarray
     Returns
     -------
     pixels : ndarray of shape (height, width, 3) or (height, width), dtype uint8
-        A single image; animations give their first frame.
+        The first frame of an animation.
     """
     height, width = size
     with _identify(file) as image:
         if image.format in {"JPEG", "MPO"}:
-            # The orientation is not known to the decoder: ask for the longer side
-            # both ways.
+            # The decoder does not know the orientation: request the longer side for
+            # both.
             side = _DRAFT_FACTOR * max(size)
             image.draft(None, (side, side))
         ImageOps.exif_transpose(image, in_place=True)
@@ -102,7 +102,7 @@ def _identify(file: BinaryIO) -> Image.Image:
         message = f"not an image, it begins with {start!r}" if start else "empty file"
         raise NotAnImageError(message) from None
     limit = Image.MAX_IMAGE_PIXELS
-    # Pillow itself refuses only twice the limit and merely warns below that.
+    # Pillow itself raises only above twice the limit, and warns below that.
     if limit is not None and image.width * image.height > limit:
         raise Image.DecompressionBombError
     return image
@@ -130,7 +130,7 @@ def _to_mode(image: Image.Image, mode: str) -> Image.Image:
 
 
 def describe_failure(error: Exception) -> str:
-    """Say in one line why a file could not be read, and what would help."""
+    """Return in one line why a file could not be read, and what would help."""
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
         return (
             f"more pixels than PIL.Image.MAX_IMAGE_PIXELS={Image.MAX_IMAGE_PIXELS} "
@@ -143,7 +143,7 @@ def describe_failure(error: Exception) -> str:
 
 
 def shorten(lines: Sequence[str], limit: int = 20) -> str:
-    """Join lines for a message, the ones beyond the limit as a count."""
+    """Join lines for a message; those beyond the limit are only counted."""
     shown = [*lines[:limit]]
     if len(lines) > limit:
         shown.append(f"... and {len(lines) - limit} more")
@@ -151,7 +151,7 @@ def shorten(lines: Sequence[str], limit: int = 20) -> str:
 
 
 def describe_unreadable(failures: Sequence[tuple[str, str]], n_images: int) -> str:
-    """List the images that cannot be read, with the reason of each."""
+    """List the images that cannot be read, with the reason for each."""
     if not failures:
         return ""
     lines = [f"{path!r}: {reason}" for path, reason in failures]

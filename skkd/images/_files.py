@@ -1,4 +1,4 @@
-"""Find the files of an image folder, look into each, and compare their contents."""
+"""Find the files of an image folder, decode each, and compare their contents."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SPLIT_NAMES = {"train", "training", "test", "testing", "val", "valid", "validat
 
 @dataclass(frozen=True)
 class FoundFile:
-    """One file below the root; `parts` are the names on the way from the root."""
+    """One file below the root; `parts` are the parts of its relative path."""
 
     path: str
     parts: tuple[str, ...]
@@ -40,7 +40,7 @@ class FoundFile:
 
 @dataclass(frozen=True)
 class Finding:
-    """What the content of one file turned out to be."""
+    """What the content of one file is."""
 
     kind: Literal["image", "other", "broken"]
     reason: str = ""
@@ -48,7 +48,7 @@ class Finding:
 
 
 def is_hidden(name: str) -> bool:
-    """Tell the names that systems and tools leave behind from a person's own."""
+    """Tell whether a file was left behind by the system or a tool."""
     return name.startswith(".") or name.casefold() in _SYSTEM_NAMES
 
 
@@ -57,7 +57,7 @@ def list_files(root: Path) -> list[FoundFile]:
     found = [
         FoundFile(str(root.joinpath(*parts)), parts) for parts in _walk(root, (), ())
     ]
-    # By name parts, so that "a/x" stays together with "a/y" when there is an "a.b".
+    # By parts, so that "a/x" and "a/y" are neighbours even if there is an "a.b".
     return sorted(found, key=lambda file: file.parts)
 
 
@@ -65,7 +65,7 @@ def _walk(
     folder: Path, parts: tuple[str, ...], ancestors: tuple[str, ...]
 ) -> Iterator[tuple[str, ...]]:
     real_path = os.path.realpath(folder)
-    # A link to a folder on the way here would lead in circles.
+    # A link to an ancestor would recurse endlessly.
     if real_path in ancestors:
         return
     with os.scandir(folder) as entries:
@@ -81,21 +81,21 @@ def _walk(
 
 def map_files(function: Callable[[str], Any], files: Iterable[FoundFile]) -> list[Any]:
     """Apply a function to all paths in parallel threads, keeping the order."""
-    # Hashing and decoding release the GIL: threads suffice.
+    # Hashing and decoding release the GIL, so threads are enough.
     return Parallel(n_jobs=-1, require="sharedmem")(
         delayed(function)(file.path) for file in files
     )
 
 
 def inspect_file(path: str) -> Finding:
-    """Decode a file completely and hash it, reading it once."""
-    # Reading a named pipe would wait for ever.
+    """Decode a file completely and hash its content, reading it once."""
+    # Reading a named pipe would block.
     if os.path.exists(path) and not os.path.isfile(path):
         return Finding("other", "not a regular file")
     try:
         content = Path(path).read_bytes()
-        # "RGB", because it takes every conversion that a reader may ask for; a small
-        # size, because only the decoder's verdict matters.
+        # "RGB", because it tests every conversion; a small size, because only whether
+        # it can be decoded matters.
         decode_image(io.BytesIO(content), (16, 16), "RGB")
     except NotAnImageError as error:
         is_meant = Path(path).suffix.lower() in get_image_suffixes()
@@ -115,13 +115,13 @@ def hash_file(path: str) -> str:
 
 
 def describe_ignored(inspected: Sequence[tuple[FoundFile, Finding]]) -> str:
-    """List files that are left out: not images, or images of no class."""
+    """List the files that are left out: not images, or images without a class."""
     others = [
         file.name
         for file, found in inspected
         if found.kind == "other" and len(file.parts) > 1
     ]
-    # Other files beside the class folders, such as a metadata.csv, have their place.
+    # Other files next to the class folders, such as a metadata.csv, are common.
     stray = [
         file.name
         for file, found in inspected
@@ -142,7 +142,7 @@ def describe_ignored(inspected: Sequence[tuple[FoundFile, Finding]]) -> str:
 def describe_leaks(
     files: Sequence[FoundFile], hashes: Sequence[str], known: dict[str, str]
 ) -> str:
-    """Name the files whose content is known from another folder."""
+    """List the files that are also in the folder compared with."""
     lines = [
         f"{file.name} = {known[sha256]}"
         for file, sha256 in zip(files, hashes, strict=True)
@@ -152,13 +152,13 @@ def describe_leaks(
         return ""
     return (
         f"{len(lines)} of {len(files)} images are byte-identical to files in "
-        "compare_with; a model trained there has seen them, so leave them out on one "
-        f"side:{shorten(lines)}"
+        "compare_with; a model trained there has seen them, so remove them from one "
+        f"of the folders:{shorten(lines)}"
     )
 
 
 def describe_duplicates(files: Sequence[FoundFile], hashes: Sequence[str]) -> str:
-    """Name identical files of different classes, count those of the same class."""
+    """List identical files of different classes, and count those within a class."""
     by_content: dict[str, list[FoundFile]] = defaultdict(list)
     for file, sha256 in zip(files, hashes, strict=True):
         by_content[sha256].append(file)
@@ -168,14 +168,14 @@ def describe_duplicates(files: Sequence[FoundFile], hashes: Sequence[str]) -> st
     message = ""
     if across:
         message += (
-            f"{len(across)} group(s) of byte-identical files lie in more than one "
+            f"{len(across)} group(s) of byte-identical files are in more than one "
             "class; keep one copy, in the right class:"
             + shorten([" = ".join(file.name for file in group) for group in across])
             + "\n"
         )
     if within:
         message += (
-            f"{len(within)} group(s) of byte-identical files lie within one class "
+            f"{len(within)} group(s) of byte-identical files are within one class "
             f"({sum(map(len, within))} files); a random split would put copies on "
             "both sides: pass `groups` to StratifiedGroupKFold."
         )
@@ -183,7 +183,7 @@ def describe_duplicates(files: Sequence[FoundFile], hashes: Sequence[str]) -> st
 
 
 def describe_wrong_level(root: Path, files: Sequence[FoundFile]) -> str:
-    """Recognise a root one folder too high, such as one holding train/ and test/."""
+    """Detect a root one level too high, such as one with train/ and test/."""
     classes = sorted({file.parts[0] for file in files})
     is_suspect = len(classes) == 1 or {c.casefold() for c in classes} <= _SPLIT_NAMES
     if not is_suspect or any(len(file.parts) == 2 for file in files):

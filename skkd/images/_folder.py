@@ -27,13 +27,13 @@ from skkd.images._files import (
 
 
 class ImageFolderWarning(UserWarning):
-    """Something about an image folder that its owner should know.
+    """Something about an image folder that is probably not intended.
 
     Examples
     --------
     >>> import warnings
     >>> from skkd.images import ImageFolderWarning
-    >>> warnings.simplefilter("error", ImageFolderWarning)  # take them seriously
+    >>> warnings.simplefilter("error", ImageFolderWarning)  # raise instead
     >>> warnings.simplefilter("default", ImageFolderWarning)
     """
 
@@ -46,22 +46,22 @@ def load_image_folder(
 ) -> Bunch:
     """Load paths and class names from a folder that holds one folder per class.
 
-    The first-level folder names are the classes; images may lie at any depth below.
-    What an image is, its content decides, not its suffix. Every image is decoded once,
-    so that a damaged file is found here and not in the middle of a training. Hidden
-    files and those that systems leave behind (``Thumbs.db``, ``desktop.ini``,
+    The names of the first-level folders are the classes; images may be at any depth
+    below. Files are recognised as images by their content, not by their suffix. Every
+    image is decoded once, so that a damaged file is found here and not in the middle
+    of a training. Hidden and system files (``Thumbs.db``, ``desktop.ini``,
     ``__MACOSX``) are left out, links are followed.
 
     Parameters
     ----------
     root : str or path-like
-        The folder that holds the class folders; ``~`` is your home folder.
+        The folder that contains the class folders; ``~`` is your home folder.
     on_error : {"raise", "skip"}, default="raise"
-        What happens when images cannot be read: one error that lists them all, or
-        they are left out, with a warning, and returned as `skipped`.
+        What to do if images cannot be read: raise one error that lists them all, or
+        leave them out, with a warning, and return them as `skipped`.
     compare_with : Bunch or str or path-like, default=None
-        Another image folder, loaded or not, typically the training images when `root`
-        holds the test images: warns of files that are in both.
+        Another image folder, loaded or not, typically the training images if `root`
+        has the test images: warns of files that are in both.
 
     Returns
     -------
@@ -73,8 +73,8 @@ def load_image_folder(
         target_names : list of str
             Sorted class names.
         groups : ndarray of int, shape (n,)
-            Equal for byte-identical files, as
-            :class:`~sklearn.model_selection.StratifiedGroupKFold` takes it.
+            Equal for byte-identical files, to be passed to
+            :class:`~sklearn.model_selection.StratifiedGroupKFold`.
         sha256 : ndarray of str, shape (n,)
             Content hashes; ``np.isin(test.sha256, train.sha256)`` finds leaks.
         skipped : list of (str, str)
@@ -87,8 +87,8 @@ def load_image_folder(
     NotADirectoryError
         If `root` is a file.
     UnreadableImageError
-        If images cannot be read: damaged, empty, of another content than their
-        suffix says, or beyond ``PIL.Image.MAX_IMAGE_PIXELS``. Its `failures` has all.
+        If images cannot be read: damaged, empty, not an image in spite of their
+        suffix, or beyond ``PIL.Image.MAX_IMAGE_PIXELS``. Its `failures` lists all.
     ValueError
         If there is no class folder, a class folder has no images, or a parameter
         has a wrong value.
@@ -161,8 +161,8 @@ def _check_folder(folder: str | os.PathLike[str], name: str) -> Path:
         raise FileNotFoundError(f"{name}={str(path)!r} does not exist; check the path.")
     if not path.is_dir():
         raise NotADirectoryError(
-            f"{name}={str(path)!r} is a file; expected a folder that holds one folder "
-            "per class."
+            f"{name}={str(path)!r} is a file; expected a folder that contains one "
+            "folder per class."
         )
     return path
 
@@ -184,7 +184,7 @@ def _check_no_class_empty(classes: Sequence[str], photos: Sequence[FoundFile]) -
     empty = [name for name in classes if name not in filled]
     if empty:
         raise ValueError(
-            f"{len(empty)} of {len(classes)} class folders hold no readable image: "
+            f"{len(empty)} of {len(classes)} class folders have no readable image: "
             f"{empty!r}. Add images, or move these folders out of the root."
         )
 
@@ -196,7 +196,7 @@ def _hash_other(other: Any) -> dict[str, str]:
         return dict(zip(other["sha256"], other["data"], strict=True))
     if not isinstance(other, str | os.PathLike):
         raise ValueError(
-            f"compare_with must be a folder or a Bunch returned by load_image_folder, "
+            "compare_with must be a folder or a Bunch returned by load_image_folder, "
             f"got {type(other).__name__}."
         )
     files = list_files(_check_folder(other, "compare_with"))

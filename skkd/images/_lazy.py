@@ -14,23 +14,23 @@ from skkd.images._rows import ImageRows
 class LazyImages(SliceDataset):
     """Images of which only those in use are in memory.
 
-    :class:`ImageReader` returns them where ``lazy=True``. They look like an array of
-    images and can be sliced as one, by scikit-learn too, without reading anything; a
-    single row is an image, and :func:`numpy.asarray` reads all.
+    :class:`ImageReader` returns them with ``lazy=True``. They can be sliced as an array
+    of images, by scikit-learn too, without reading any; indexing with one number reads
+    one image, and :func:`numpy.asarray` reads all.
 
     Parameters
     ----------
     dataset : ImageRows
         The files.
     idx : int, default=0
-        Has no meaning here; :class:`skorch.helper.SliceDataset` has it.
+        Ignored; a parameter of :class:`skorch.helper.SliceDataset`.
     indices : ndarray of int, default=None
-        Those files that are rows; None means all, in their order.
+        The files to use; None means all, in their order.
 
     Attributes
     ----------
     shape : tuple of int
-        As the array has it, (n, 3 or 1, height, width).
+        That of the array, (n, 3 or 1, height, width).
     dtype : dtype
         uint8.
 
@@ -59,44 +59,47 @@ class LazyImages(SliceDataset):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape of the array that these images would be."""
+        """Shape of the array of these images, (n, 3 or 1, height, width)."""
         return (len(self), *self.dataset.shape)
 
     def __getitem__(self, rows: Any) -> Any:
-        """Return one image, or the rows that an array of numbers or a slice picks."""
-        # scikit-learn asks for [rows, ...].
+        """Return one image, or LazyImages of those that an array or a slice selects."""
+        # scikit-learn indexes with [rows, ...].
         picked = self.indices_[rows]
         if np.ndim(picked) == 0:
             return self.dataset.read(np.array([picked]))[0]
         if np.ndim(picked) != 1:
             raise IndexError(
-                f"rows of shape {np.shape(picked)}; expected a number, a slice, or "
-                "numbers or a mask in one dimension."
+                f"Got an index that selects rows of shape {np.shape(picked)}; expected "
+                "a number, a slice, or a one-dimensional array of ints or a mask."
             )
         return type(self)(self.dataset, indices=picked)
 
     def __getitems__(self, rows: Sequence[int]) -> np.ndarray:
-        """Return several images, decoded together: torch's name for it."""
+        """Return several images, decoded together; called by torch's DataLoader."""
         return self.dataset.read(self.indices_[np.asarray(rows, dtype=np.intp)])
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         """Read all images into one array."""
         if copy is False:
-            raise ValueError("Lazy images cannot become an array without a copy.")
+            raise ValueError(
+                "LazyImages cannot become an array without a copy; expected copy=None "
+                "or copy=True."
+            )
         return self.dataset.read(self.indices_).astype(dtype or self.dtype, copy=False)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(shape={self.shape})"
 
     def row_keys(self) -> tuple[np.ndarray, str]:
-        """Return what tells one row from another, without reading any.
+        """Return a key for each image, without reading any.
 
         Returns
         -------
         keys : ndarray of shape (n, 2), uint64
             128 bits of a hash of path, size and times of change.
         kind : str
-            Names size, mode and decoder; keys of different kinds do not compare.
+            Size, mode and decoder; keys of different kinds are not comparable.
 
         Raises
         ------

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 from numbers import Integral
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
 
-from skkd.images._lazy import LazyImages
 from skkd.images._rows import ImageRows
 from skkd.images._table import open_table
+
+if TYPE_CHECKING:
+    from skkd.images._lazy import LazyImages
 
 _N_CHANNELS = {"RGB": 3, "L": 1}
 
@@ -21,25 +23,26 @@ class ImageReader(TransformerMixin, BaseEstimator):
     """Read images from paths into one array, all of the same size.
 
     Each image is decoded completely, turned upright as its EXIF orientation says,
-    converted to `mode` and resized to `size`, whatever its aspect ratio, by Pillow's
-    antialiased bilinear filter. There is nothing to fit.
+    converted to `mode` and resized to `size` by Pillow's antialiased bilinear filter,
+    which does not keep the aspect ratio. There is nothing to fit.
 
     Parameters
     ----------
     size : int or (int, int)
         Side of the square, or (height, width), in pixels.
     mode : {"RGB", "L"}, default="RGB"
-        Three colour channels, or one of gray (ITU-R 601 luma).
+        Three colour channels, or one gray channel (ITU-R 601 luma).
     n_jobs : int, default=None
-        Number of threads that decode; None means 1 unless in a
+        Number of threads for decoding; None means 1 unless in a
         :func:`joblib.parallel_config` context, -1 means one for each processor.
     memory : str, path-like, joblib.Memory or None, default=None
-        A folder where decoded images are remembered, file by file: the folds of a
+        A folder where decoded images are cached, file by file: the folds of a
         cross-validation, later fits and other processes share them, and a grid search
-        decodes each file once. None remembers nothing.
+        decodes each file once. None caches nothing.
     lazy : bool, default=False
-        Whether `transform` returns :class:`~skkd.images.LazyImages`, which read a
-        batch when it is needed, for folders larger than memory.
+        Whether `transform` returns :class:`~skkd.images.LazyImages`, which are read
+        batch by batch when they are needed, for folders larger than memory. Needs
+        PyTorch, which `lazy=False` does not.
 
     Notes
     -----
@@ -56,30 +59,30 @@ class ImageReader(TransformerMixin, BaseEstimator):
       0.5 of 255 on average, and by at most 4 averaged over any one of 2,123
       photographs.
 
-    What is remembered:
+    The cache of `memory`:
 
-    - A file is known by its absolute path, its size and its times of change, so that
-      none is opened that was decoded before. A hash of the content would be right
-      without trusting the system's clock, but would read every file every time. A
-      file that was moved, copied or changed is decoded anew.
+    - A file is identified by its absolute path, its size and its times of change, so
+      that cached files are not opened. (A hash of the content would not depend on the
+      system's clock, but would have to read every file every time.) A file that was
+      moved, copied or changed is decoded again.
     - Images of each `size` and `mode`, and of each version of Pillow and its codecs,
-      are remembered apart. Pixels are the same with and without `memory`, bit for bit.
+      are cached separately. Pixels are the same with and without `memory`, bit for bit.
     - An image takes 3 (or 1) times height times width bytes, 12 KiB for
-      ``size=64``. Nothing is ever dropped: delete the folder, or call
+      ``size=64``. Nothing is deleted automatically: delete the folder, or call
       ``joblib.Memory(memory).clear()``.
-    - One process decodes while others wait for it. Whoever is killed leaves nothing
-      wrong behind; a damaged file in the folder is noticed by its checksums, reported
-      and decoded anew. Files that cannot be read are not remembered.
+    - One process decodes while others wait for it. A process that is killed leaves no
+      wrong entry behind; a damaged entry is detected by its checksums, reported with a
+      warning and decoded again. Files that cannot be read are not cached.
 
     With ``lazy=True`` nothing is decoded in `transform`, and an unreadable file is an
-    error in the middle of a fit: :func:`load_image_folder` finds these beforehand. The
-    batches are decoded as they come, in every epoch anew; a student's
+    error in the middle of a fit: :func:`load_image_folder` finds these beforehand.
+    Batches are decoded when they are needed, in every epoch again; a student's
     ``iterator_train__num_workers=2`` does so ahead of time in other processes. With
-    `memory` as well, `transform` decodes what is not remembered, a piece at a time,
-    and the batches then come from the disk: each file is decoded once.
+    `memory` as well, `transform` decodes what is not cached, a part at a time, and the
+    batches are then read from the cache: each file is decoded once.
 
-    The output has four dimensions and no feature names, so that there is no
-    `set_output`; ``sklearn.set_config(transform_output="pandas")`` leaves it an array.
+    The output has four dimensions and no feature names, so there is no `set_output`;
+    it is an array even with ``sklearn.set_config(transform_output="pandas")``.
 
     Examples
     --------
@@ -113,7 +116,7 @@ class ImageReader(TransformerMixin, BaseEstimator):
         self.lazy = lazy
 
     def fit(self, X: Any, y: Any = None) -> ImageReader:
-        """Check the parameters and that X holds paths; no file is read.
+        """Check the parameters, and that X contains paths; no file is read.
 
         Parameters
         ----------
@@ -142,7 +145,7 @@ class ImageReader(TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, X: Any) -> np.ndarray | LazyImages:
-        """Read the images, or prepare to read them where ``lazy=True``.
+        """Read the images; with ``lazy=True``, only prepare to read them.
 
         Parameters
         ----------
@@ -157,8 +160,8 @@ class ImageReader(TransformerMixin, BaseEstimator):
         Raises
         ------
         UnreadableImageError
-            If images cannot be read; it names all of them and has them in `failures`.
-            Where ``lazy=True`` and `memory` is None, only reading the rows raises it.
+            If images cannot be read; its `failures` lists all of them. With
+            ``lazy=True`` and no `memory` it is raised when a batch is read.
         OSError
             If `memory` cannot be written.
         ValueError
@@ -167,7 +170,7 @@ class ImageReader(TransformerMixin, BaseEstimator):
         Warns
         -----
         DistillationWarning
-            If files in the folder of `memory` are damaged.
+            If cached files are damaged.
 
         Examples
         --------
@@ -182,12 +185,14 @@ class ImageReader(TransformerMixin, BaseEstimator):
         rows = ImageRows(_check_paths(X), shape, self.mode, self.n_jobs, self.memory)
         if self.lazy:
             if rows.table is not None:
-                rows.remember()
+                rows.fill_table()
+            from skkd.images._lazy import LazyImages  # imports torch
+
             return LazyImages(rows)
         if rows.table is None:
             return rows.read(np.arange(len(rows)))
         images = np.empty((len(rows), *shape), dtype=np.uint8)
-        rows.remember(images)
+        rows.fill_table(images)
         return images
 
     def _check_params(self) -> tuple[int, int, int]:
@@ -235,7 +240,7 @@ def _check_paths(X: Any) -> list[str]:
         if not isinstance(path, str | os.PathLike):
             raise ValueError(
                 f"X[{i}]={path!r} is of type {type(path).__name__}; expected a path, "
-                "as str or pathlib.Path. Images that are arrays already need no "
+                "as str or pathlib.Path. Images that are already arrays need no "
                 "ImageReader."
             )
     # str() because NumPy's own strings would show as np.str_('...') in messages.

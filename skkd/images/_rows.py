@@ -1,4 +1,4 @@
-"""Image files as rows: decoded in threads, remembered on disk where this is wanted."""
+"""Image files, decoded in threads and, with `memory`, cached on disk."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from skkd.images._decoding import (
 )
 from skkd.images._table import file_keys, image_kind, open_table
 
-# Large enough to hide the cost of a task behind tiny images, small enough to share
-# out a few large ones.
+# Files per task of a thread: large enough that the overhead of a task does not matter
+# for tiny images, small enough to distribute a few large ones.
 _BATCH_SIZE = 8
-# What is decoded before it goes to the disk: bounds the memory that this takes, and
-# what is lost when a process is killed.
+# Files decoded before they are written to disk: limits the memory needed, and what is
+# lost when a process is killed.
 _PIECE_ROWS, _PIECE_BYTES = 1024, 2**24
 
 
 class ImageRows:
-    """The images of some files, none of which is opened before it is asked for.
+    """The images of some files, each of which is opened when it is read.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class ImageRows:
         memory: Any = None,
     ) -> None:
         self.paths, self.shape, self.mode = paths, shape, mode
-        # Here, since the workers of a DataLoader know nothing of joblib's context.
+        # Here, since the workers of a DataLoader do not see joblib's context.
         self.n_threads = effective_n_jobs(n_jobs)
         self.table = open_table(memory, shape, mode)
         self._keys: np.ndarray | None = None
@@ -56,7 +56,7 @@ class ImageRows:
         return len(self.paths)
 
     def read(self, rows: np.ndarray) -> np.ndarray:
-        """Return the images of `rows`, decoding what is not remembered.
+        """Return the images of `rows`, decoding those that are not cached.
 
         Parameters
         ----------
@@ -73,25 +73,25 @@ class ImageRows:
         images = np.empty((len(rows), *self.shape), dtype=np.uint8)
         missing = np.arange(len(rows))
         if self.table is not None:
-            missing = self._recall(rows, missing, images)
+            missing = self._lookup(rows, missing, images)
         failures = self._decode(rows[missing], images, missing)
         self._check_none([(int(rows[missing[i]]), why) for i, why in failures], rows)
         return images
 
-    def remember(self, images: np.ndarray | None = None) -> None:
-        """Decode what is not on the disk yet, and keep it there.
+    def fill_table(self, images: np.ndarray | None = None) -> None:
+        """Decode the images that are not cached yet, and cache them.
 
         Parameters
         ----------
         images : ndarray of shape (n, *shape), uint8, default=None
-            Is filled with all rows; None reads none of those that are there.
+            Is filled with all images; with None those already cached are not read.
 
         Raises
         ------
         UnreadableImageError
-            When all others are on the disk.
+            After all other images are cached.
         OSError
-            If nothing can be written there.
+            If the cache cannot be written.
         """
         assert self.table is not None
         self._keys, unstated = file_keys(self.paths)
@@ -100,19 +100,19 @@ class ImageRows:
         missing = self._absent(rows, images)
         if missing.size:
             try:
-                # So that no two processes decode the same files.
+                # The lock keeps other processes from decoding the same files.
                 with self.table.writing():
                     for piece in self._pieces(missing):
                         failures += self._add(piece, images)
             except OSError as error:
                 raise OSError(
                     f"memory={str(self.table.folder)!r} cannot be written: {error}. "
-                    "Make room or pass another folder, or leave out memory=."
+                    "Free some space, pass another folder, or leave out memory=."
                 ) from error
         self._check_none(sorted(failures), np.arange(len(self)))
 
     def row_keys(self) -> tuple[np.ndarray, str]:
-        """Return a key for each file, (n, 2) uint64, and the kind of the images."""
+        """Return a key for each file, (n, 2) uint64, and the kind of images."""
         if self._keys is None:
             self._keys, failures = file_keys(self.paths)
             self._check_none([*failures.items()], np.arange(len(self)))
@@ -140,17 +140,17 @@ class ImageRows:
         ]
 
     def _absent(self, rows: np.ndarray, images: Any) -> np.ndarray:
-        """Return those of `rows` that are not on the disk; put the others in place."""
+        """Return those of `rows` that are not cached; fill `images` with the others."""
         assert self.table is not None and self._keys is not None
         if images is None:
             return rows[~self.table.contains(self._keys[rows])]
-        missing = [self._recall(part, part, images) for part in self._pieces(rows)]
+        missing = [self._lookup(part, part, images) for part in self._pieces(rows)]
         return np.concatenate(missing) if missing else rows
 
-    def _recall(
+    def _lookup(
         self, rows: np.ndarray, places: np.ndarray, images: np.ndarray
     ) -> np.ndarray:
-        """Fill `images` at `places` from the disk; return the places left empty."""
+        """Fill `images` at `places` from the cache; return the places left empty."""
         assert self.table is not None and self._keys is not None
         found, known = self.table.lookup(self._keys[rows])
         images[places[found]] = known
@@ -174,8 +174,8 @@ class ImageRows:
         if self.n_threads == 1 or len(starts) < 2:
             failures = [*map(decode, starts)]
         else:
-            # Pillow's decoders release the GIL. Not joblib's threads, which take
-            # longer to start than a batch of small images to decode.
+            # Pillow's decoders release the GIL. Starting joblib's threads would take
+            # longer than decoding a batch of small images.
             with ThreadPoolExecutor(self.n_threads) as threads:
                 failures = [*threads.map(decode, starts)]
         return [failure for batch in failures for failure in batch]

@@ -1,4 +1,4 @@
-"""Decoded images on disk: where they lie, and by which key a file is known."""
+"""The cache of decoded images on disk, and the keys of its files."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from skkd._store.disk import DiskTable
 from skkd._store.process import Segment
 from skkd.images._decoding import describe_failure
 
-# To be raised whenever decode_image makes other pixels of the same file.
+# To be incremented when decode_image returns other pixels for the same file.
 _DECODING = 1
 _CODECS = ("libjpeg_turbo", "jpg", "jpg_2000", "webp", "avif")
 _KEY_BYTES = 16
-# Pages of a mapped file count as memory of the process: files are closed when so much
-# was read of them. (The system may have mapped five times as much around it.)
+# Pages of a mapped file count as memory of the process, so files are closed after so
+# many bytes were read. (The system may have mapped five times as much around them.)
 _MAPPED_BYTES = 2**24
 
 
 class ImageTable(DiskTable):
     """Images by key of their file, in a folder of their own for each kind.
 
-    Segments stay open for a while, since lazy images look into them for every batch.
+    Segments stay open for a while, since lazy images read from them for every batch.
     """
 
     def __init__(self, folder: Path, dtype: Any, shape: tuple[int, ...]) -> None:
@@ -38,7 +38,7 @@ class ImageTable(DiskTable):
         self._n_read = 0
 
     def __getstate__(self) -> dict[str, Any]:
-        # Pickled, a mapped file would be all of its content.
+        # A pickled memory map would contain the whole file.
         return {**vars(self), "_opened": {}}
 
     def lookup(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -63,7 +63,8 @@ class ImageTable(DiskTable):
 
     def _folders(self) -> list[Path]:
         folders = super()._folders()
-        for folder in self._opened.keys() - set(folders):
+        # A list first: other threads may open segments meanwhile.
+        for folder in set(list(self._opened)).difference(folders):
             self._opened.pop(folder, None)  # merged into another one meanwhile
         return folders
 
@@ -75,7 +76,7 @@ class ImageTable(DiskTable):
 
 
 def open_table(memory: Any, shape: tuple[int, ...], mode: str) -> ImageTable | None:
-    """Return the table for images of one kind; None where nothing is remembered.
+    """Return the table for images of one kind; None if nothing is cached.
 
     Parameters
     ----------
@@ -91,7 +92,7 @@ def open_table(memory: Any, shape: tuple[int, ...], mode: str) -> ImageTable | N
     Raises
     ------
     ValueError
-        If `memory` is nothing of the kind.
+        If `memory` is not a folder of this machine.
     """
     if isinstance(memory, os.PathLike):
         memory = os.fspath(memory)
@@ -101,8 +102,8 @@ def open_table(memory: Any, shape: tuple[int, ...], mode: str) -> ImageTable | N
     location = getattr(getattr(memory, "store_backend", None), "location", None)
     if location is None:
         raise ValueError(
-            f"memory={memory!r} keeps no files; expected a folder on this machine, as "
-            "a path or a joblib.Memory."
+            f"memory={memory!r} keeps no files; expected a folder on this machine. "
+            "Pass a path, or a joblib.Memory with one."
         )
     return ImageTable(
         Path(location) / "skkd-images" / image_kind(shape, mode), np.uint8, shape
@@ -110,9 +111,9 @@ def open_table(memory: Any, shape: tuple[int, ...], mode: str) -> ImageTable | N
 
 
 def image_kind(shape: tuple[int, ...], mode: str) -> str:
-    """Name all that makes a difference to the pixels, apart from the file."""
+    """Name everything that determines the pixels, apart from the file."""
     versions = [PIL.__version__, *(features.version(name) for name in _CODECS)]
-    # This switch of Pillow's makes gray areas of what would be an error.
+    # With this switch Pillow fills truncated images with gray instead of raising.
     decoder = f"{_DECODING} {versions} {ImageFile.LOAD_TRUNCATED_IMAGES}"
     digest = hashlib.blake2b(decoder.encode(), digest_size=8).hexdigest()
     return f"{shape[1]}x{shape[2]}-{mode}-{digest}"
@@ -121,9 +122,9 @@ def image_kind(shape: tuple[int, ...], mode: str) -> str:
 def file_keys(paths: Sequence[str]) -> tuple[np.ndarray, dict[int, str]]:
     """Return a key for each file, and why there is none for some.
 
-    A file is known by its path and by its size and times of change, so that none is
-    opened. The second time (``st_ctime``) cannot be set by anyone: it also shows the
-    files that an archive or a copy put in place with an older, or equal, date.
+    The key is a hash of path, size and times of change, so that no file is opened. The
+    second time (``st_ctime``) cannot be set by a program: it also changes when an
+    archive or a copy replaces the file and sets an older, or the same, date.
 
     Parameters
     ----------
@@ -133,7 +134,7 @@ def file_keys(paths: Sequence[str]) -> tuple[np.ndarray, dict[int, str]]:
     -------
     keys : ndarray of shape (n, 2), uint64
     failures : dict of int to str
-        Reasons by row; the keys of these rows mean nothing.
+        Reasons by row; the keys of these rows are meaningless.
     """
     digests, failures = [], {}
     for i, path in enumerate(paths):

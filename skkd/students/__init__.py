@@ -23,12 +23,12 @@ __all__ = [
 
 
 def default_student(input_shape: Sequence[int]) -> type[nn.Module]:
-    """Choose the class of student by the shape of one row.
+    """Choose the class of student by the shape of one sample.
 
     Parameters
     ----------
     input_shape : tuple of int
-        Shape of one row, without the batch axis.
+        Shape of one sample, without the batch axis.
 
     Returns
     -------
@@ -38,7 +38,7 @@ def default_student(input_shape: Sequence[int]) -> type[nn.Module]:
     Raises
     ------
     ValueError
-        For any other number of axes, and where the channels seem to come last.
+        For any other number of axes, or if the channels seem to come last.
 
     Examples
     --------
@@ -49,7 +49,7 @@ def default_student(input_shape: Sequence[int]) -> type[nn.Module]:
     if len(input_shape) == 3 and input_shape[2] in (1, 3, 4) and input_shape[0] > 4:
         raise ValueError(
             f"Got images of shape {tuple(input_shape)}, which look like (H, W, C); "
-            "expected (C, H, W). Pass X.transpose(0, 3, 1, 2); or module=SmallCNN, if "
+            "expected (C, H, W). Pass X.transpose(0, 3, 1, 2), or module=SmallCNN if "
             f"they really have {input_shape[0]} channels."
         )
     students: dict[int, type[nn.Module]] = {1: MLP, 3: SmallCNN}

@@ -14,15 +14,18 @@ from skkd._utils.modules import eval_mode
 from skkd.students import _torchvision
 from skkd.students._torchvision import Weights
 
+# Not torchvision's create_feature_extractor: pickled or copied, what it returns has
+# another fingerprint each time, and that of efficientnet_b7 cannot be pickled at all.
+
 
 def build(
     name: str,
     n_classes: int | None,
     weights: Weights | None,
-    until: Any,
+    last_layer: Any,
     shape: tuple[int, int, int],
 ) -> tuple[nn.Module, nn.Module, bool]:
-    """Build the layers up to and including `until`, and a head.
+    """Build the layers up to and including `last_layer`, and a head.
 
     Parameters
     ----------
@@ -32,10 +35,10 @@ def build(
         None is refused.
     weights : Weights or None
         Of the whole network, or of what this function built earlier.
-    until : str
+    last_layer : str
         Name of a layer, as torchvision has it.
     shape : (int, int, int)
-        Of an image, as the network is to take it.
+        Of an image, as the network receives it.
 
     Returns
     -------
@@ -43,27 +46,28 @@ def build(
         From images to features (n, n_features): the layers, under their own names, and
         the mean over all positions.
     head : Linear
-        From there to logits.
+        From features to logits.
     kept : bool
-        Whether the weights of the head are among those given.
+        Whether the head has the given weights.
 
     Raises
     ------
     ValueError
-        If there is no number of classes or no such layer, if it gives no maps, or if
-        the layers up to there do not simply follow each other; or if the weights are
-        not of this network.
+        If n_classes is None, if the weights are not of this network, or if there is no
+        such layer, none with feature maps, or none that is reached by running the
+        layers in the order of their definition.
     """
     if n_classes is None:
         raise ValueError(
-            f"Got until={until!r} and no n_classes; expected a number of classes, "
-            "since the head is new. Pass n_classes=."
+            f"Got last_layer={last_layer!r} and no n_classes; expected a number of "
+            "classes, since the head is new. Pass n_classes=."
         )
     whole, _ = _torchvision.build(name, n_classes, shape[0], None)
-    layers, n_features = _cut(name, whole, until, shape)
+    layers, n_features = _cut(name, whole, last_layer, shape)
     head = nn.Linear(n_features, n_classes)
     kept = False
-    if weights is not None and weights.own and _same_names(layers, weights):
+    own_names = {*layers.state_dict(), "head.weight", "head.bias"}
+    if weights is not None and weights.own and own_names == set(weights.state):
         kept = _load_own(name, layers, head, weights)
     elif weights is not None:
         _torchvision.load(name, whole, n_classes, weights)
@@ -72,35 +76,47 @@ def build(
     return nn.Sequential(parts), head, kept
 
 
-# Layers -------------------------------------------------------------------------------
+def _load_own(name: str, layers: nn.Module, head: nn.Linear, weights: Weights) -> bool:
+    """Load what was built here earlier; tell whether its head fits as well."""
+    state = {k: v for k, v in weights.state.items() if not k.startswith("head.")}
+    _torchvision.load_strictly(name, layers, state, weights.source)
+    given = {part: weights.state[f"head.{part}"] for part in ("weight", "bias")}
+    if given["weight"].shape != head.weight.shape:
+        return False
+    head.load_state_dict(given)
+    return True
 
 
 def _cut(
-    name: str, whole: nn.Module, until: Any, shape: tuple[int, int, int]
+    name: str, whole: nn.Module, last_layer: Any, shape: tuple[int, int, int]
 ) -> tuple[nn.Module, int]:
-    """Return the layers up to and including `until`, and the channels they give."""
+    """Return the layers up to `last_layer`, and the number of their channels."""
     if isinstance(whole, (VisionTransformer, SwinTransformer)):
         raise ValueError(
-            f"Got until={until!r} for {name}, a transformer, whose layers give tokens; "
-            "expected a network of convolutions, whose maps are averaged. Choose "
-            "another name, or leave out until=."
+            f"Got last_layer={last_layer!r} for {name}, a transformer, whose layers "
+            "give tokens; expected a convolutional network, whose feature maps are "
+            "averaged. Choose another name, or leave out last_layer=."
         )
     known = dict(whole.named_modules())
     del known[""]
-    if until not in known:
-        close = difflib.get_close_matches(str(until), known, n=5) or list(known)[-5:]
+    if last_layer not in known:
+        close = difflib.get_close_matches(str(last_layer), known, n=5)
         raise ValueError(
-            f"Got until={until!r}; expected the name of a layer of {name}, such as "
-            f"{', '.join(map(repr, close))}. torchvision.models.{name}() shows them "
-            "all when printed."
+            f"Got last_layer={last_layer!r}; expected the name of a layer of {name}, "
+            f"such as {', '.join(map(repr, close or list(known)[-5:]))}. "
+            f"torchvision.models.{name}() shows them all when printed."
         )
-    layers = _chain(whole, until.split("."))
+    layers = _chain(whole, last_layer.split("."))
     generator = torch.Generator("cpu").manual_seed(0)
     images = torch.randn((1, *shape), generator=generator, device="cpu")
     with torch.no_grad(), eval_mode(whole, layers):
-        expected = _reach(name, whole, until, images)
-        if not _gives(layers, images, expected):
-            _refuse(name, until, "is run in another order than it is defined in")
+        expected = _run_until(name, whole, last_layer, images)
+        try:
+            same = torch.equal(layers(images), expected)
+        except (RuntimeError, NotImplementedError, TypeError, ValueError):
+            same = False
+    if not same:
+        _refuse(name, last_layer, "is run in another order than it is defined in")
     return layers, expected.shape[1]
 
 
@@ -116,16 +132,16 @@ def _chain(module: nn.Module, path: list[str]) -> nn.Sequential:
 
 
 class _Reached(Exception):
-    """The layer has been run; the rest need not be."""
+    """The layer has been run: the layers behind it may need larger images."""
 
 
-def _reach(name: str, whole: nn.Module, until: str, images: Tensor) -> Tensor:
-    """Return what the layer gives within the whole network."""
+def _run_until(name: str, whole: nn.Module, last_layer: str, images: Tensor) -> Tensor:
+    """Return the output of the layer within the whole network."""
 
     def stop(module: nn.Module, inputs: Any, output: Any) -> NoReturn:
         raise _Reached(output)
 
-    handle = whole.get_submodule(until).register_forward_hook(stop)
+    handle = whole.get_submodule(last_layer).register_forward_hook(stop)
     try:
         whole(images)
     except _Reached as reached:
@@ -133,45 +149,21 @@ def _reach(name: str, whole: nn.Module, until: str, images: Tensor) -> Tensor:
     except (RuntimeError, AssertionError, ValueError) as error:
         raise _torchvision.wrong_size(name, whole, images.shape, error) from error
     else:
-        _refuse(name, until, "is never run by itself")
+        _refuse(name, last_layer, "is never run by itself")
     finally:
         handle.remove()
     if not (isinstance(output, Tensor) and output.ndim == 4):
-        _refuse(name, until, "does not give maps (n, channels, height, width)")
+        _refuse(
+            name, last_layer, "does not give feature maps (n, channels, height, width)"
+        )
     return output
 
 
-def _gives(layers: nn.Module, images: Tensor, expected: Tensor) -> bool:
-    """Tell whether `layers`, run one after the other, give what is expected."""
-    try:
-        output = layers(images)
-    except (RuntimeError, NotImplementedError, TypeError, ValueError):
-        return False
-    return torch.equal(output, expected)
-
-
-def _refuse(name: str, until: str, what: str) -> NoReturn:
-    parent = until.rpartition(".")[0]
-    whole = f"{parent!r}, of which it is a part, or " if parent else ""
+def _refuse(name: str, last_layer: str, reason: str) -> NoReturn:
+    parent = last_layer.rpartition(".")[0]
+    remedy = f"{parent!r}, of which it is a part, or " if parent else ""
     raise ValueError(
-        f"Got until={until!r}, which {what} in {name}; expected a layer of maps, to "
-        f"which those before it lead one after the other. Choose {whole}a layer before."
+        f"Got last_layer={last_layer!r}, which {reason} in {name}; expected a layer "
+        "with feature maps that is reached by running the layers in the order of their "
+        f"definition. Choose {remedy}a layer before it."
     )
-
-
-# Weights ------------------------------------------------------------------------------
-
-
-def _same_names(layers: nn.Module, weights: Weights) -> bool:
-    return {*layers.state_dict(), "head.weight", "head.bias"} == set(weights.state)
-
-
-def _load_own(name: str, layers: nn.Module, head: nn.Linear, weights: Weights) -> bool:
-    """Load what was built here earlier; tell whether the head is that of the file."""
-    state = {k: v for k, v in weights.state.items() if not k.startswith("head.")}
-    _torchvision.load_strictly(name, layers, state, weights.source)
-    given = {part: weights.state[f"head.{part}"] for part in ("weight", "bias")}
-    if given["weight"].shape != head.weight.shape:
-        return False
-    head.load_state_dict(given)
-    return True

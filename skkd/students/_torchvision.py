@@ -1,4 +1,4 @@
-"""torchvision's classifiers: built, given their weights, and cut before the head."""
+"""Build torchvision's classifiers, load weights, and separate backbone and head."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from torchvision.models import WeightsEnum
 from skkd._utils.modules import eval_mode
 from skkd.students._weights import as_state_dict, read_weights
 
-# Their weights come from TensorFlow. What torchvision does inside of them, after
-# ImageNet's scaling, amounts to this one.
+# Their weights come from TensorFlow, and torchvision rescales their input inside the
+# network: together with ImageNet's scaling, that is (x - 127.5) / 127.5.
 _SCALED_FROM_MINUS_ONE_TO_ONE = ("googlenet", "inception_v3")
-# Of the heads that help only to train from nothing.
+# Heads that only help to train from random weights.
 _AUXILIARY = re.compile(r"(AuxLogits|aux1|aux2)\.")
 
 
@@ -38,7 +38,7 @@ class Weights(NamedTuple):
 
 
 def check_name(name: Any) -> None:
-    """Refuse what is no classifier of torchvision's."""
+    """Raise ValueError unless `name` is a classifier of torchvision."""
     known = models.list_models(module=models)
     if name not in known:
         close = difflib.get_close_matches(str(name), known) or known
@@ -53,7 +53,7 @@ def check_name(name: Any) -> None:
 
 
 def read(name: str, weights: Any) -> Weights:
-    """Read weights from a file, or from where torchvision publishes them."""
+    """Read weights from a file, or download those that torchvision publishes."""
     enum = models.get_model_weights(name)
     if isinstance(weights, str) and weights in enum.__members__:
         weights = enum[weights]
@@ -63,7 +63,7 @@ def read(name: str, weights: Any) -> Weights:
         state, source = _read_file(name, weights, enum), repr(os.fspath(weights))
         member = enum.DEFAULT
     own = any(key.startswith("backbone.") for key in state)
-    mean, std = _learnt_scale(state) if own else _published_scale(name, member)
+    mean, std = _learned_scale(state) if own else _published_scale(name, member)
     rename = _without_backbone if own else _modern
     renamed = OrderedDict((rename(key), value) for key, value in state.items())
     renamed._metadata = state._metadata  # type: ignore[attr-defined]
@@ -77,8 +77,8 @@ def _published_scale(name: str, member: Any) -> tuple[Any, Any]:
     return [255 * m for m in transforms.mean], [255 * s for s in transforms.std]
 
 
-def _learnt_scale(state: OrderedDict[str, Tensor]) -> tuple[Any, Any]:
-    """Take the scaling of a TorchvisionModel out of its `state`."""
+def _learned_scale(state: OrderedDict[str, Tensor]) -> tuple[Any, Any]:
+    """Remove the scaling of a TorchvisionModel from its `state` and return it."""
     parts = ("mean", "std", "adapted")
     mean, std, adapted = (state.pop(f"standardize.{part}", None) for part in parts)
     return (mean, std) if adapted else (None, None)
@@ -92,7 +92,7 @@ def _read_file(name: str, weights: Any, enum: Any) -> OrderedDict[str, Tensor]:
     if not Path(weights).is_file():
         raise ValueError(
             f"Got weights={os.fspath(weights)!r}, and there is no such file; "
-            f"{expected}. A path is relative to {Path.cwd()}."
+            f"{expected}. Paths are relative to {Path.cwd()}."
         )
     return read_weights(weights)
 
@@ -104,9 +104,9 @@ def _download(name: str, weights: Any) -> OrderedDict[str, Tensor]:
         )
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise ConnectionError(
-            f"The weights {weights!r} of {name} could not be downloaded, or not read "
-            f"where they were downloaded to ({error}). Download {weights.url} where "
-            "there is a network, and pass the path of that file as weights=."
+            f"The weights {weights!r} of {name} could not be downloaded, or the "
+            f"downloaded file could not be read ({error}). Download {weights.url} on a "
+            "machine with a network, and pass the path of that file as weights=."
         ) from error
     return as_state_dict(content, repr(weights))
 
@@ -131,9 +131,9 @@ def build(
     Returns
     -------
     model : Module
-        In train mode; its head gives logits for `n_classes`, or as published for None.
+        In train mode, with `n_classes` logits; None means the published number.
     kept : bool
-        Whether the head is torchvision's own, with the weights given if any are.
+        Whether the head is the published one, or that of the given weights.
     """
     options: dict[str, Any] = {} if n_classes is None else {"num_classes": n_classes}
     if name in ("googlenet", "inception_v3"):
@@ -149,17 +149,17 @@ def build(
 
 
 def _image_size(state: OrderedDict[str, Tensor]) -> dict[str, int]:
-    """Tell from its positions for which size of images a ViT was trained."""
+    """Read from its position embedding which image size a ViT was trained on."""
     try:
         n_patches = state["encoder.pos_embedding"].shape[1] - 1
         patch = state["conv_proj.weight"].shape[-1]
-    except (KeyError, IndexError):  # of another network, as loading them will say
+    except (KeyError, IndexError):  # of another network: load() will refuse it
         return {}
     return {"image_size": patch * math.isqrt(n_patches)}
 
 
 def _widen(model: nn.Module, n_channels: int) -> None:
-    """Let the first convolution take `n_channels`, with random weights."""
+    """Replace the first convolution by one for `n_channels`, with random weights."""
     first = next(part for part in model.modules() if isinstance(part, nn.Conv2d))
     first.in_channels = n_channels
     n_out, _, *kernel = first.weight.shape
@@ -189,14 +189,14 @@ def load(name: str, model: nn.Module, n_classes: int | None, weights: Weights) -
 
 
 def load_strictly(name: str, model: nn.Module, state: Any, source: str) -> None:
-    """Load `state`, all of whose names and shapes have to fit; `source` is its file."""
+    """Load `state`, all names and shapes of which must fit; `source` is its file."""
     try:
         model.load_state_dict(state)
     except (RuntimeError, AssertionError) as error:
         raise ValueError(
             f"Got {source}, whose weights are not those of {name}: "
-            f"{_difference(model.state_dict(), state) or error}. Pass the name of the "
-            "architecture that they belong to."
+            f"{_difference(model.state_dict(), state) or error}. Pass the name of "
+            "the network that they belong to."
         ) from error
 
 
@@ -210,7 +210,7 @@ def _named_as_torchvision(model: nn.Module, weights: Weights) -> OrderedDict[str
             key = f"{head}.{key.removeprefix(own_head)}"
         if not _AUXILIARY.match(key):
             state[key] = value
-    # A file of names alone is taken for one of the present version.
+    # A file without versions of its modules is taken for one of the current version.
     versions = weights.state._metadata  # type: ignore[attr-defined]
     state._metadata = versions or {"": {"version": model._version}}  # type: ignore[attr-defined]
     return state
@@ -218,15 +218,15 @@ def _named_as_torchvision(model: nn.Module, weights: Weights) -> OrderedDict[str
 
 def _difference(expected: dict[str, Tensor], got: dict[str, Tensor]) -> str:
     """Name the first weights in which two networks differ."""
-    # What a file of an early version lacks, and torch does without.
+    # Files of early versions have no num_batches_tracked, and torch needs none.
     lacking = [
         key for key in expected if key not in got and "num_batches_tracked" not in key
     ]
-    beside = [key for key in got if key not in expected]
+    extra = [key for key in got if key not in expected]
     other = [k for k in expected if k in got and got[k].shape != expected[k].shape]
     parts = [
         f"{what} {keys[0]!r}" + (f" and {len(keys) - 1} more" if len(keys) > 1 else "")
-        for what, keys in (("there is no", lacking), ("there is", beside))
+        for what, keys in (("there is no", lacking), ("there is", extra))
         if keys
     ]
     if other:
@@ -239,10 +239,10 @@ def _difference(expected: dict[str, Tensor], got: dict[str, Tensor]) -> str:
 
 
 def find_head(model: nn.Module) -> str:
-    """Return the name of the layer that gives the logits.
+    """Return the name of the layer that computes the logits.
 
     It is the last linear layer, in the order of definition, or the last convolution of
-    the networks that have none.
+    networks without linear layers.
     """
     for kind in (nn.Linear, nn.Conv2d):
         names = [n for n, part in model.named_modules() if isinstance(part, kind)]
@@ -252,19 +252,19 @@ def find_head(model: nn.Module) -> str:
 
 
 def split(model: nn.Module, as_published: bool) -> tuple[nn.Module, nn.Module]:
-    """Cut `model` into its backbone and its head.
+    """Split `model` into backbone and head.
 
     Parameters
     ----------
     model : Module
-        One of torchvision's, which is changed.
+        A network of torchvision; it is changed.
     as_published : bool
-        Whether a SqueezeNet keeps the ReLU behind its logits.
+        Whether a SqueezeNet keeps the ReLU on its logits.
 
     Returns
     -------
     backbone, head : Module
-        The head takes what the backbone gives, and returns logits (n, n_classes).
+        From images to features, and from features to logits (n, n_classes).
     """
     name = find_head(model)
     head = model.get_submodule(name)
@@ -281,14 +281,14 @@ def split(model: nn.Module, as_published: bool) -> tuple[nn.Module, nn.Module]:
 
 @torch.no_grad()
 def check_takes(name: str, model: nn.Module, shape: tuple[int, int, int]) -> None:
-    """Refuse images too small for a network, or of a size other than its only one."""
-    # Shapes alone, nothing is computed.
+    """Raise ValueError if the network cannot run on images of this shape."""
+    # On the meta device only shapes are computed.
     parts = {**dict(model.named_parameters()), **dict(model.named_buffers())}
-    nowhere = {key: value.to("meta") for key, value in parts.items()}
+    on_meta = {key: value.to("meta") for key, value in parts.items()}
     images = torch.empty(1, *shape, device="meta")
     with eval_mode(model):
         try:
-            torch.func.functional_call(model, nowhere, (images,))
+            torch.func.functional_call(model, on_meta, (images,))
         except (RuntimeError, AssertionError, ValueError) as error:
             raise wrong_size(name, model, images.shape, error) from error
 
@@ -296,11 +296,11 @@ def check_takes(name: str, model: nn.Module, shape: tuple[int, int, int]) -> Non
 def wrong_size(
     name: str, model: nn.Module, shape: Sequence[int], error: Exception
 ) -> ValueError:
-    """Say that a network does not take images (n, C, H, W) of this shape."""
+    """Return the error for images (n, C, H, W) that a network does not take."""
     usual = models.get_model_weights(name).DEFAULT.transforms().crop_size[0]
     size = getattr(model, "image_size", usual)  # the only one of a ViT
     return ValueError(
         f"Got images of {shape[2]} x {shape[3]} pixels, which {name} does not take "
         f"({error}). Pass size={size} to resize them to what it was trained "
-        "on, or other images."
+        "on, or pass other images."
     )

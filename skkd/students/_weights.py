@@ -1,4 +1,4 @@
-"""Files of weights, as torch.save wrote them."""
+"""Read files of weights that torch.save wrote."""
 
 import os
 import pickle
@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-# Under which training scripts keep the weights.
+# Keys under which training scripts save the weights.
 _KEYS = ("state_dict", "model")
 
 
@@ -20,7 +20,7 @@ def read_weights(path: str | os.PathLike[str]) -> OrderedDict[str, Tensor]:
     Parameters
     ----------
     path : str or path
-        What ``torch.save`` wrote of a state dict, or of a mapping that has one under
+        A state dict that ``torch.save`` wrote, or a mapping that has one under
         "state_dict" or "model".
 
     Returns
@@ -39,15 +39,15 @@ def read_weights(path: str | os.PathLike[str]) -> OrderedDict[str, Tensor]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
         raise ValueError(
-            f"Got {os.fspath(path)!r}, which is no file of tensors; expected what "
-            "torch.save wrote of a state dict. Download it again; or, where it holds a "
-            "whole module that you trust, save module.state_dict()."
+            f"Got {os.fspath(path)!r}, which is no file of tensors; expected a state "
+            "dict that torch.save wrote. Download it again; or, if it holds a whole "
+            "module that you trust, save module.state_dict()."
         ) from error
     return as_state_dict(content, repr(os.fspath(path)))
 
 
 def as_state_dict(content: Any, source: str) -> OrderedDict[str, Tensor]:
-    """Return the state dict that `content` is, or has; `source` is for the message."""
+    """Return the state dict that `content` is or contains; `source` names its file."""
     for key in _KEYS:
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
@@ -60,7 +60,7 @@ def as_state_dict(content: Any, source: str) -> OrderedDict[str, Tensor]:
             "module.state_dict()."
         )
     state = OrderedDict((_plain(name), value) for name, value in content.items())
-    # By which modules know the weights of their own earlier versions.
+    # Tells modules of which version of themselves the weights are.
     versions = getattr(content, "_metadata", None) or {}
     state._metadata = {_plain(name): v for name, v in versions.items()}  # type: ignore[attr-defined]
     return state

@@ -3,14 +3,15 @@
 import os
 import textwrap
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from skkd.students._checks import check_count, check_image
+from skkd._utils.checks import check_number
 from skkd.students._weights import read_weights
-from skkd.students.standardize import Standardize
+from skkd.students.standardize import Standardize, check_image_shape
 
 # Of ImageNet's training images, in the units of uint8.
 _IMAGENET_MEAN = [255 * value for value in (0.485, 0.456, 0.406)]
@@ -32,7 +33,7 @@ class CifarResNet(nn.Module):
         Shape of one image, ``(C, H, W)``, without the batch axis. Any height and
         width.
     depth : int, default=20
-        Layers that have weights: ``6 n + 2``, with ``n`` blocks in each stage.
+        Layers with weights: ``6 n + 2``, with ``n`` blocks in each stage.
     width : int, default=16
         Channels of the first stage; the next two have two and four times as many.
 
@@ -43,7 +44,7 @@ class CifarResNet(nn.Module):
 
     See Also
     --------
-    load_cifar_resnet : One with public weights, to teach.
+    load_cifar_resnet : One with public weights, for instance as a teacher.
 
     Notes
     -----
@@ -52,9 +53,9 @@ class CifarResNet(nn.Module):
     RGB images there are 75,290 parameters at ``depth=8``, 269,722 at 20, 464,154 at
     32, 658,586 at 44 and 853,018 at 56.
 
-    Batch normalisation lets the rows of a training batch influence each other. It
-    cannot train on a single row of an image of at most 4x4 pixels, which has one pixel
-    left in the last stage: PyTorch then raises ``ValueError``.
+    Batch normalisation lets the samples of a training batch influence each other. It
+    cannot train on a batch of one image of at most 4x4 pixels, which has one pixel left
+    in the last stage: PyTorch then raises ``ValueError``.
 
     References
     ----------
@@ -81,10 +82,11 @@ class CifarResNet(nn.Module):
         width: int = 16,
     ) -> None:
         super().__init__()
-        n_classes = check_count("n_classes", n_classes)
-        n_channels = check_image(input_shape)[0]
+        check_number("n_classes", n_classes, Integral, low=1)
+        n_channels = check_image_shape(input_shape)[0]
         n_blocks = _check_depth(depth)
-        width = check_count("width", width)
+        check_number("width", width, Integral, low=1)
+        n_classes, width = int(n_classes), int(width)
 
         self.standardize = Standardize(input_shape)
         self.conv1 = _conv(n_channels, width)
@@ -115,7 +117,7 @@ class CifarResNet(nn.Module):
 
 
 def load_cifar_resnet(path: str | os.PathLike[str]) -> CifarResNet:
-    """Build a CifarResNet from a file of weights, for instance to teach.
+    """Build a CifarResNet from a file of weights, for instance as a teacher.
 
     Parameters
     ----------
@@ -127,9 +129,9 @@ def load_cifar_resnet(path: str | os.PathLike[str]) -> CifarResNet:
     Returns
     -------
     CifarResNet
-        On the CPU, in eval mode. Weights without buffers of ``standardize`` are taken
-        for those of networks that scale as for ImageNet, as that repository's do: the
-        input is then uint8 or float RGB images (n, 3, H, W) from 0 to 255.
+        On the CPU, in eval mode. If the file has no buffers of ``standardize``, as that
+        repository's have none, images are scaled with ImageNet's mean and standard
+        deviation: the input is RGB images (n, 3, H, W) from 0 to 255, uint8 or float.
 
     Raises
     ------
@@ -181,7 +183,7 @@ def load_cifar_resnet(path: str | os.PathLike[str]) -> CifarResNet:
 
 
 class _Block(nn.Module):
-    """Two 3x3 convolutions, and the input added to what they give."""
+    """Two 3x3 convolutions, and a shortcut around them."""
 
     def __init__(self, n_in: int, n_out: int, stride: int) -> None:
         super().__init__()
@@ -212,10 +214,10 @@ def _conv(n_in: int, n_out: int, stride: int = 1) -> nn.Conv2d:
 
 def _check_depth(depth: Any) -> int:
     """Return the number of blocks in each of the three stages."""
-    n_layers = check_count("depth", depth)
-    if n_layers < 8 or n_layers % 6 != 2:
+    check_number("depth", depth, Integral, low=1)
+    if depth < 8 or depth % 6 != 2:
         raise ValueError(
-            f"Got depth={depth!r}; expected 6 n + 2 with n of at least 1. Common are "
-            "8, 20, 32, 44, 56 and 110."
+            f"depth={depth!r}: expected 6 n + 2 with n of at least 1. Common are 8, "
+            "20, 32, 44, 56 and 110."
         )
-    return (n_layers - 2) // 6
+    return (int(depth) - 2) // 6

@@ -1,35 +1,34 @@
-"""A multilayer perceptron, the default student of tables."""
+"""A multilayer perceptron, the default student for tables."""
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from math import prod
+from numbers import Integral
+from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
-from skkd.students._checks import (
-    check_count,
-    check_dropout,
-    check_hidden,
-    check_input_shape,
-)
+from skkd._utils.checks import check_number, is_number
 from skkd.students.standardize import Standardize
 
 
-class MLP(nn.Module):
+class MLP(nn.Sequential):
     """Standardise, flatten, then layers of Linear and ReLU.
 
-    Every row is computed by itself (no batch normalisation), so that an integer
-    sample weight equals repeated rows.
+    The parts are `standardize`, `body` and `head`. Every sample is computed by itself
+    (no batch normalisation), so that an integer sample weight equals repeated samples.
 
     Parameters
     ----------
     n_classes : int
         Number of logits.
     input_shape : tuple of int
-        Shape of one row, without the batch axis: ``(n_features,)`` or ``(C, H, W)``.
+        Shape of one sample, without the batch axis: ``(n_features,)`` or ``(C, H, W)``.
     hidden : int or sequence of int, default=(128,)
         Width of each hidden layer; ``()`` makes a linear model.
     dropout : float, default=0.0
-        Share of the activations of each hidden layer dropped in training.
+        Fraction of the activations of each hidden layer that is set to zero in
+        training.
 
     Raises
     ------
@@ -54,32 +53,30 @@ class MLP(nn.Module):
         hidden: int | Sequence[int] = (128,),
         dropout: float = 0.0,
     ) -> None:
-        super().__init__()
-        n_classes = check_count("n_classes", n_classes)
-        input_shape = check_input_shape(input_shape)
-        dropout = check_dropout(dropout)
-
+        check_number("n_classes", n_classes, Integral, low=1)
+        hint = "It is the fraction of activations set to zero; 0 switches it off."
+        check_number("dropout", dropout, low=0, high=1, high_inclusive=False, hint=hint)
+        standardize = Standardize(input_shape)
         layers: list[nn.Module] = [nn.Flatten()]
-        n_in = prod(input_shape)
-        for n_out in check_hidden(hidden):
+        n_in = prod(standardize.input_shape)
+        for n_out in _check_hidden(hidden):
             layers += [nn.Linear(n_in, n_out), nn.ReLU()]
             if dropout:
-                layers.append(nn.Dropout(dropout))
+                layers.append(nn.Dropout(float(dropout)))
             n_in = n_out
-        self.standardize = Standardize(input_shape)
-        self.body = nn.Sequential(*layers)
-        self.head = nn.Linear(n_in, n_classes)
+        body, head = nn.Sequential(*layers), nn.Linear(n_in, int(n_classes))
+        super().__init__(OrderedDict(standardize=standardize, body=body, head=head))
 
-    def forward(self, x: Tensor) -> Tensor:
-        r"""Return the logits.
 
-        Parameters
-        ----------
-        x : Tensor of shape (n, \*input_shape)
-            Any dtype.
-
-        Returns
-        -------
-        Tensor of shape (n, n_classes)
-        """
-        return self.head(self.body(self.standardize(x)))
+def _check_hidden(hidden: Any) -> tuple[int, ...]:
+    """Return the widths of the hidden layers as a tuple of ints."""
+    try:
+        widths = (hidden,) if is_number(hidden, Integral) else tuple(hidden)
+    except TypeError:
+        widths = (hidden,)
+    if not all(is_number(width, Integral) and width >= 1 for width in widths):
+        raise ValueError(
+            f"hidden={hidden!r}: expected an int of at least 1 or a sequence of them. "
+            "Pass one width for each hidden layer, () for a linear model."
+        )
+    return tuple(int(width) for width in widths)

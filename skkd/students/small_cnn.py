@@ -1,14 +1,16 @@
-"""A small convolutional network, the default student of images."""
+"""A small convolutional network, the default student for images."""
 
+from collections import OrderedDict
 from collections.abc import Sequence
+from numbers import Integral
 
-from torch import Tensor, nn
+from torch import nn
 
-from skkd.students._checks import check_count, check_dropout, check_image
-from skkd.students.standardize import Standardize
+from skkd._utils.checks import check_number
+from skkd.students.standardize import Standardize, check_image_shape
 
 
-class SmallCNN(nn.Module):
+class SmallCNN(nn.Sequential):
     """Standardise, three stages of 3x3 convolutions, global average pooling, Linear.
 
     Parameters
@@ -21,7 +23,7 @@ class SmallCNN(nn.Module):
     width : int, default=16
         Channels of the first stage; the next two have two and four times as many.
     dropout : float, default=0.0
-        Share of the pooled features dropped in training.
+        Fraction of the pooled features that is set to zero in training.
 
     Raises
     ------
@@ -31,13 +33,14 @@ class SmallCNN(nn.Module):
     Notes
     -----
     Each stage has two convolutions, each with batch normalisation and ReLU; 2x2
-    max-pooling stands between them. Losses on features name the stages ``body.0``,
-    ``body.2`` and ``body.4``. For ten classes of RGB images there are 4,854 parameters
-    at ``width=4``, 72,954 at 16 and 1,148,874 at 64.
+    max-pooling stands between them. The parts are `standardize`, `body` and `head`;
+    losses on features name the stages ``body.0``, ``body.2`` and ``body.4``. For ten
+    classes of RGB images there are 4,854 parameters at ``width=4``, 72,954 at 16 and
+    1,148,874 at 64.
 
-    Batch normalisation lets the rows of a training batch influence each other. It
-    cannot train on a single row of an image of at most 4x4 pixels, which has one pixel
-    left in the last stage: PyTorch then raises ``ValueError``.
+    Batch normalisation lets the samples of a training batch influence each other. It
+    cannot train on a batch of one image of at most 4x4 pixels, which has one pixel left
+    in the last stage: PyTorch then raises ``ValueError``.
 
     Examples
     --------
@@ -55,14 +58,15 @@ class SmallCNN(nn.Module):
         width: int = 16,
         dropout: float = 0.0,
     ) -> None:
-        super().__init__()
-        n_classes = check_count("n_classes", n_classes)
-        n_channels = check_image(input_shape)[0]
-        width = check_count("width", width)
-        dropout = check_dropout(dropout)
+        n_channels = check_image_shape(input_shape)[0]
+        check_number("n_classes", n_classes, Integral, low=1)
+        check_number("width", width, Integral, low=1)
+        hint = "It is the fraction of features set to zero; 0 switches it off."
+        check_number("dropout", dropout, low=0, high=1, high_inclusive=False, hint=hint)
+        width = int(width)
 
-        self.standardize = Standardize(input_shape)
-        self.body = nn.Sequential(
+        standardize = Standardize(input_shape)
+        body = nn.Sequential(
             _stage(n_channels, width),
             # Rounding up keeps at least one pixel of the smallest images.
             nn.MaxPool2d(2, ceil_mode=True),
@@ -71,24 +75,10 @@ class SmallCNN(nn.Module):
             _stage(2 * width, 4 * width),
             nn.AdaptiveAvgPool2d(1),
             nn.Flatten(),
+            *([nn.Dropout(float(dropout))] if dropout else []),
         )
-        if dropout:
-            self.body.append(nn.Dropout(dropout))
-        self.head = nn.Linear(4 * width, n_classes)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the logits.
-
-        Parameters
-        ----------
-        x : Tensor of shape (n, C, H, W)
-            Any dtype. Height and width may differ from ``input_shape``.
-
-        Returns
-        -------
-        Tensor of shape (n, n_classes)
-        """
-        return self.head(self.body(self.standardize(x)))
+        head = nn.Linear(4 * width, int(n_classes))
+        super().__init__(OrderedDict(standardize=standardize, body=body, head=head))
 
 
 def _stage(n_in: int, n_out: int) -> nn.Sequential:

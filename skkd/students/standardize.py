@@ -1,13 +1,17 @@
 """Standardisation as the first layer of a student."""
 
 from collections.abc import Iterable, Sequence
+from numbers import Integral
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from skkd.students._checks import check_input_shape
-from skkd.students._moments import weighted_moments
+from skkd._utils.checks import is_number
+
+# Values turned to float64 at a time: small enough to stay in the processor's cache,
+# which is what makes uint8 images fast.
+_CHUNK = 2**20
 
 
 class Standardize(nn.Module):
@@ -20,7 +24,7 @@ class Standardize(nn.Module):
     Parameters
     ----------
     input_shape : tuple of int
-        Shape of one row, without the batch axis: ``(n_features,)`` is standardised
+        Shape of one sample, without the batch axis: ``(n_features,)`` is standardised
         per feature, ``(C, H, W)`` per channel, any other along its first axis.
     mean, std : float or sequence of float, default=None
         Known statistics, one for all or one for each feature or channel, in the units
@@ -31,12 +35,12 @@ class Standardize(nn.Module):
     mean, std : Tensor of shape (n_features,) or (C, 1, 1)
         Buffers; their dtype is the dtype of the output.
     adapted : bool Tensor of shape ()
-        Whether ``mean`` and ``std`` were given or learnt; stored in ``state_dict``.
+        Whether ``mean`` and ``std`` were given or learned; stored in ``state_dict``.
 
     Raises
     ------
     ValueError
-        If ``input_shape`` is no tuple of positive ints, if only one of ``mean`` and
+        If ``input_shape`` is not a tuple of positive ints, if only one of ``mean`` and
         ``std`` is given, or if their number or values do not fit.
 
     Examples
@@ -82,7 +86,7 @@ class Standardize(nn.Module):
         ----------
         batches : iterable of (x, weight)
             ``x`` of shape (b, \*input_shape) and any dtype; ``weight`` of shape (b,),
-            at least 0, or None for ones. An integer weight counts as repeated rows.
+            at least 0, or None for ones. An integer weight counts as repeated samples.
 
         Returns
         -------
@@ -91,16 +95,18 @@ class Standardize(nn.Module):
 
         Raises
         ------
+        TypeError
+            If ``x`` is not a Tensor, as in batches of a mapping.
         ValueError
             If a shape does not fit, if a weight is negative or not finite, if the
             weights sum to zero, or if ``x`` holds NaN or infinity.
 
         Notes
         -----
-        Computed in float64; how the rows are cut into batches matters only up to
-        rounding. A constant feature gets ``std`` 1.
+        Computed in float64; the size of the batches matters only up to rounding. A
+        constant feature gets ``std`` 1.
         """
-        mean, std = weighted_moments((self._check(x), w) for x, w in batches)
+        mean, std = _weighted_moments((self._check(x), w) for x, w in batches)
         mean, std = mean.to(self.mean.dtype), std.to(self.std.dtype)
         if not (torch.isfinite(mean) & torch.isfinite(std)).all():
             raise ValueError(
@@ -124,17 +130,31 @@ class Standardize(nn.Module):
         -------
         Tensor of the same shape
         """
-        return (self._check(x).to(self.mean.dtype) - self.mean) / self.std
-
-    def _check(self, x: Tensor) -> Tensor:
-        # Without it a single feature would be broadcast to all of them.
+        # Not a call of _check: this runs for every batch of fit and predict. Without it
+        # a single feature would be broadcast to all of them.
         if x.ndim != len(self.input_shape) + 1 or x.shape[1] != self.input_shape[0]:
-            expected = ", ".join(map(str, ("n", *self.input_shape)))
-            raise ValueError(
-                f"Got input of shape {tuple(x.shape)}; expected ({expected}). Reshape "
-                "it, or build the student for this input_shape."
+            raise ValueError(self._describe_mismatch(x))
+        return (x.to(self.mean.dtype) - self.mean) / self.std
+
+    def _check(self, x: Any) -> Tensor:
+        if not isinstance(x, Tensor):
+            raise TypeError(
+                f"Standardize got a batch of type {type(x).__name__}; expected a "
+                f"Tensor of shape {self._expected_shape()}. If X has several inputs, "
+                "pass the one that this layer standardises."
             )
+        if x.ndim != len(self.input_shape) + 1 or x.shape[1] != self.input_shape[0]:
+            raise ValueError(self._describe_mismatch(x))
         return x
+
+    def _describe_mismatch(self, x: Tensor) -> str:
+        return (
+            f"Got input of shape {tuple(x.shape)}; expected {self._expected_shape()}. "
+            "Reshape it, or build the student for this input_shape."
+        )
+
+    def _expected_shape(self) -> str:
+        return f"({', '.join(map(str, ('n', *self.input_shape)))})"
 
 
 def _statistic(name: str, value: Any, shape: tuple[int, ...]) -> Tensor:
@@ -148,3 +168,108 @@ def _statistic(name: str, value: Any, shape: tuple[int, ...]) -> Tensor:
             "Count them in the units of the input."
         )
     return values.expand(shape[0]).reshape(shape).clone()
+
+
+# Moments ------------------------------------------------------------------------------
+
+
+def _weighted_moments(
+    batches: Iterable[tuple[Tensor, Tensor | None]],
+) -> tuple[Tensor, Tensor]:
+    """Return mean and population standard deviation along the second axis.
+
+    Both are float64 of shape (d,), on the CPU, for ``x`` of shape (b, d, ...). ``std``
+    is exactly 0 for a constant feature. Two sets of moments are merged as in Chan,
+    Golub, LeVeque, "Updating Formulae and a Pairwise Algorithm for Computing Sample
+    Variances", 1979.
+    """
+    total, mean, m2 = 0.0, torch.zeros(()), torch.zeros(())
+    origin = None
+    for x, weight in _chunks(batches):
+        if origin is None:
+            # Counting from a value of the data makes a constant feature exactly zero,
+            # and keeps the digits of data far from zero.
+            origin = x[0].flatten().view(x.shape[1], -1)[:, :1].to(torch.float64)
+        w, batch_mean, batch_m2 = _moments(x, weight, origin)
+        if w == 0:
+            continue
+        merged = total + w
+        delta = batch_mean - mean
+        mean = mean + delta * (w / merged)
+        m2 = m2 + batch_m2 + delta.square() * (total * w / merged)
+        total = merged
+    if origin is None or total == 0:
+        raise ValueError(
+            "Got batches whose weights sum to zero; expected at least one sample of "
+            "positive weight. Pass samples, or leave the weights out."
+        )
+    return mean + origin.squeeze(1).cpu(), (m2 / total).sqrt()
+
+
+def _moments(x: Tensor, w: Tensor, origin: Tensor) -> tuple[float, Tensor, Tensor]:
+    """Return weight, mean less ``origin``, and squared deviation times weight."""
+    values = x.flatten(2) if x.ndim > 2 else x.unsqueeze(2)  # (b, d, k)
+    values = values.to(torch.float64, copy=True).sub_(origin)
+    total = w.sum()
+    # If all weights are zero the caller skips the batch: any divisor will do.
+    mean = w @ values.mean(dim=2) / total.clamp(min=torch.finfo(w.dtype).tiny)  # (d,)
+    m2 = w @ values.sub_(mean.unsqueeze(1)).square_().mean(dim=2)  # (d,)
+    return total.item(), mean.cpu(), m2.cpu()
+
+
+def _chunks(
+    batches: Iterable[tuple[Tensor, Tensor | None]],
+) -> Iterable[tuple[Tensor, Tensor]]:
+    """Split the batches into smaller ones, with float64 weights."""
+    for x, weight in batches:
+        if x.device.type == "mps":  # has no float64
+            x = x.cpu()
+        w = _as_weight(weight, x)
+        if len(x):
+            size = max(1, _CHUNK // x[0].numel())
+            yield from zip(x.split(size), w.split(size), strict=True)
+
+
+def _as_weight(weight: Tensor | None, x: Tensor) -> Tensor:
+    if weight is None:
+        return torch.ones(len(x), dtype=torch.float64, device=x.device)
+    if tuple(weight.shape) != (len(x),):
+        raise ValueError(
+            f"Got weights of shape {tuple(weight.shape)} for {len(x)} samples; "
+            f"expected ({len(x)},). Pass one weight for each sample."
+        )
+    w = weight.detach().cpu().to(torch.float64)
+    if not (torch.isfinite(w) & (w >= 0)).all():
+        raise ValueError(
+            "Got a weight that is negative or not finite; expected weights >= 0. "
+            "Give weight 0 to the samples to leave out."
+        )
+    return w.to(x.device)
+
+
+# Shapes of samples --------------------------------------------------------------------
+
+
+def check_input_shape(input_shape: Any) -> tuple[int, ...]:
+    """Return ``input_shape`` as a non-empty tuple of positive ints."""
+    try:
+        shape = tuple(input_shape)
+    except TypeError:
+        shape = ()
+    if not shape or not all(is_number(size, Integral) and size >= 1 for size in shape):
+        raise ValueError(
+            f"input_shape={input_shape!r}: expected a tuple of positive ints without "
+            "the batch axis, such as (n_features,) or (C, H, W). Pass X.shape[1:]."
+        )
+    return tuple(int(size) for size in shape)
+
+
+def check_image_shape(input_shape: Any) -> tuple[int, ...]:
+    """Return ``input_shape`` as a tuple ``(C, H, W)`` of positive ints."""
+    shape = check_input_shape(input_shape)
+    if len(shape) != 3:
+        raise ValueError(
+            f"input_shape={shape}: expected (C, H, W). For gray images add a channel "
+            "axis with X[:, None]; for tables use MLP."
+        )
+    return shape

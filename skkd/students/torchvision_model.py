@@ -1,16 +1,17 @@
-"""The image classifiers of torchvision, as students and as teachers to be."""
+"""The image classifiers of torchvision, as students or teachers."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from skkd.students._checks import check_count, check_image
-from skkd.students.standardize import Standardize
+from skkd._utils.checks import check_number
+from skkd.students.standardize import Standardize, check_image_shape
 
 
 def torchvision_model(
@@ -19,7 +20,7 @@ def torchvision_model(
     input_shape: Sequence[int] | None = None,
     *,
     weights: str | os.PathLike[str] | Any | None = None,
-    until: str | None = None,
+    last_layer: str | None = None,
     freeze: bool = False,
     size: int | None = None,
     mean: float | Sequence[float] | None = None,
@@ -33,9 +34,9 @@ def torchvision_model(
         As ``torchvision.models.list_models(module=torchvision.models)`` lists them:
         "mobilenet_v2", "resnet50", "vit_b_16" and so on.
     n_classes : int or None, default=None
-        Number of logits. None stands for the number as published, the 1000 classes of
-        ImageNet. A head of that size in `weights` is kept; one of any other size is
-        replaced by a head with random weights.
+        Number of logits; None means the number as published, ImageNet's 1000 classes.
+        If the head in `weights` has that size it is kept, otherwise it is replaced by
+        a head with random weights.
     input_shape : tuple of int or None, default=None
         Shape of one image, ``(C, H, W)``, without the batch axis. None expects RGB and
         checks no height and width.
@@ -43,61 +44,63 @@ def torchvision_model(
         "DEFAULT" or another name of torchvision's published weights, such as
         "IMAGENET1K_V1", downloaded once; or the path of a file (see Notes). None is
         random.
-    until : str or None, default=None
+    last_layer : str or None, default=None
         Name of the last layer that is kept, as torchvision has it: "features.9" of
-        mobilenet_v2, "layer2" of resnet18. Its maps are averaged over all positions,
-        for a new head; the layers behind it are gone. So the first layers of a
-        pretrained network make a small student. It needs `n_classes`. None keeps all.
+        mobilenet_v2, "layer2" of resnet18. Its feature maps are averaged over all
+        positions and go to a new head; later layers are removed. So the first layers
+        of a pretrained network make a small student. Needs `n_classes`. None keeps
+        all layers.
     freeze : bool, default=False
-        Whether only the head learns. The backbone then stays in eval mode, whatever
-        ``train()`` says: the statistics of batch normalisation do not move, nothing is
-        dropped out, and its parameters get no gradient.
+        Whether only the head is trained. The backbone then stays in eval mode, even
+        after ``train()``: batch normalisation keeps its statistics, there is no
+        dropout, and its parameters get no gradient.
     size : int or None, default=None
         Side of the square, in pixels, to which images are resized inside the network
-        (bilinear, antialiased), whatever their aspect ratio. None leaves them as they
-        are. Most weights were trained on 224.
+        (bilinear, antialiased), without keeping their aspect ratio. None leaves their
+        size unchanged. Most weights were trained on 224.
     mean, std : float or sequence of float, default=None
-        What to subtract from the images and to divide them by, in the units of uint8:
-        127.5 both for weights that want ``(x / 255 - 0.5) / 0.5``.
-        None takes what `weights` expects, ImageNet's for nearly all, or is learnt from
-        the training data where `weights` is None.
+        Subtracted from the images, and divided by, in the units of uint8: 127.5 both
+        for weights that expect ``(x / 255 - 0.5) / 0.5``. None takes what `weights`
+        expects, ImageNet's for nearly all; without `weights` it is learned from the
+        training data.
 
     Returns
     -------
     TorchvisionModel
         On the CPU, with the parts `standardize`, `backbone` and `head`. In train mode
-        for a new head or random weights, in eval mode where all weights were given.
+        for a new head or random weights, in eval mode if all weights were given.
 
     Raises
     ------
     ValueError
-        If an argument is out of its range, if the file of `weights` is absent or of
-        another network, if the network does not take images of this shape, or if
-        `until` is no layer that gives maps and to which the others lead in turn.
+        If an argument is out of its range, if the file of `weights` does not exist or
+        belongs to another network, if the network does not take images of this shape,
+        or if `last_layer` has no feature maps or is not reached by running the layers
+        in the order of their definition.
     ConnectionError
-        If published weights cannot be downloaded; it tells where they are.
+        If published weights cannot be downloaded; the message has their address.
 
     Notes
     -----
-    A file holds what ``torch.save`` wrote of a state dict of torchvision's network, or
-    of a TorchvisionModel, which brings its scaling along; or it has one under
-    "state_dict" or "model". Only tensors are read, never code. Half precision becomes
-    float32. All names and shapes must fit, but for a head that is replaced. A file of
-    torchvision's names is taken to expect the scaling of the published weights, unless
-    `mean` and `std` say otherwise.
+    A file of weights is a state dict that ``torch.save`` wrote, possibly under the key
+    "state_dict" or "model": that of torchvision's network, or of a TorchvisionModel,
+    which includes its scaling. Only tensors are read, never code. Half precision
+    becomes float32. All names and shapes must fit, except for a head that is replaced.
+    A file with torchvision's names is assumed to need the scaling of the published
+    weights, unless `mean` and `std` are given.
 
-    With `until`, `weights` are those of the whole network, all of which must fit, or of
-    a TorchvisionModel cut at the same layer. Transformers, whose layers give tokens,
-    are refused.
+    With `last_layer`, `weights` are those of the whole network, all of which must fit,
+    or of a TorchvisionModel with the same last layer. Transformers, whose layers give
+    tokens, are refused.
 
     Gray images (C = 1) are repeated to three channels. For other numbers of channels
-    the first convolution is built anew, which only works without `weights`.
+    the first convolution is replaced, which only works without `weights`.
 
     The auxiliary heads of GoogLeNet and Inception are left out. SqueezeNet ends in a
-    ReLU, which lets no logit be negative: it is replaced together with the head.
+    ReLU, so that no logit can be negative: it is removed when the head is replaced.
 
-    The names of the parameters begin with "backbone." or "head.", for learning rates of
-    their own: ``optimizer__param_groups=[("backbone.*", {"lr": 1e-4})]``.
+    The names of the parameters begin with "backbone." or "head.", for separate learning
+    rates: ``optimizer__param_groups=[("backbone.*", {"lr": 1e-4})]``.
 
     Examples
     --------
@@ -107,13 +110,13 @@ def torchvision_model(
     >>> student(torch.zeros(2, 3, 32, 32, dtype=torch.uint8)).shape
     torch.Size([2, 10])
 
-    The first layers alone, a twentieth of the network:
+    The first layers, with a twentieth of the network's parameters:
 
-    >>> student = torchvision_model("mobilenet_v2", 10, (3, 96, 96), until="features.9")
+    >>> student = torchvision_model("mobilenet_v2", 10, last_layer="features.9")
     >>> sum(p.numel() for p in student.parameters())
     185738
 
-    Fine-tuned from a file of weights, the first layers slowly:
+    Fine-tuning from a file of weights, with a lower learning rate below the head:
 
     >>> from skkd import DistilledClassifier
     >>> net = DistilledClassifier(
@@ -125,22 +128,23 @@ def torchvision_model(
     ...     lr=1e-3,
     ... )
     """
-    # Here, for it takes a second.
+    # Here, since torchvision takes a second to import.
     from skkd.students import _first_layers, _torchvision
 
     _torchvision.check_name(name)
-    shape = (3, 224, 224) if input_shape is None else check_image(input_shape)
-    n_classes = None if n_classes is None else check_count("n_classes", n_classes)
-    size = None if size is None else check_count("size", size)
+    shape = (3, 224, 224) if input_shape is None else check_image_shape(input_shape)
+    for number, value in (("n_classes", n_classes), ("size", size)):
+        if value is not None:
+            check_number(number, value, Integral, low=1)
     if weights is not None and shape[0] not in (1, 3):
         raise ValueError(
-            f"Got images of {shape[0]} channels and weights={weights!r}; expected RGB, "
-            "or gray, on which weights are made. Pass weights=None, or three channels."
+            f"Got images of {shape[0]} channels and weights={weights!r}; expected RGB "
+            "or gray images, with 3 channels or 1. Pass such images, or weights=None."
         )
     n_channels = 3 if shape[0] == 1 else shape[0]
     given = None if weights is None else _torchvision.read(name, weights)
     sides = (size, size) if size else (shape[1], shape[2])
-    if until is None:
+    if last_layer is None:
         model, kept = _torchvision.build(name, n_classes, n_channels, given)
         if input_shape is not None:
             _torchvision.check_takes(name, model, (n_channels, *sides))
@@ -148,7 +152,7 @@ def torchvision_model(
         backbone, head = _torchvision.split(model, kept and not (own and n_classes))
     else:
         backbone, head, kept = _first_layers.build(
-            name, n_classes, given, until, (n_channels, *sides)
+            name, n_classes, given, last_layer, (n_channels, *sides)
         )
     if given is not None and mean is None and std is None:
         mean, std = given.mean, given.std
@@ -166,22 +170,24 @@ def torchvision_model(
 
 
 class TorchvisionModel(nn.Module):
-    """Standardise, resize, backbone, head: what :func:`torchvision_model` builds.
+    """The network that :func:`torchvision_model` builds.
+
+    It scales the images, resizes them to `size`, and runs `backbone` and `head`.
 
     Parameters
     ----------
     standardize : Standardize
         Scales the images.
     backbone : Module
-        From images (n, n_channels, H, W) to whatever the head takes.
+        From images (n, n_channels, H, W) to features.
     head : Module
-        From there to logits (n, n_classes).
+        From features to logits (n, n_classes).
     n_channels : int
         Channels of the images that the backbone takes.
     size : int or None
         Side to which images are resized, in pixels.
     frozen : bool
-        Whether the backbone neither learns nor leaves eval mode.
+        Whether the backbone is not trained and stays in eval mode.
     """
 
     def __init__(
@@ -202,7 +208,7 @@ class TorchvisionModel(nn.Module):
         self.size = size
         self.frozen = frozen
         if frozen:
-            # Autograd then records nothing of it, as under no_grad.
+            # Its forward pass then records no graph, as under no_grad.
             self.backbone.requires_grad_(False)
         self.train()
 

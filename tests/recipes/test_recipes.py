@@ -393,11 +393,11 @@ def test_an_ensemble_teaches_the_mean_of_its_probabilities(teacher):
 @pytest.mark.parametrize("n", [0, 2.5, True])
 def test_numbers_that_count_nothing(n):
     with pytest.raises(
-        ValueError, match=r"n_generations=.*; expected an int of at least 1"
+        ValueError, match=r"n_generations=.*: expected an int of at least 1"
     ):
         BornAgain(net(), n_generations=n).fit(X, y)
     with pytest.raises(
-        ValueError, match=r"n_students=.*; expected an int of at least 1"
+        ValueError, match=r"n_students=.*: expected an int of at least 1"
     ):
         DistilledEnsemble(net(), n_students=n).fit(X, y)
     with pytest.raises((ValueError, TypeError), match="n_students="):
@@ -621,7 +621,7 @@ def test_what_mutual_learning_does_not_take(teacher):
         MutualLearning(net()).fit(X, y, teacher_logits=teacher.decision_function(X))
     with pytest.raises(ValueError, match="expected two or more"):
         MutualLearning(net(), [{}]).fit(X, y)
-    with pytest.raises(ValueError, match="n_students=1; expected an int of at least 2"):
+    with pytest.raises(ValueError, match="n_students=1: expected an int of at least 2"):
         MutualLearning(net(), 1).fit(X, y)
     with pytest.raises(ValueError, match="sets lr, and they are trained together"):
         MutualLearning(net(), [{}, {"lr": 0.1}]).fit(X, y)

@@ -149,14 +149,14 @@ def test_round_trip_and_export():
     [
         (
             {"depth": 18},
-            r"Got depth=18; expected 6 n \+ 2 with n of at least 1. Common",
+            r"depth=18: expected 6 n \+ 2 with n of at least 1. Common",
         ),
-        ({"depth": 2}, r"Got depth=2; expected 6 n"),
-        ({"depth": 20.0}, "Got depth=20.0; expected an int"),
-        ({"depth": 0}, "Got depth=0; expected an int of at least 1"),
-        ({"width": 0}, "Got width=0; expected an int of at least 1"),
-        ({"n_classes": 0}, "Got n_classes=0"),
-        ({"input_shape": (7,)}, r"input_shape=\(7,\); expected \(C, H, W\)"),
+        ({"depth": 2}, r"depth=2: expected 6 n"),
+        ({"depth": 20.0}, "depth=20.0: expected an int"),
+        ({"depth": 0}, "depth=0: expected an int of at least 1"),
+        ({"width": 0}, "width=0: expected an int of at least 1"),
+        ({"n_classes": 0}, "n_classes=0"),
+        ({"input_shape": (7,)}, r"input_shape=\(7,\): expected \(C, H, W\)"),
     ],
 )
 def test_arguments_are_checked(arguments, message):
