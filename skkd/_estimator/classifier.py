@@ -18,6 +18,7 @@ from skkd._data.weights import sample_weight_fields
 from skkd._estimator.build_student import check_student
 from skkd._estimator.html_repr import BriefReprMixin
 from skkd._estimator.shared_teacher import SharedTeacherMixin
+from skkd._estimator.sklearn_callbacks import support_callbacks
 from skkd._estimator.skorch_classifier import SkorchClassifier
 from skkd._fit.objective import Objective
 from skkd._fit.plan import FitPlan, plan_fit
@@ -30,6 +31,7 @@ from skkd._utils.warn import warn
 from skkd.exceptions import DistillationWarning
 
 
+@support_callbacks
 class DistilledClassifier(BriefReprMixin, SharedTeacherMixin, SkorchClassifier):
     """A small network that learns from the labels and from a fitted teacher.
 

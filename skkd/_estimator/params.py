@@ -15,6 +15,10 @@ from skkd._utils.modules import resolve_device
 _BUILT = ("module", "criterion", "compile")
 
 
+# Attributes of a fit in progress; the second is of scikit-learn's callbacks.
+_OF_A_FIT = ("_objective_", "_callback_fit_ctx")
+
+
 class SklearnParamsMixin:
     """Store parameters as they are, and nothing else in ``__init__``.
 
@@ -138,8 +142,8 @@ class SklearnParamsMixin:
             # skorch pickles what may lie on a GPU inside of the pickle, where joblib
             # cannot take along classes that were defined in a script or a notebook.
             state = {**vars(self), "__cuda_dependent_attributes__": pickle.dumps({})}
-        state.pop("_objective_", None)  # a checkpoint is of no fit in progress
-        return state
+        # A checkpoint, as a copy, is not in the middle of a fit.
+        return {k: v for k, v in state.items() if k not in _OF_A_FIT}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         requested = state["device"]

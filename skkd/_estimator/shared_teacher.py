@@ -29,8 +29,9 @@ class SharedTeacherMixin:
         if not self._is_prefit:
             return super().__sklearn_clone__()  # type: ignore[misc]
         lone = type(self)(**{**self.get_params(deep=False), "teacher": None})
-        if hasattr(self, "_metadata_request"):
-            lone._metadata_request = self._metadata_request  # type: ignore[attr-defined]
+        for name in ("_metadata_request", "_skl_callbacks"):  # as scikit-learn does
+            if name in vars(self):
+                lone.__dict__[name] = vars(self)[name]
         twin = super(SharedTeacherMixin, lone).__sklearn_clone__()  # type: ignore[misc]
         twin.teacher = self.teacher
         return twin

@@ -50,7 +50,7 @@ def test_statistics_are_those_of_the_trained_network():
     assert (lagging.running_var / var - 1).abs().max() > 0.05
 
 
-def test_weights_stay_as_they_are():
+def test_updated_statistics_leave_the_weights_as_they_are():
     settled = distil().fit(IMAGES, LABELS)
     plain = distil(callbacks=[]).fit(IMAGES, LABELS)
     pairs = zip(settled.module_.parameters(), plain.module_.parameters(), strict=True)
@@ -144,7 +144,7 @@ def test_several_inputs_reach_the_forward_passes():
 
 
 @pytest.mark.filterwarnings("default")  # of torch's compiler, of all kinds
-def test_a_compiled_student():
+def test_the_statistics_of_a_compiled_student():
     params = {"compile": True, "compile__backend": "eager"}
     net = distil(**params).fit(IMAGES, LABELS)
     plain = distil().fit(IMAGES, LABELS)

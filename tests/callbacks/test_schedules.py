@@ -110,7 +110,7 @@ def test_warm_up_is_the_published_factor():
 # --- In a fit -----------------------------------------------------------------------
 
 
-def test_the_loss_hears_of_each_epoch(teacher):
+def test_the_loss_gets_the_values_of_each_epoch(teacher):
     Scaled.heard.clear()
     schedules = (
         Schedule("temperature", tripled),
@@ -215,7 +215,7 @@ def test_validation_losses_do_not_depend_on_it(teacher):
 # --- scikit-learn's ways ------------------------------------------------------------
 
 
-def test_clone_and_pickle(teacher):
+def test_schedules_are_cloned_and_pickled(teacher):
     net = student(("cool", Anneal("temperature", 8, 1, "cosine")), teacher=teacher)
     for twin in (clone(net), pickle.loads(pickle.dumps(net))):
         assert repr(twin.callbacks) == repr(net.callbacks)
@@ -421,7 +421,7 @@ def test_alpha_0_asks_no_teacher(teacher):
     assert set(warm.history[:, "alpha"]) == {0.0}
 
 
-def test_another_net_has_no_teacher():
+def test_a_schedule_of_a_plain_skorch_net_is_refused():
     net = NeuralNetClassifier(
         torch.nn.Linear(4, 3), callbacks=[Anneal("alpha", 0, 1)], train_split=None
     )
