@@ -15,17 +15,27 @@ PACKAGE = Path(skkd.__file__).parent
 SUBMODULES = {p.stem for p in PACKAGE.iterdir() if p.name[0] != "_"} - {"py"}
 
 
-def test_importing_skkd_imports_no_other_package():
-    script = """if True:
+def packages_imported_by(statement):
+    script = f"""if True:
         import sys
         before = set(sys.modules)
-        import skkd
-        new = {name.partition(".")[0] for name in set(sys.modules) - before}
+        {statement}
+        new = {{name.partition(".")[0] for name in set(sys.modules) - before}}
         print(*sorted(new - sys.stdlib_module_names))
     """
     command = [sys.executable, "-c", script]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["skkd"]
+    return done.stdout.split()
+
+
+def test_importing_skkd_imports_no_other_package():
+    assert packages_imported_by("import skkd") == ["skkd"]
+
+
+def test_the_estimator_needs_neither_plots_nor_searches():
+    names = packages_imported_by("from skkd import DistilledClassifier, losses")
+    assert {"torch", "skorch"} <= {*names}
+    assert not {"torchvision", "matplotlib", "optuna", "onnx"} & {*names}
 
 
 @pytest.mark.parametrize("name", sorted(SUBMODULES))
