@@ -12,8 +12,7 @@ nox.options.sessions = ["lint", "types", "tests", "oldest"]
 def floors() -> list[str]:
     """Return what skkd and its tests need, each at the lowest version allowed."""
     extras = PROJECT["optional-dependencies"]
-    needed = [*PROJECT["dependencies"], *extras["search"], *extras["plot"]]
-    needed += extras["test"]
+    needed = [*PROJECT["dependencies"], *extras["plot"], *extras["test"]]
     return [item.replace(">=", "==") for item in needed if ">=" in item]
 
 
