@@ -33,7 +33,8 @@ def test_importing_skkd_imports_no_other_package():
 
 
 def test_the_estimator_needs_neither_plots_nor_searches():
-    names = packages_imported_by("from skkd import DistilledClassifier, losses")
+    public = "DistilledClassifier, losses, students, teachers"
+    names = packages_imported_by(f"from skkd import {public}")
     assert {"torch", "skorch"} <= {*names}
     assert not {"torchvision", "matplotlib", "optuna", "onnx"} & {*names}
 
