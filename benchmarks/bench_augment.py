@@ -1,8 +1,8 @@
 """Three ways to teach augmented images, side by side: accuracy, time, teacher rows.
 
-Claim: with ``n_views=k`` the teacher is asked about n * k rows, however many epochs
-there are; with ``n_views=None`` about n * epochs, with ``teacher_view="clean"`` and without
-augmentation about n. Accuracy is shown, nothing is claimed of it.
+Claim: with ``n_views=k`` the teacher runs on n * k rows, however many epochs
+there are; with ``n_views=None`` on n * epochs, with ``teacher_view="clean"``
+and without augmentation on n. Accuracy is shown, nothing is claimed of it.
 
 How: CIFAR-10, ResNet-56 teaches ResNet-8, the augmentation is a shift by up to four
 pixels and a flip. Every fit has a process of its own and pays for its own teacher
@@ -48,13 +48,13 @@ REGIMES = {
     "no augmentation": {},
 }
 
-# Rows of each batch that the teacher was asked about. Outside of its class, since a
+# Rows of each batch that the teacher ran on. Outside of its class, since a
 # count in there would make it another teacher every time.
 ASKED = []
 
 
 class CountingTeacher(nn.Sequential):
-    """A teacher that counts the rows it is asked about."""
+    """A teacher that counts the rows it runs on."""
 
     def forward(self, x):
         """Return the logits."""
@@ -63,7 +63,7 @@ class CountingTeacher(nn.Sequential):
 
 
 def expected(regime, n, epochs):
-    """Return how many rows the teacher is asked about."""
+    """Return how many rows the teacher runs on."""
     if regime == "live":
         return n * epochs
     views = REGIMES[regime].get("n_views")
@@ -155,9 +155,9 @@ def main():
     bounds = Bounds(enforced=not args.quick)
     for regime, part in runs.items():
         rows = expected(regime, n, args.epochs)
-        # What is asked batch by batch is no pass, and not counted by `cache_info_`.
+        # A live teacher is not counted by `cache_info_`.
         counts = (rows, 0 if regime == "live" else rows)
-        claim = f"{regime}: rows the teacher was asked, by itself and cache_info_"
+        claim = f"{regime}: rows the teacher ran on, by itself and cache_info_"
         bounds.equal(claim, {run.asked for run in part}, {counts})
     bounds.finish()
 

@@ -1,7 +1,8 @@
 """Teachers that know the labels by heart: fitted on all rows, or out of fold.
 
 A teacher that was fitted on the very rows that it teaches may do no more than repeat
-their labels. With ``teacher_cv=5`` each row is taught by a clone that did not see it.
+their labels. With ``teacher_cv=5`` the soft targets of a row come from a clone that
+did not see it.
 
 Claim: where the targets are soft (T = 4), out of fold is better than prefit for a
 random forest. For a fully grown tree and for one neighbour it is worse at any

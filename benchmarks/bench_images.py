@@ -7,7 +7,7 @@ are the same within what its documentation says: gray levels of 0 to 255 differ 
 than 0.5 on average and by less than 4 over any one image. Both list the folder within
 the time that is taken, neither checks the files beforehand; a row shows what
 `load_image_folder` adds, which decodes every file once to find the damaged ones.
-Images that `memory=` remembers are read from the disk (or the system's cache of it).
+Images cached by `memory=` are read from the disk (or the system's cache of it).
 
     python benchmarks/bench_images.py --data FOLDER
 
@@ -42,7 +42,7 @@ PEERS = {1: "torchvision, num_workers=0", 2: "torchvision, num_workers=2"}
 CORES = {
     "skkd, n_jobs=1": 1,
     "skkd, n_jobs=2": 2,
-    "skkd, remembered by memory=": 2,
+    "skkd, cached by memory=": 2,
     "load_image_folder, then skkd, n_jobs=2": 2,
 }
 
@@ -73,7 +73,7 @@ def main() -> None:
             "skkd, n_jobs=1": lambda: read(root),
             PEERS[2]: lambda: load(root, 2),
             "skkd, n_jobs=2": lambda: read(root, n_jobs=2),
-            "skkd, remembered by memory=": lambda: read(root, memory=memory),
+            "skkd, cached by memory=": lambda: read(root, memory=memory),
             "load_image_folder, then skkd, n_jobs=2": lambda: read(
                 root, check=True, n_jobs=2
             ),

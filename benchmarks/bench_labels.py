@@ -1,14 +1,15 @@
 """What a teacher is worth where few rows are labelled.
 
-Claim: with 1 % of the rows labelled a taught student gains at least 10 points on one
+Claim: with 1 % of the rows labelled a distilled student gains at least 10 points on one
 that has the labels alone, with 5 % at least 2. With all of them it is no gain: the
 student that has the labels alone is the better one, by up to 5 points.
 
 How: a teacher, an SVC with an RBF kernel, learnt from labelled rows of its own, which
 the student never sees. The student's rows share none with these, and only a part of
-them is labelled. "labels alone" is trained on this part, without a teacher; "taught" on
-all rows, the others marked by ``unlabeled=-1``, with ``alpha=0.9``. Both take the same
-number of steps, of up to 64 rows: with few rows, "labels alone" sees them more often.
+them is labelled. "labels alone" is trained on this part, without a teacher; "distilled"
+on all rows, the others marked by ``unlabeled=-1``, with ``alpha=0.9``. Both take the
+same number of steps, of up to 64 rows: with few rows, "labels alone" sees them more
+often.
 
 scikit-learn's digits (500 rows for the teacher, 900 for the student, 397 to test) and,
 with --data, rows of MNIST's training set (6,000, 6,000, 4,000). In each round other
@@ -94,7 +95,7 @@ def show(name, rounds):
         lines.append(
             [name, f"{share} %", f"{n[0]:,}", *values, gains[share].show(sign="+")]
         )
-    head = ["data", "labelled", "labels", "labels alone", "taught", "gain"]
+    head = ["data", "labelled", "labels", "labels alone", "distilled", "gain"]
     teacher = Mean.of(accuracy for accuracy, _ in rounds)
     print(table(head, lines) + f"\nThe teacher itself: {teacher.show()}\n", flush=True)
     return gains

@@ -3,7 +3,7 @@
 Claim: uint8 images stay uint8 until they reach the module, so that a fit on 50,000
 RGB images of 32x32 (154 MB) stays below 1.2 GB resident in all. Time and memory are
 linear in the number of rows. Of a teacher with 1,000 classes, ``top_k=16`` in float16
-remembers a million rows in 100 MB on disk, and a fit on them stays below 3 GB.
+caches a million rows in 100 MB on disk, and a fit on them stays below 3 GB.
 
 How: every fit has a process of its own. Resident memory is that process's peak as
 /proc has it (VmHWM), before there are rows (all imported, one short fit done) and
@@ -59,7 +59,7 @@ class Measured(NamedTuple):
     imported: int  # resident at most, before any fit
     before: int  # and after a short one
     peak: int  # and in all
-    computed: int  # rows that the teacher was asked about
+    computed: int  # rows that the teacher ran on
     on_disk: int
 
 
@@ -97,7 +97,7 @@ def measure(n, new_X, n_classes, module, teacher, memory):
 
 
 def fit_images(n, number):
-    """Measure a fit on random images; the logits are remembered in the process."""
+    """Measure a fit on random images; the logits are cached in the process."""
     rng, module = np.random.default_rng(number), partial(SmallCNN, width=4)
     new_X = partial(rng.integers, 0, 256, dtype=np.uint8)
     teacher = module(10, SHAPE)
@@ -105,7 +105,7 @@ def fit_images(n, number):
 
 
 def fit_logits(n, kind, folder, number):
-    """Measure a fit from a teacher of many classes, which is remembered in a folder."""
+    """Measure a fit from a teacher of many classes, cached in a folder."""
     torch.manual_seed(0)  # the same teacher, and the same rows, in each process
     teacher, rng = nn.Linear(N_FEATURES, N_CLASSES), np.random.default_rng(0)
     memory = LogitMemory(Path(folder) / f"{kind} {n}", **KINDS[kind])
@@ -152,11 +152,11 @@ def bench_images(sizes, args, bounds):
     claim = "bytes a row in memory, in bytes of an image (float32 would be 4)"
     bounds.at_most(claim, growth / np.prod(SHAPE), 1.5)
     asked = [{run.misses for run in part} for part in runs]
-    bounds.equal("rows the teacher was asked about", asked, [{n} for n in sizes])
+    bounds.equal("rows the teacher ran on", asked, [{n} for n in sizes])
 
 
 def bench_logits(slices, args, bounds, folder):
-    """Remember the logits of two slices in each way, and plan for a million rows."""
+    """Cache the logits of two slices in each way, and plan for a million rows."""
     print(f"\n## Logits\n\n{N_CLASSES} classes, slices of {slices} rows\n", flush=True)
     rows, plans = [], {}
     for kind in KINDS:
@@ -169,7 +169,7 @@ def bench_logits(slices, args, bounds, folder):
                 run for [run] in paired(sides, 1, isolate=not args.quick).values()
             )
             asked = list(slices) if fit == "asks" else [0, 0]
-            claim = f"{kind}, {fit}: rows the teacher was asked about"
+            claim = f"{kind}, {fit}: rows the teacher ran on"
             bounds.equal(claim, [few.misses, many.misses], asked)
             disk, held = (
                 np.polyfit(slices, [getattr(run, of) for run in (few, many)], 1)
@@ -186,7 +186,7 @@ def bench_logits(slices, args, bounds, folder):
     print(f"\n{table(head, rows)}\nPlanned for {PLANNED:,} rows, on paper.\n")
     print(
         f"{4 * N_FEATURES + 8} of the bytes a row in memory are features and label. "
-        "What is not\nfloat32 stays encoded beside the training set and is decoded by "
+        "What is not\nfloat32 stays encoded next to the training set and is decoded by "
         "the batch.\n"
     )
     for fit in ("asks", "finds all"):

@@ -48,13 +48,13 @@ STUDENTS = {
 BOUND = 1.10
 
 
-# Rows of each batch that the teacher was asked about. Outside of its class, since a
+# Rows of each batch that the teacher ran on. Outside of its class, since a
 # count in there would make it another teacher every time.
 ASKED = []
 
 
 class CountingCNN(nn.Sequential):
-    """A teacher that counts the rows it is asked about."""
+    """A teacher that counts the rows it runs on."""
 
     def forward(self, x):
         """Return the logits."""

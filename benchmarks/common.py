@@ -43,7 +43,9 @@ class Run(NamedTuple):
 
     seconds: float
     accuracy: float
-    asked: tuple[int, int] | None = None  # rows the teacher computed, and remembered
+    asked: tuple[int, int] | None = (
+        None  # rows the teacher computed, and rows found in the cache
+    )
 
 
 class Spread(NamedTuple):

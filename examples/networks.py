@@ -47,7 +47,7 @@ class Mirrored(nn.Module):
 
 
 class Half(nn.Sequential):
-    """A network that computes in bfloat16, to be asked in a third of the time."""
+    """A network that computes in bfloat16, in a third of the time."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits."""
@@ -97,7 +97,7 @@ class FromNothing(nn.Module):
         return self.head(self.stem(self.standardize(x)))
 
 
-# For FromNothing, taught by a MobileNetV2. Its maps have a variance of 19: at FitNet's
-# own weight, 100, they drown the labels.
+# For FromNothing with a MobileNetV2 as its teacher, whose maps have a variance of 19:
+# at FitNet's own weight, 100, they outweigh the labels.
 HINT = FitNet("head.body.4", "backbone.features.13", weight=1, cache=True)
 LOGITS_AND_MAPS = WeightedSum([("logits", KD()), ("maps", HINT)])

@@ -5,7 +5,7 @@
 
 The study lives in an SQLite file. Stop it with Ctrl-C whenever you like and start it
 again with the same command: it goes on where it was. Unpromising trials are given up
-after an epoch, not after three folds. Needs `pip install ".[search]"`.
+after an epoch, not after three folds.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@
     python examples/quickstart.py --html comparison.html     with plots and examples
 
 The way: folder -> load_image_folder -> Pipeline(ImageReader, network) -> a teacher -> a
-small student alone -> the same student taught by the teacher, temperature and alpha
+small student alone -> the same student with the teacher, temperature and alpha
 chosen by cross-validation -> a table of the three, on images that none of them saw.
 
 The teacher knows the images on which a choice is validated, which speaks for following
@@ -62,7 +62,7 @@ def split(photos, n_splits: int = 4) -> tuple[np.ndarray, np.ndarray]:
 
 
 def network(args: argparse.Namespace, memory: str, show=(), **params) -> Pipeline:
-    """Build reader and network; what the reader made is remembered between fits."""
+    """Build reader and network; decoded images are cached between fits."""
     schedule = LRScheduler(CosineAnnealingLR, T_max=args.epochs)
     net = DistilledClassifier(
         SmallCNN,

@@ -74,7 +74,7 @@ def network(module, epochs: int, lr: float, n_rows: int) -> DistilledClassifier:
         temperature=4,
         alpha=0.9,
         augment=Compose([RandomHorizontalFlip(), RandomCrop(max_shift=4)]),
-        n_views=12,  # of each image, about which the teacher is asked once
+        n_views=12,  # of each image; the teacher runs once on each
         precision="bf16",
         optimizer=torch.optim.SGD,
         optimizer__momentum=0.9,

@@ -17,7 +17,7 @@ Corrected:
 - It has 101,770 parameters, more than its teacher: skkd warns of that. So there is a
   second student, smaller than the teacher, which sees the means of 2x2 pixels.
 - All learn from digits that are turned, zoomed, shifted and sheared a little, and the
-  teacher is asked about the very image that its student sees.
+  teacher gets the very image that its student sees.
 - Five seeds, not one. What is set here was chosen on the last 10,000 training images.
 """
 
@@ -110,8 +110,8 @@ def main() -> None:
     teacher.fit(X[train], y[train])
     print(f"The teacher took {time.perf_counter() - start:.0f} s")
 
-    # As many fixed views of an image as epochs: none is seen twice, and the teacher is
-    # asked about each of them once, for all seeds and both students.
+    # As many fixed views of an image as epochs: none is seen twice, and the teacher
+    # runs once on each of them, for all seeds and both students.
     taught = {"teacher": teacher, "temperature": 4, "alpha": 0.9, "n_views": epochs}
     results = {}
     for name, module in {"784-128-10": MLP, "144-256-64-10": SmallStudent}.items():

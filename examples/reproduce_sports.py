@@ -14,8 +14,8 @@ Kept: photographs of 15 balls, a teacher from ImageNet, classes to be balanced.
 Corrected:
 
 - The published hard term was the loss of an argmax, which has no gradient: the labels
-  taught nothing. Here labels and teacher teach, of the very view the student sees.
-- The same student without its teacher stands beside it.
+  taught nothing. Here labels and teacher both count, on the view that the student sees.
+- The same student without its teacher is compared.
 - A quarter of test/, fixed, is for testing and nothing else; no copy of its images is
   trained on. What is set here was chosen on folds of the other three quarters.
 - What balancing is worth is measured: discarding images, and weights of classes.

@@ -30,7 +30,7 @@ def main() -> None:
     X, y, groups = load(args)
     train = folds(X, y, groups, 0)[0][0]
     X, y = X[train], y[train]
-    inner = folds(X, y, groups[train], 0)
+    inner = folds(X, y, groups[train], 0)[: 2 if args.quick else None]
     masters = [teacher(args, 0).fit(X[a], y[a]) for a, _ in inner]
 
     def objective(trial: optuna.Trial) -> float:

@@ -1,10 +1,10 @@
 """Knowledge distillation for people who think in scikit-learn."""
 
-from skkd._estimator.classifier import DistilledClassifier
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from skkd._version import __version__
 from skkd.exceptions import DistillationWarning, TeacherWarning
-from skkd.images._folder import load_image_folder
-from skkd.images._reader import ImageReader
 
 __all__ = [
     "DistillationWarning",
@@ -14,3 +14,46 @@ __all__ = [
     "__version__",
     "load_image_folder",
 ]
+
+# What is imported when it is first used, and from where: `import skkd` is fast, and
+# works where torch is not installed.
+_LAZY = {
+    "DistilledClassifier": "skkd._estimator.classifier",
+    "ImageReader": "skkd.images",
+    "load_image_folder": "skkd.images",
+}
+_SUBMODULES = {
+    *("augment", "callbacks", "displays", "exceptions", "images", "losses", "memory"),
+    *("recipes", "report", "search", "students", "teachers"),
+}
+
+if TYPE_CHECKING:
+    from skkd import augment as augment
+    from skkd import callbacks as callbacks
+    from skkd import displays as displays
+    from skkd import exceptions as exceptions
+    from skkd import images as images
+    from skkd import losses as losses
+    from skkd import memory as memory
+    from skkd import recipes as recipes
+    from skkd import report as report
+    from skkd import search as search
+    from skkd import students as students
+    from skkd import teachers as teachers
+    from skkd._estimator.classifier import DistilledClassifier
+    from skkd.images import ImageReader, load_image_folder
+else:
+
+    def __getattr__(name: str) -> Any:
+        """Import a public name or module when it is first used."""
+        if name in _SUBMODULES:
+            return importlib.import_module(f"skkd.{name}")
+        if name not in _LAZY:
+            raise AttributeError(f"module 'skkd' has no attribute {name!r}")
+        globals()[name] = getattr(importlib.import_module(_LAZY[name]), name)
+        return globals()[name]
+
+
+def __dir__() -> list[str]:
+    """List the public names and modules, imported or not."""
+    return sorted({*__all__, *_SUBMODULES})

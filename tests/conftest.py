@@ -1,21 +1,29 @@
 """Settings that every test shares."""
 
 import importlib
+import os
 import sys
 from pathlib import Path
 
+# The networks of the tests are so small that threads cost more than they give. Set
+# before anything reads it, for the processes that tests start as well.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 import torch
+from hypothesis import settings
 
 from skkd.memory import clear_cache
 
-# The networks of the tests are so small that threads cost more than they give.
 torch.set_num_threads(1)
+# The same examples in every run and in every process.
+settings.register_profile("skkd", derandomize=True, deadline=None)
+settings.load_profile("skkd")
 
 
 @pytest.fixture(autouse=True)
-def _nothing_remembered():
-    """Ask every teacher anew in every test."""
+def _empty_cache():
+    """Start every test with no cached logits."""
     clear_cache()
 
 

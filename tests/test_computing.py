@@ -966,6 +966,7 @@ class TestFewClasses:
         np.testing.assert_allclose(one, oracles.kd(student, teacher, 2.0), rtol=1e-12)
 
 
+@pytest.mark.slow  # the compiler takes half a minute
 @pytest.mark.skipif(
     sys.platform != "linux" or not shutil.which("g++"), reason="needs a compiler"
 )

@@ -1,8 +1,6 @@
 """DistilledClassifier wherever scikit-learn takes a classifier."""
 
 import pickle
-import subprocess
-import sys
 from unittest import SkipTest
 
 import numpy as np
@@ -744,18 +742,3 @@ def test_pickled_and_sent_away(teacher):
     assert_array_equal(lean.predict_proba(X_test), twin.predict_proba(X_test))
     assert b"LogisticRegression" not in pickle.dumps(est)
     assert X_train.tobytes()[:64] not in pickle.dumps(est)
-
-
-def test_import_is_light():
-    code = (
-        "import sys, skkd, skkd.losses, skkd.students, skkd.teachers;"
-        "print([m for m in ('matplotlib', 'optuna', 'onnx', 'pandas')"
-        " if m in sys.modules])"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
-    loaded = done.stdout.strip()
-    assert "matplotlib" not in loaded
-    assert "optuna" not in loaded
-    assert "onnx" not in loaded

@@ -41,7 +41,7 @@ def prepare(task, seed, precision):
 
 
 def prepare_taught(task, seed, precision):
-    """Return a fit after the teacher pass: an earlier one has asked the teacher."""
+    """Return a fit after the teacher pass: an earlier one has computed the logits."""
     estimator(task, seed, precision=precision, max_epochs=0).fit(
         task.X.numpy(), task.y.numpy()
     )

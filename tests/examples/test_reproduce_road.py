@@ -39,6 +39,7 @@ def folder(tmp_path):
     return tmp_path / "photos"
 
 
+@pytest.mark.slow  # the other reproductions run the same way
 # Weights at random, in eval mode: hardly a row differs from another.
 @pytest.mark.filterwarnings("ignore:.constant-output:UserWarning")
 def test_a_slice_goes_through(script, folder, weights, run):
