@@ -9,6 +9,9 @@ import torch
 
 from skkd.memory import clear_cache
 
+# Not collected for doctests: several files of this name would be one module to pytest.
+collect_ignore_glob = ["*conftest.py"]
+
 # The networks of the tests are so small that threads cost more than they give.
 torch.set_num_threads(1)
 
