@@ -15,6 +15,9 @@ from hypothesis import settings
 
 from skkd.memory import clear_cache
 
+# Not collected for doctests: several files of this name would be one module to pytest.
+collect_ignore_glob = ["*conftest.py"]
+
 torch.set_num_threads(1)
 # The same examples in every run and in every process.
 settings.register_profile("skkd", derandomize=True, deadline=None)

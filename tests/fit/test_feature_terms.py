@@ -484,7 +484,7 @@ SHARED = Shared().eval()
         ),
     ],
 )
-def test_mistakes(params, message):
+def test_mistakes_with_layers_of_feature_losses_are_refused(params, message):
     told = []
     net = distil(**params, callbacks=[Fails(AssertionError("it was trained"))])
     with pytest.raises(ValueError, match=message) as error:

@@ -291,7 +291,7 @@ class Column(FeatureLoss):
         ({"distillation": Column()}, r"shape \(20, 1\), expected \(20,\)"),
     ],
 )
-def test_mistakes(params, message):
+def test_mistakes_with_outputs_of_layers_are_refused(params, message):
     with pytest.raises(ValueError, match=message):
         distil(**params).fit(X, y)
 
