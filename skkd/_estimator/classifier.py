@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from skkd._data.weights import sample_weight_fields
 from skkd._estimator.build_student import check_student
 from skkd._estimator.html_repr import BriefReprMixin
 from skkd._estimator.shared_teacher import SharedTeacherMixin
-from skkd._estimator.sklearn_callbacks import support_callbacks
+from skkd._estimator.sklearn_callbacks import run_as_task, support_callbacks
 from skkd._estimator.skorch_classifier import SkorchClassifier
 from skkd._fit.objective import Objective
 from skkd._fit.plan import FitPlan, plan_fit
@@ -346,7 +347,8 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
             sample_weight=sample_weight,
             groups=groups,
         )
-        return self._fit(plan, fit_params, "fit")
+        loop = super().partial_fit
+        return self._fit(plan, fit_params, loop, _routing_method="fit")
 
     def partial_fit(
         self,
@@ -385,7 +387,7 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
             sample_weight=sample_weight,
             groups=groups,
         )
-        return self._fit(plan, fit_params, "partial_fit")
+        return self._fit(plan, fit_params, super().partial_fit)
 
     def fit_loop(
         self, X: Any, y: Any = None, epochs: int | None = None, **fit_params: Any
@@ -409,24 +411,24 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
         if self._objective_ is not None:  # called by skorch, in a fit
             return super().fit_loop(X, y, epochs, **fit_params)
         plan = plan_fit(self, X, y, fresh=False)
-        return self._run(
-            plan,
-            fit_params,
-            lambda samples: super(DistilledClassifier, self).fit_loop(
-                samples, samples.y, epochs, **fit_params
-            ),
-        )
+        fit_loop = super().fit_loop
+        return self._fit(plan, fit_params, fit_loop, epochs=epochs)
 
     def _fit(
-        self, plan: FitPlan, fit_params: dict[str, Any], method: str
+        self,
+        plan: FitPlan,
+        fit_params: dict[str, Any],
+        loop: Callable[..., Any],
+        **kwargs: Any,
     ) -> DistilledClassifier:
-        return self._run(
-            plan,
-            fit_params,
-            lambda samples: super(DistilledClassifier, self).partial_fit(
-                samples, samples.y, _routing_method=method, **fit_params
-            ),
-        )
+        """Train as planned; `loop` is skorch's, of samples and labels."""
+
+        def train(samples: TrainingSet) -> None:
+            loop(samples, samples.y, **kwargs, **fit_params)
+
+        if hasattr(self, "_skl_callbacks"):  # scikit-learn's, from 1.9 on
+            return run_as_task(self, plan, partial(self._run, plan, fit_params), train)
+        return self._run(plan, fit_params, train)
 
     def _run(
         self,

@@ -6,10 +6,12 @@ here has an effect.
 
 from __future__ import annotations
 
-import functools
+from collections.abc import Callable
 from typing import Any
 
 from skorch.callbacks import Callback
+
+from skkd._fit.plan import FitPlan
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -18,60 +20,40 @@ except ImportError:  # scikit-learn < 1.9
 
 
 def support_callbacks(cls: Any) -> Any:
-    """Let scikit-learn's callbacks see the epochs of a skorch net; a class decorator.
-
-    Parameters
-    ----------
-    cls : type
-        The net.
-
-    Returns
-    -------
-    type
-        The class itself, with ``set_callbacks``, and a `fit` that calls the callbacks.
-    """
+    """Give a skorch net scikit-learn's ``set_callbacks``; a class decorator."""
     if CallbackSupportMixin is not None:
         cls.set_callbacks = CallbackSupportMixin.set_callbacks
         cls._init_callback_context = CallbackSupportMixin._init_callback_context
-        cls.fit = _with_tasks(cls.fit)
-        cls.on_train_begin = _with_epoch_tasks(cls.on_train_begin)
     return cls
 
 
-def _with_tasks(fit: Any) -> Any:
+def run_as_task(net: Any, plan: FitPlan, run: Callable[[Any], Any], train: Any) -> Any:
+    """Call ``run(train)`` as a task of scikit-learn's, with a subtask for each epoch.
+
+    Callbacks are those that were set on the net, and those of a search around it.
+    """
+
     @with_callbacks
-    def fit_as_task(net: Any, X: Any, y: Any = None, **kwargs: Any) -> Any:
-        max_epochs = kwargs.get("epochs") or net.max_epochs
-        context = net._init_callback_context(max_subtasks=max_epochs)
-        metadata = {"sample_weight": kwargs.get("sample_weight")}
-        context.fit_data = {"estimator": net, "X": X, "y": y, "metadata": metadata}
+    def managed(net: Any) -> Any:
+        context = net._init_callback_context(max_subtasks=net.max_epochs)
+        metadata = {"sample_weight": plan.sample_weight}
+        data = {"estimator": net, "X": plan.X_as_given, "y": plan.y}
+        context.fit_data = {**data, "metadata": metadata}
         context.call_on_fit_task_begin(**context.fit_data)
-        try:
-            fit(net, X, y, **kwargs)
-        finally:
-            callbacks = getattr(net, "callbacks_", [])
-            callbacks[:] = [c for c in callbacks if not isinstance(c[1], _EpochTasks)]
+
+        def train_by_tasks(samples: Any) -> Any:
+            # After all of skorch's callbacks, which have their say first.
+            net.callbacks_.append(("sklearn_callbacks", _EpochTasks(context)))
+            try:
+                return train(samples)
+            finally:
+                del net.callbacks_[-1]
+
+        run(train_by_tasks)
         context.call_on_fit_task_end(**context.fit_data, reconstruction_attributes={})
         return net
 
-    @functools.wraps(fit)
-    def fit_with_callbacks(net: Any, *args: Any, **kwargs: Any) -> Any:
-        # Those that were set here, and those that a search or a pipeline passes on.
-        has_callbacks = hasattr(net, "_skl_callbacks")
-        return (fit_as_task if has_callbacks else fit)(net, *args, **kwargs)
-
-    return fit_with_callbacks
-
-
-def _with_epoch_tasks(on_train_begin: Any) -> Any:
-    @functools.wraps(on_train_begin)
-    def on_train_begin_with_callbacks(net: Any, *args: Any, **kwargs: Any) -> None:
-        on_train_begin(net, *args, **kwargs)
-        context = getattr(net, "_callback_fit_ctx", None)
-        if context is not None:  # after all of skorch's callbacks
-            net.callbacks_.append(("sklearn_callbacks", _EpochTasks(context)))
-
-    return on_train_begin_with_callbacks
+    return managed(net)
 
 
 class _EpochTasks(Callback):

@@ -20,6 +20,7 @@ from skkd._data.keys import (
 )
 from skkd._fit.feature_terms import FeatureTerms
 from skkd._fit.views import BatchViews
+from skkd._utils.checks import check_number, is_number
 from skkd._utils.modules import first_tensor, log_probabilities
 
 # Fields that hold an index, never a value.
@@ -217,3 +218,19 @@ def _no_loss_by_sample(part: str) -> str:
         "sample_weight, class_weight and unlabelled rows, or use a loss that gives one "
         "for each row (a criterion: whose `reduction`, 'mean', is set to 'none')."
     )
+
+
+def check_hyperparameters(temperature: Any, alpha: Any) -> None:
+    """Raise if a value is outside what the loss is defined for."""
+    check_number(
+        "temperature",
+        temperature,
+        low=0,
+        low_inclusive=False,
+        hint="1 leaves the teacher's probabilities as they are, 2 to 8 soften them.",
+    )
+    if not is_number(alpha) or not 0 <= alpha <= 1:
+        raise ValueError(
+            f"alpha={alpha!r}: expected a number in [0, 1], the weight of the "
+            "teacher's term: 0 trains on the labels alone, 1 on the teacher alone."
+        )

@@ -12,8 +12,9 @@ from skorch import NeuralNet
 from skkd._data.inputs import InputFacts, check_inputs, read_inputs
 from skkd._data.labels import check_labels, encode_labels, find_classes, labels_of
 from skkd._data.weights import check_sample_weight, combine_weights
-from skkd._fit.parameters import check_augment, check_hyperparameters
+from skkd._fit.objective import check_hyperparameters
 from skkd._fit.teacher_cv import check_fittable
+from skkd._fit.views import check_augment
 from skkd._utils.modules import describe
 from skkd.losses._registry import flatten, loss_of, need_of, needs_of
 from skkd.memory._logits import as_memory
@@ -149,16 +150,17 @@ def plan_fit(
 
 def _check_parameters(net: Any, teacher_logits: Any, teacher_X: Any) -> Any:
     """Raise if a parameter makes no sense; return the loss of the teacher's term."""
-    check_hyperparameters(net.temperature, net.alpha, net.teacher_cv)
-    check_augment(
-        net.augment,
-        net.n_views,
-        net.teacher_view,
-        net.teacher_cv,
-        teacher_logits,
-        teacher_X,
-    )
-    as_memory(net.memory)
+    check_hyperparameters(net.temperature, net.alpha)
+    cv, view = net.teacher_cv, net.teacher_view
+    if isinstance(cv, str) and cv != "prefit":
+        raise ValueError(
+            f"teacher_cv={cv!r}: expected 'prefit', None, an int, a cross-validation "
+            "splitter or an iterable of splits."
+        )
+    if not (net.augment is None and net.n_views is None and view == "same"):
+        check_augment(net.augment, net.n_views, view, cv, teacher_logits, teacher_X)
+    if net.memory is not None:
+        as_memory(net.memory)
     if net.precision not in ("fp32", "bf16", "auto"):
         raise ValueError(
             f"precision={net.precision!r}: expected 'fp32', 'bf16' or 'auto' (bf16 if "

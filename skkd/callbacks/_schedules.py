@@ -8,7 +8,7 @@ from typing import Any
 
 from skorch.callbacks import Callback
 
-from skkd._fit.parameters import check_hyperparameters
+from skkd._fit.objective import check_hyperparameters
 from skkd.callbacks._loss_numbers import checked_number, scheduled_numbers
 
 _LOSS = "distillation__"
@@ -143,7 +143,7 @@ class Schedule(Callback):
             if self.parameter.startswith(_LOSS):
                 name = self.parameter.removeprefix(_LOSS)
                 return checked_number(net._objective_.loss, name, value, self.given_)
-            valid = {"temperature": 1.0, "alpha": 0.5, "teacher_cv": "prefit"}
+            valid = {"temperature": 1.0, "alpha": 0.5}
             check_hyperparameters(**{**valid, self.parameter: value})
         except (TypeError, ValueError) as error:
             raise ValueError(f"{self!r}, epoch {epoch}: {error}") from error

@@ -5,7 +5,9 @@ import pandas as pd
 import pytest
 import torch
 
-from skkd._fit.parameters import check_augment, check_hyperparameters
+from skkd import DistilledClassifier
+from skkd._fit.objective import check_hyperparameters
+from skkd._fit.views import check_augment
 from skkd.augment import Mixup, RandomHorizontalFlip
 from skkd.teachers._base import check_logits
 
@@ -16,26 +18,25 @@ X6 = np.zeros((6, 2))
 
 @pytest.mark.parametrize("temperature", [1, 0.1, 4.0, np.float32(3), np.int64(2)])
 @pytest.mark.parametrize("alpha", [0, 1, 0.5, np.float32(0.5)])
-@pytest.mark.parametrize("cv", ["prefit", None, 3])
-def test_good_temperature_alpha_and_teacher_cv(temperature, alpha, cv):
-    check_hyperparameters(temperature, alpha, cv)
+def test_good_temperature_and_alpha(temperature, alpha):
+    check_hyperparameters(temperature, alpha)
 
 
 @pytest.mark.parametrize("bad", [0, -1, np.nan, np.inf, "2", None, True, [1]])
 def test_bad_temperature_is_refused(bad):
     with pytest.raises(ValueError, match=r"temperature=.*finite number above 0"):
-        check_hyperparameters(bad, 0.5, None)
+        check_hyperparameters(bad, 0.5)
 
 
 @pytest.mark.parametrize("bad", [-0.01, 1.01, np.nan, "1", None, False, [1]])
 def test_bad_alpha_is_refused(bad):
     with pytest.raises(ValueError, match=r"alpha=.*\[0, 1\]"):
-        check_hyperparameters(1, bad, None)
+        check_hyperparameters(1, bad)
 
 
 def test_bad_teacher_cv_is_refused():
     with pytest.raises(ValueError, match=r"teacher_cv='prefitted'.*'prefit'"):
-        check_hyperparameters(1, 0, "prefitted")
+        DistilledClassifier(teacher_cv="prefitted").fit(X6, [0, 1] * 3)
 
 
 def test_augment_is_checked():

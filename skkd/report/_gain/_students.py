@@ -9,7 +9,7 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
 from skkd._estimator.classifier import DistilledClassifier
-from skkd._fit.parameters import check_hyperparameters
+from skkd._fit.objective import check_hyperparameters
 from skkd._fit.teacher_cv import check_fittable
 from skkd.losses._registry import flatten, loss_of, needs_of
 from skkd.recipes._base import Recipe
@@ -73,7 +73,7 @@ def check_estimator(estimator: Any) -> None:
         name = type(student).__name__
         raise TypeError(f"gain was given a {name}, {_TAKEN}.{remedy}")
     net = net_of(student)
-    check_hyperparameters(net.temperature, net.alpha, net.teacher_cv)
+    check_hyperparameters(net.temperature, net.alpha)
     if net.alpha == 0:
         raise ValueError(
             "alpha=0: this student does not listen to its teacher, and there is no "
