@@ -26,7 +26,6 @@ FOUND = "the labels of a Dataset are found: no error is needed"
 KNOWN_FAILURES = {
     "test_with_initialized_module_other_params": LOGITS,
     "test_pipeline_with_routing_enabled": LOGITS,
-    "test_groups_routed_to_train_split": LOGITS,
     "test_repr_uninitialized_works": OWN_REPR,
     "test_repr_initialized_works": OWN_REPR,
     "test_repr_fitted_works": OWN_REPR,
