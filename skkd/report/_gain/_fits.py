@@ -26,7 +26,7 @@ from skkd.teachers._as_teacher import as_teacher
 
 
 class Job(NamedTuple):
-    """What is to be fitted of one seed and one fold.
+    """The missing fits of one seed and one fold.
 
     Attributes
     ----------
@@ -44,7 +44,7 @@ class Job(NamedTuple):
 def fit_job(
     estimator: Any, X: Any, y: np.ndarray, labelled: np.ndarray, job: Job
 ) -> Iterator[dict[str, Any]]:
-    """Fit the students of a job, and yield a record of each as soon as it is there.
+    """Fit the students of a job, and yield a record of each as soon as it is fitted.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def fit_job(
     Yields
     ------
     dict
-        That JSON can hold.
+        JSON-serializable.
     """
     warm_up()
     train, test = job.rows
@@ -84,25 +84,25 @@ def fit_job(
             "n_parameters": count_parameters(net.module_),
         }
         if not alone:
-            record["teacher"] = _ask_teacher(fitted, net, X_test)
+            record["teacher"] = _predict_with_teacher(fitted, net, X_test)
         yield record
 
 
 @functools.cache  # once in each process
 def warm_up() -> None:
-    """Let torch import what an optimizer needs: seconds that belong to no fit."""
+    """Import what torch imports for an optimizer, so that no fit is charged for it."""
     torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))])
 
 
 def fit_apart(
     estimator: Any, X: Any, y: np.ndarray, labelled: np.ndarray, job: Job
 ) -> list[dict[str, Any]]:
-    """Do a job in a process that has others beside it.
+    """Do a job in a worker process, on one thread.
 
     Parameters
     ----------
     estimator, X, y, labelled, job
-        As :func:`fit_job` takes them.
+        As for :func:`fit_job`.
 
     Returns
     -------
@@ -112,18 +112,18 @@ def fit_apart(
     torch.set_num_threads(1)
     try:
         return [*fit_job(estimator, X, y, labelled, job)]
-    finally:  # the process may be the user's own, with a backend of threads
+    finally:  # a worker is used again, for other tasks of the user
         torch.set_num_threads(threads)
 
 
-def _ask_teacher(fitted: Any, net: Any, X: Any) -> dict[str, Any] | None:
-    """Return what the teacher says of the test rows, None where there is none."""
+def _predict_with_teacher(fitted: Any, net: Any, X: Any) -> dict[str, Any] | None:
+    """Return the teacher's predictions of the test rows, None without a teacher."""
     settings = net_of(fitted)
-    outside = settings.teacher is not None and isinstance(settings.teacher_cv, str)
-    teacher = settings.teacher if outside else net.teacher_
+    is_prefit = settings.teacher is not None and isinstance(settings.teacher_cv, str)
+    teacher = settings.teacher if is_prefit else net.teacher_
     if teacher is None:
         return None
-    transform = settings.teacher_transform if outside else None
+    transform = settings.teacher_transform if is_prefit else None
     adapter = as_teacher(teacher, transform=transform)
     classes = net.classes_
 
@@ -131,7 +131,7 @@ def _ask_teacher(fitted: Any, net: Any, X: Any) -> dict[str, Any] | None:
         return np.asarray(adapter.logits(rows, classes), dtype=np.float32)
 
     # Cached if these rows were trained on in another fold.
-    memory = settings.memory if outside else False
+    memory = settings.memory if is_prefit else False
     logits = lookup_or_compute(forward, adapter, classes, X, memory=memory)[0]
     best = np.asarray(logits[np.arange(len(logits))]).argmax(axis=1)
     return {
