@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 _DIRECTIONS = np.array(
     [(1, 1), (-1, 1), (1, -1), (-1, -1), (1, 0), (-1, 0), (0, 1), (0, -1)], float
 )
-_DISTANCES = (4.0, 8.0, 14.0, 22.0, 32.0)  # points
+_NEAR = (4.0,)  # points between a marker and its text
+_NEAR_AND_FAR = (4.0, 8.0, 14.0, 22.0, 32.0)
 _MARKER = 3.5  # points around the centre of a marker
 
 
@@ -28,19 +29,24 @@ def name_points(
     """
     size = 0.9 * _style.base_size(ax)
     short = _style.shorten_all(names, 24)
-    shifts, overlaps = _find_room(ax, points, short, size, front)
+    shifts, overlaps = _find_room(ax, points, short, size, front, _NEAR)
     if not overlaps:
         return _annotate(ax, points, short, shifts, size, colors), None
     order = np.lexsort(points.T[::-1])
     numbers = (np.argsort(order) + 1).astype(str).tolist()
     legend = _numbered_legend(ax, [names[i] for i in order])
     size = max(0.8 * size, _style.SMALLEST)
-    shifts, _ = _find_room(ax, points, numbers, size, front)
+    shifts, _ = _find_room(ax, points, numbers, size, front, _NEAR_AND_FAR)
     return _annotate(ax, points, numbers, shifts, size, colors), legend
 
 
 def _find_room(
-    ax: Axes, points: np.ndarray, texts: list[str], size: float, front: np.ndarray
+    ax: Axes,
+    points: np.ndarray,
+    texts: list[str],
+    size: float,
+    front: np.ndarray,
+    distances: tuple[float, ...],
 ) -> tuple[np.ndarray, bool]:
     """Return the centre of each text seen from its point, and whether any overlap."""
     width, height = _style.size_in_points(ax)
@@ -50,12 +56,13 @@ def _find_room(
         line = np.concatenate([np.linspace(a, b, 40) for a, b in pairwise(line)])
     sizes = np.array([(_style.text_width(t, size) + 2, 1.25 * size) for t in texts])
     taken = [*np.hstack([at - _MARKER, at + _MARKER])]
-    distances = np.linalg.norm(at[:, None] - at, axis=2)
-    crowded_first = np.argsort(np.sort(distances, axis=1)[:, :4].sum(axis=1))
+    between = np.sort(np.linalg.norm(at[:, None] - at, axis=2), axis=1)
+    crowded_first = np.argsort(between[:, :4].sum(axis=1))
+    reach = np.repeat(distances, len(_DIRECTIONS))[:, None]
+    directions = np.tile(_DIRECTIONS, (len(distances), 1))
     shifts, overlaps = np.zeros_like(at), False
     for i in crowded_first:
-        reach = np.repeat(_DISTANCES, len(_DIRECTIONS))[:, None]
-        candidates = np.tile(_DIRECTIONS, (len(_DISTANCES), 1)) * (sizes[i] / 2 + reach)
+        candidates = directions * (sizes[i] / 2 + reach)
         low, high = at[i] + candidates - sizes[i] / 2, at[i] + candidates + sizes[i] / 2
         outside = (low < 0).any(axis=1) | (high > (width, height)).any(axis=1)
         hits = _n_overlaps(low, high, np.array(taken)) + outside
@@ -84,7 +91,7 @@ def _annotate(
     leader = {"arrowstyle": "-", "color": _style.QUIET, "lw": 0.6, "shrinkA": 0}
     written = []
     for point, text, shift, color in zip(points, texts, shifts, colors, strict=True):
-        gap = np.abs(shift).min() - size if len(text) < 3 else np.abs(shift[1]) - size
+        is_far = np.abs(shift[1]) > size + 8  # which only a number can be
         written.append(
             ax.annotate(
                 text,
@@ -95,7 +102,7 @@ def _annotate(
                 va="center",
                 fontsize=size,
                 color=color,
-                arrowprops=leader if gap > 8 else None,
+                arrowprops=leader if is_far else None,
                 zorder=4,
             )
         )

@@ -179,8 +179,13 @@ def size_in_points(ax: Axes) -> tuple[float, float]:
     engine = figure.get_layout_engine()
     if engine is not None:
         engine.execute(figure)
-    box = ax.get_window_extent()
-    return 72 * box.width / figure.dpi, 72 * box.height / figure.dpi
+    return current_size(ax)
+
+
+def current_size(ax: Axes) -> tuple[float, float]:
+    """Return width and height of `ax` in points, as of the last layout pass."""
+    box, dpi = ax.get_window_extent(), root_of(ax).dpi
+    return 72 * box.width / dpi, 72 * box.height / dpi
 
 
 def name_ticks(ax: Axes, x: Sequence[Any] | None, y: Sequence[Any] | None) -> None:
@@ -220,7 +225,7 @@ def _set_ticks(
 
 def cell_size(ax: Axes, texts: Iterable[str], columns: int, rows: int) -> float:
     """Return the font size at which `texts` fit into cells, 0 if they do not."""
-    width, height = size_in_points(ax)
+    width, height = current_size(ax)
     longest = max((len(text) for text in texts), default=1)
     fitting = min(0.9 * width / columns / longest / _LETTER, height / rows / 1.6)
     size = min(0.9 * base_size(ax), fitting)

@@ -107,6 +107,7 @@ def _write(
     """Write the scores into the cells if they fit."""
     digits = _digits(cells)
     rows, columns = cells.shape
+    _style.size_in_points(ax)  # lays out the names of the cells
     size = _style.cell_size(ax, [f"{np.nanmax(cells):.{digits}f}"], columns, rows)
     places = [
         (float(j), i, value, f"{value:.{digits}f}", size)
@@ -149,9 +150,9 @@ def _add_colorbar(
         bar.ax.axhline(baseline, color="white", lw=1.2)
         label += " (line: without teacher)"
     bar.set_label(label, size=0.9 * size)
-    room = _style.size_in_points(ax)[1]
+    _, height = _style.size_in_points(ax)
     for text in (bar.ax.yaxis.label, ax.yaxis.label):
-        _style.fit_label(text, room)
+        _style.fit_label(text, height)
     return bar
 
 

@@ -265,7 +265,7 @@ class ConfusionDifferenceDisplay:
                 written.set_in_layout(False)  # inside, and many
         elif wanted is None:
             # The ends of the colour map look alike in gray: signs tell them apart.
-            side = min(_style.size_in_points(ax)) / len(values)
+            side = min(_style.current_size(ax)) / len(values)
             strong = np.abs(values) > 0.15 * np.abs(values).max()
             for marker, where in (("+", values > 0), ("_", values < 0)):
                 rows, columns = np.nonzero(where & strong)

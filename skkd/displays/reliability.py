@@ -207,8 +207,8 @@ class ReliabilityDisplay:
 
     def _label(self, ax: Axes, below: Axes) -> None:
         about = "predicted class" if self.pos_label is None else f"{self.pos_label}"
-        right = "share right" if self.pos_label is None else "share of it"
-        _style.dress(ax, ylabel=right)
+        label = "accuracy" if self.pos_label is None else "fraction of positives"
+        _style.dress(ax, ylabel=label)
         _style.dress(below, xlabel=f"probability of {about}", ylabel="rows")
         ax.tick_params(labelbottom=False)
         for part in (ax, below):

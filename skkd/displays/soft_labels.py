@@ -246,10 +246,10 @@ class SoftLabelsDisplay:
     def _write(self) -> None:
         """Write percentages beside the bars; all panels leave the same room."""
         longest = max(bar.get_width() for bars in self.bars_ for bar in bars)
-        sizes = [_style.size_in_points(panel) for panel in self.axes_]
+        _, height = _style.size_in_points(self.ax_)
         spare = abs(np.subtract(*self.ax_.get_ylim()))
-        size = min(0.8 * _style.base_size(self.ax_), sizes[0][1] / spare / 1.3)
-        width = min(width for width, _ in sizes)
+        size = min(0.8 * _style.base_size(self.ax_), height / spare / 1.3)
+        width = min(_style.current_size(panel)[0] for panel in self.axes_)
         number = _style.text_width("100 %", size) + 4
         if size < _style.SMALLEST - 0.5 or number > 0.8 * width:
             size, number = 0, 0
