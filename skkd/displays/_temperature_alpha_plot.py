@@ -21,43 +21,22 @@ def is_grid(settings: np.ndarray) -> bool:
     return max(columns, rows) <= _GRID and 3 * len(with_teacher) >= columns * rows
 
 
-def draw_grid(
-    ax: Axes,
-    settings: np.ndarray,
-    best: int,
-    cmap: str,
-    score_name: str,
-    baseline: float | None,
-) -> tuple[Any, Any, list[Any]]:
-    """Draw a heat map; return the image, its colour bar and the texts in the cells."""
+def draw_grid(ax: Axes, settings: np.ndarray, best: int, cmap: str) -> Any:
+    """Draw a heat map, the best cell framed."""
     temperatures = np.unique(settings[settings[:, 1] > 0, 0])
     alphas = np.unique(settings[:, 1])
     cells = _cells(settings, temperatures, alphas)
     image = ax.imshow(cells, cmap=cmap, aspect="auto", origin="lower")
-    _style.dress(ax, xlabel="temperature", ylabel="alpha (weight of the teacher)")
-    colorbar = _add_colorbar(ax, image, score_name, baseline)
-    x_names = [f"{value:.3g}" for value in temperatures]
-    _style.name_ticks(ax, x_names or None, [f"{value:.3g}" for value in alphas])
-    if not x_names:
-        ax.set_xticks([])
     _separate(ax, cells, alphas)
-    texts = _write(ax, image, cells, alphas, baseline)
     temperature, alpha, _ = settings[best]
     row = int(np.searchsorted(alphas, alpha))
     column = int(np.searchsorted(temperatures, temperature)) if alpha else 0
     _frame(ax, row, column, 1 if alpha else cells.shape[1])
-    return image, colorbar, texts
+    return image
 
 
-def draw_points(
-    ax: Axes,
-    settings: np.ndarray,
-    best: int,
-    cmap: str,
-    score_name: str,
-    baseline: float | None,
-) -> tuple[Any, Any, list[Any]]:
-    """Draw coloured points; return these, the colour bar, and no texts."""
+def draw_points(ax: Axes, settings: np.ndarray, best: int, cmap: str) -> Any:
+    """Draw coloured points, a circle around the best."""
     temperature, alpha, score = settings[settings[:, 1] > 0].T
     area = 6 * _style.base_size(ax)
     points = ax.scatter(
@@ -69,10 +48,23 @@ def draw_points(
     if settings[best, 1] > 0:
         options: dict[str, Any] = {"s": 4 * area, "facecolors": "none", "lw": 1.6}
         ax.scatter(*settings[best, :2, None], edgecolors="black", **options)
-    _style.dress(ax, xlabel="temperature", ylabel="alpha (weight of the teacher)")
     _style.without_frame(ax)
     _style.plain_log_ticks(ax)
-    return points, _add_colorbar(ax, points, score_name, baseline), []
+    return points
+
+
+def label_cells(
+    ax: Axes, image: Any, settings: np.ndarray, baseline: float | None
+) -> list[Any]:
+    """Name rows and columns; write the scores into the cells if they fit."""
+    temperatures = np.unique(settings[settings[:, 1] > 0, 0])
+    alphas = np.unique(settings[:, 1])
+    x_names = [f"{value:.3g}" for value in temperatures]
+    _style.name_ticks(ax, x_names or None, [f"{value:.3g}" for value in alphas])
+    if not x_names:
+        ax.set_xticks([])
+    _style.size_in_points(ax)  # lays out the names
+    return _write(ax, image, _cells(settings, temperatures, alphas), alphas, baseline)
 
 
 def _cells(
@@ -107,7 +99,6 @@ def _write(
     """Write the scores into the cells if they fit."""
     digits = _digits(cells)
     rows, columns = cells.shape
-    _style.size_in_points(ax)  # lays out the names of the cells
     size = _style.cell_size(ax, [f"{np.nanmax(cells):.{digits}f}"], columns, rows)
     places = [
         (float(j), i, value, f"{value:.{digits}f}", size)
@@ -137,9 +128,8 @@ def _frame(ax: Axes, row: int, column: int, width: int) -> None:
         ax.add_patch(Rectangle(corner, side, 0.88, fill=False, ec=color, lw=line))
 
 
-def _add_colorbar(
-    ax: Axes, scores: Any, score_name: str, baseline: float | None
-) -> Any:
+def add_colorbar(ax: Axes, scores: Any, score_name: str, baseline: float | None) -> Any:
+    """Add a colour bar, with a line at the baseline."""
     size = _style.base_size(ax)
     bar = ax.figure.colorbar(scores, ax=ax, pad=0.02)
     bar.ax.tick_params(labelsize=0.9 * size)

@@ -10,7 +10,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from skkd.displays import _style
 from skkd.displays._search_params import names_of, values_of
-from skkd.displays._temperature_alpha_plot import draw_grid, draw_points, is_grid
+from skkd.displays._temperature_alpha_plot import (
+    add_colorbar,
+    draw_grid,
+    draw_points,
+    is_grid,
+    label_cells,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -238,9 +244,12 @@ class TemperatureAlphaDisplay:
         cmap = "cividis" if self.greater_is_better else "cividis_r"
         best = int(self._best(settings[:, 2], arg=True))
         draw = draw_grid if kind == "grid" else draw_points
-        self.im_, self.colorbar_, self.text_ = draw(
-            ax, settings, best, cmap, self.score_name, self.baseline
-        )
+        self.im_ = draw(ax, settings, best, cmap)
+        _style.dress(ax, xlabel="temperature", ylabel="alpha (weight of the teacher)")
+        self.colorbar_ = add_colorbar(ax, self.im_, self.score_name, self.baseline)
+        self.text_: list[Any] = []
+        if kind == "grid":
+            self.text_ = label_cells(ax, self.im_, settings, self.baseline)
         return self
 
     def _settings(self) -> np.ndarray:

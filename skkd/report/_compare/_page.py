@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -13,14 +13,11 @@ from skkd.report._compare._pairs import Pair
 from skkd.report._compare._plots import Plot, plots_of
 from skkd.report._compare._table_rows import MEASURES
 
-if TYPE_CHECKING:
-    from skkd.report._compare._result import Comparison
-
 _SMALL = 64  # pixels; smaller images are enlarged without smoothing
 _MAX_FINDINGS = 6
 
 
-def page_of(result: Comparison, title: str = "") -> str:
+def page_of(result: Any, title: str = "") -> str:
     """Return a page as HTML.
 
     Parameters
@@ -85,7 +82,7 @@ def _template() -> Any:
     return environment.get_template("page.html.jinja")
 
 
-def _plots_or_none(result: Comparison) -> list[Plot] | None:
+def _plots_or_none(result: Any) -> list[Plot] | None:
     """Return the plots, None if matplotlib is not installed."""
     try:
         return plots_of(result)

@@ -5,16 +5,13 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from skkd.displays import (
     ConfusionDifferenceDisplay,
     ParetoDisplay,
     ReliabilityDisplay,
 )
-
-if TYPE_CHECKING:
-    from skkd.report._compare._result import Comparison
 
 # Readable when it is shown as wide as a phone.
 _INCHES = (5.2, 4.2)
@@ -38,7 +35,7 @@ class Plot:
     caption: str
 
 
-def plots_of(result: Comparison) -> list[Plot]:
+def plots_of(result: Any) -> list[Plot]:
     """Return the plots that apply.
 
     Parameters
@@ -58,7 +55,7 @@ def plots_of(result: Comparison) -> list[Plot]:
     return [plot for plot in plots if plot is not None]
 
 
-def _accuracy_against_size(result: Comparison) -> Plot | None:
+def _accuracy_against_size(result: Any) -> Plot | None:
     of_all = all(values["parameters"] for values in result.measures.values())
     cost = "parameters" if of_all else "bytes"
     shown = {name: v for name, v in result.measures.items() if v[cost]}
@@ -76,7 +73,7 @@ def _accuracy_against_size(result: Comparison) -> Plot | None:
     )
 
 
-def _reliability(result: Comparison) -> Plot | None:
+def _reliability(result: Any) -> Plot | None:
     proba = {
         name: one.proba
         for name, one in result.predictions.items()
@@ -100,7 +97,7 @@ def _reliability(result: Comparison) -> Plot | None:
     )
 
 
-def _confusion(result: Comparison) -> Plot | None:
+def _confusion(result: Any) -> Plot | None:
     names = _two(result)
     if names is None:
         return None
@@ -118,7 +115,7 @@ def _confusion(result: Comparison) -> Plot | None:
     )
 
 
-def _two(result: Comparison) -> tuple[str, str] | None:
+def _two(result: Any) -> tuple[str, str] | None:
     """Return a student and the model that it is compared with."""
     roles = [name for name in (result.baseline, result.teacher) if name is not None]
     others = [name for name in result.predictions if name not in roles]

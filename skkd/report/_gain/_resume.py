@@ -97,8 +97,7 @@ class Journal:
             if number == 1:
                 raise self._foreign() from error
             raise ValueError(
-                f"resume={str(self.path)!r}: line {number} cannot be read. "
-                "Delete it."
+                f"resume={str(self.path)!r}: line {number} cannot be read. Delete it."
             ) from error
         if not isinstance(record, dict):
             raise self._foreign()
