@@ -10,8 +10,7 @@ from numpy.typing import ArrayLike
 
 from skkd.displays import _style
 from skkd.displays._inputs import check_mapping, last_step
-from skkd.losses import as_loss
-from skkd.losses.weighted_sum import needs_of
+from skkd.losses._registry import loss_of, needs_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -238,5 +237,4 @@ def _is_distilled(net: Any) -> bool:
     if getattr(net, "teacher_", None) is not None:
         return True
     # Without a teacher, a loss such as label smoothing is still used.
-    loss = as_loss(net.distillation, **net.get_params_for("distillation"))
-    return not needs_of(loss)
+    return not needs_of(loss_of(net))

@@ -65,7 +65,7 @@ def test_both_students_see_the_same(views):
         teacher=SmallCNN(5, (1, 8, 8), width=8).eval(),
         alpha=1e-12,  # so that the teacher is asked, and makes no difference
         augment=RandomHorizontalFlip(),
-        views=views,
+        n_views=views,
         max_epochs=3,
         lr=0.05,
     )

@@ -11,8 +11,7 @@ from sklearn.pipeline import Pipeline
 from skkd._estimator.classifier import DistilledClassifier
 from skkd._fit.parameters import check_hyperparameters
 from skkd._fit.teacher_cv import check_fittable
-from skkd.losses import as_loss
-from skkd.losses.weighted_sum import flatten, needs_of
+from skkd.losses._registry import flatten, loss_of, needs_of
 from skkd.recipes._base import Recipe
 from skkd.teachers._as_teacher import as_teacher
 
@@ -81,7 +80,7 @@ def check_estimator(estimator: Any) -> None:
             "alpha=0: this student does not use its teacher, so that there is no gain "
             "to measure. Pass an alpha above 0, such as 0.3."
         )
-    lacks = net.teacher is None and needs_of(_loss_of(net))
+    lacks = net.teacher is None and needs_of(loss_of(net))
     if lacks and not isinstance(student, Recipe):
         raise ValueError(
             "teacher=None: there is no gain to measure. Pass "
@@ -143,10 +142,6 @@ def plain(student: Any, seed: int) -> DistilledClassifier:
     )
     # Without a teacher alpha has no effect, and a schedule of alpha needs it to be
     # above 0. But a loss that needs no teacher would still be used.
-    if all(needs_of(part) for _, part in flatten(_loss_of(net))):
+    if all(needs_of(part) for _, part in flatten(loss_of(net))):
         return net
     return net.set_params(alpha=0.0)
-
-
-def _loss_of(net: DistilledClassifier) -> Any:
-    return as_loss(net.distillation, **net.get_params_for("distillation"))
