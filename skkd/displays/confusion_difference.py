@@ -123,7 +123,7 @@ class ConfusionDifferenceDisplay:
         predicted = {
             name: predictions(name, one, X) for name, one in estimators.items()
         }
-        options = {"labels": labels, "display_labels": display_labels}
+        options: dict[str, Any] = {"labels": labels, "display_labels": display_labels}
         options |= {"normalize": normalize, "ax": ax}
         return cls.from_predictions(y, predicted, **options)
 

@@ -1,6 +1,7 @@
 """All displays: no label overlaps another, axes from anywhere, no matplotlib."""
 
 import ast
+import inspect
 import sys
 from pathlib import Path
 
@@ -114,6 +115,12 @@ def test_importing_the_displays_does_not_import_matplotlib():
         for node in ast.parse(path.read_text()).body:
             if isinstance(node, (ast.Import, ast.ImportFrom)):
                 assert "matplotlib" not in ast.unparse(node), path.name
+
+
+def test_plot_takes_axes_by_keyword_only():
+    for name in set(skkd.displays.__all__) - {"Reliability"}:
+        parameters = inspect.signature(getattr(skkd.displays, name).plot).parameters
+        assert parameters["ax"].kind is inspect.Parameter.KEYWORD_ONLY, name
 
 
 def test_long_names_keep_both_ends():

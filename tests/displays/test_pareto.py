@@ -109,3 +109,14 @@ def test_pareto_refuses_lengths_and_costs(iris, fitted):
         ParetoDisplay.from_estimators(fitted, X, y)
     with pytest.raises(ValueError, match=r"X: 150, y: 149"):
         ParetoDisplay.from_estimators(fitted, X, y[1:])
+
+
+def test_pareto_of_groups_has_larger_errors(iris, fitted):
+    X, y = iris
+    copies, groups = np.repeat(np.arange(150), 2), np.repeat(np.arange(150), 2)
+    plain = {"plain": fitted["plain"]}
+    once = ParetoDisplay.from_estimators(plain, X, y)
+    twice = ParetoDisplay.from_estimators(plain, X[copies], y[copies])
+    grouped = ParetoDisplay.from_estimators(plain, X[copies], y[copies], groups=groups)
+    np.testing.assert_allclose(grouped.error, once.error)
+    np.testing.assert_allclose(twice.error, once.error / np.sqrt(2))

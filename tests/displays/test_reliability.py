@@ -97,3 +97,12 @@ def test_reliability_refuses(iris, fitted):
             ReliabilityDisplay.from_predictions(y, {"a": even}, **options)
     with pytest.raises(ValueError, match=r"Logits go through a softmax"):
         ReliabilityDisplay.from_predictions(y, {"a": 5 * even})
+
+
+def test_reliability_of_a_teacher_with_read_only_logits():
+    logits = np.log([[0.9, 0.1], [0.7, 0.3], [0.3, 0.7], [0.2, 0.8]])
+    logits.flags.writeable = False
+    display = ReliabilityDisplay.from_estimators(
+        {"teacher": lambda X: logits}, np.zeros((4, 1)), [0, 1, 1, 1], classes=[0, 1]
+    )
+    assert display.curves["teacher"].ece == pytest.approx(0.175)

@@ -266,6 +266,24 @@ def test_a_declared_class_may_have_a_longer_name_than_those_of_y():
     assert {*result.predictions[-1].y_pred} == {*three}
 
 
+def test_groups_stay_together_in_the_folds_of_the_teacher():
+    groups, folds = np.arange(150) // 3, []
+
+    class Noting(LogisticRegression):
+        def fit(self, X, y):
+            folds.append({*X[:, 0].tolist()})
+            return super().fit(X, y)
+
+    rows = X.copy()
+    rows[:, 0] = groups  # names the group
+    net = student(teacher=Noting(max_iter=500), teacher_cv=2)
+    gain(net, rows, y, seeds=1, cv=2, groups=groups)
+    for one, other in zip(folds[::2], folds[1::2], strict=True):
+        assert not one & other  # each fits on the complement of its fold
+    with pytest.raises(ValueError, match="groups= with teacher_cv=2 inside of a rec"):
+        gain(BornAgain(net), rows, y, seeds=1, cv=2, groups=groups)
+
+
 def test_folds_of_each_seed():
     def cv(seed):
         return StratifiedKFold(3, shuffle=True, random_state=seed)

@@ -287,3 +287,10 @@ def test_the_page_is_the_same_each_time(result, page, tmp_path):
     with matplotlib.rc_context({"axes.facecolor": "red"}):
         result.to_html(tmp_path / "again.html", title="<i>Cats & dogs</i>")
     assert (tmp_path / "again.html").read_bytes() == page.path.read_bytes()
+
+
+def test_without_jinja2(result, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    with pytest.raises(ImportError, match="to_html requires jinja2: `pip install"):
+        result.to_html(tmp_path / "page.html")
+    assert not (tmp_path / "page.html").exists()

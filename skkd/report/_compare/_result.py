@@ -6,6 +6,7 @@ import os
 import textwrap
 from dataclasses import dataclass, field
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -174,8 +175,8 @@ class Comparison:
         Requires jinja2, which torch installs. Plots require matplotlib; without it the
         page says that they are left out.
         """
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(page_of(self, title))
+        page = page_of(self, title)  # which may fail: nothing is written then
+        Path(path).write_text(page, encoding="utf-8")
 
 
 def _p(value: float) -> str:

@@ -18,6 +18,7 @@ from skkd.recipes._base import Recipe
 from skkd.report._gain._folds import Fold
 from skkd.report._gain._students import (
     distilled,
+    has_teacher_folds,
     net_of,
     plain,
     split_steps,
@@ -41,16 +42,30 @@ class Job(NamedTuple):
     networks: tuple[str, ...]
 
 
-def fit_job(
-    estimator: Any, X: Any, y: np.ndarray, labelled: np.ndarray, job: Job
-) -> Iterator[dict[str, Any]]:
+class Data(NamedTuple):
+    """The rows of all folds.
+
+    Attributes
+    ----------
+    X : array-like of n rows
+    y : ndarray of shape (n,)
+    labelled : ndarray of bool, shape (n,)
+    groups : ndarray of shape (n,) or None
+    """
+
+    X: Any
+    y: np.ndarray
+    labelled: np.ndarray
+    groups: np.ndarray | None
+
+
+def fit_job(estimator: Any, data: Data, job: Job) -> Iterator[dict[str, Any]]:
     """Fit the students of a job, and yield a record of each as soon as it is fitted.
 
     Parameters
     ----------
     estimator : DistilledClassifier, Recipe or Pipeline
-    X, y : array-like of n rows
-    labelled : ndarray of bool, shape (n,)
+    data : Data
     job : Job
 
     Yields
@@ -59,6 +74,7 @@ def fit_job(
         JSON-serializable.
     """
     warm_up()
+    X, y, labelled, groups = data
     train, test = job.rows
     head, student = split_steps(estimator)
     X_train, X_test = pick(X, train), pick(X, test)
@@ -71,8 +87,12 @@ def fit_job(
         fitted = (plain if alone else distilled)(student, job.seed)
         kept = labelled[train] if alone else np.ones(len(train), dtype=bool)
         rows = X_train if kept.all() else pick(X_train, np.flatnonzero(kept))
+        params = {}
+        if groups is not None and not alone and has_teacher_folds(student):
+            # Or copies of a row would be on both sides of the teacher's folds.
+            params["groups"] = groups[train]
         start = time.perf_counter()
-        fitted.fit(rows, y[train][kept])
+        fitted.fit(rows, y[train][kept], **params)
         seconds = time.perf_counter() - start
         net = fitted.student_ if isinstance(fitted, Recipe) else fitted
         record = {
@@ -94,14 +114,12 @@ def warm_up() -> None:
     torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))])
 
 
-def fit_apart(
-    estimator: Any, X: Any, y: np.ndarray, labelled: np.ndarray, job: Job
-) -> list[dict[str, Any]]:
+def fit_apart(estimator: Any, data: Data, job: Job) -> list[dict[str, Any]]:
     """Do a job in a worker process, on one thread.
 
     Parameters
     ----------
-    estimator, X, y, labelled, job
+    estimator, data, job
         As for :func:`fit_job`.
 
     Returns
@@ -111,7 +129,7 @@ def fit_apart(
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        return [*fit_job(estimator, X, y, labelled, job)]
+        return [*fit_job(estimator, data, job)]
     finally:  # a worker is used again, for other tasks of the user
         torch.set_num_threads(threads)
 

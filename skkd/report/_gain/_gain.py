@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from skkd._data.labels import check_labels, find_classes, labels_of
 from skkd._evaluate.statistics import check_confidence
-from skkd.report._gain._fits import Job, fit_apart, fit_job
+from skkd.report._gain._fits import Data, Job, fit_apart, fit_job
 from skkd.report._gain._folds import Fold, check_seeds, folds_of_seeds
 from skkd.report._gain._result import Gain
 from skkd.report._gain._resume import Journal, about, split_key
@@ -72,7 +72,7 @@ def gain(
         has its own folds.
     groups : array-like of shape (n,), default=None
         Rows that belong together, such as copies or images of one patient: they stay on
-        one side of a fold, and count together in the interval.
+        one side of a fold, also of ``teacher_cv``, and count as one in the interval.
     metric : {"accuracy", "balanced_accuracy"} or callable, default="accuracy"
         Score of the test rows of a fold; a callable takes (y_true, y_pred), and higher
         is better.
@@ -147,7 +147,7 @@ def gain(
     >>> low <= result.gain <= high
     True
     """
-    check_estimator(estimator)
+    check_estimator(estimator, groups)
     check_metric(metric)
     check_confidence(confidence)
     numbers = check_seeds(seeds)
@@ -156,8 +156,10 @@ def gain(
     check_teacher_of(net, find_classes(y[labelled], net.classes))
     folds = folds_of_seeds(cv, numbers, y, labelled, groups)
     plan = dict(zip(numbers, folds, strict=True))
-    records = _collect(estimator, X, y, labelled, plan, resume, n_jobs, verbose)
-    rows = np.arange(len(y)) if groups is None else np.asarray(groups)
+    groups = None if groups is None else np.asarray(groups)
+    data = Data(X, y, labelled, groups)
+    records = _collect(estimator, data, plan, resume, n_jobs, verbose)
+    rows = np.arange(len(y)) if groups is None else groups
     units = np.unique(rows, return_inverse=True)[1]
     fits = _as_fits(records, plan, y)
     return Gain(fits, units, metric, confidence, grouped=groups is not None)
@@ -181,9 +183,7 @@ def _labels(X: Any, y: Any, unlabeled: Any) -> tuple[np.ndarray, np.ndarray]:
 
 def _collect(
     estimator: Any,
-    X: Any,
-    y: np.ndarray,
-    labelled: np.ndarray,
+    data: Data,
     plan: dict[int, list[Fold]],
     resume: Any,
     n_jobs: int | None,
@@ -193,7 +193,7 @@ def _collect(
     with ExitStack() as stack:
         journal, done = None, []
         if resume is not None:
-            journal = Journal(resume, about(estimator, X, y))
+            journal = Journal(resume, about(estimator, data.X, data.y))
             keys = {s: [split_key(f) for f in folds] for s, folds in plan.items()}
             done = _of_plan(stack.enter_context(journal.opened()), keys, resume)
         jobs = _missing(plan, {(r["seed"], r["fold"], r["network"]) for r in done})
@@ -207,9 +207,7 @@ def _collect(
                 disable=not verbose,
             )
         )
-        fresh = stack.enter_context(
-            closing(_run(estimator, X, y, labelled, jobs, n_jobs))
-        )
+        fresh = stack.enter_context(closing(_run(estimator, data, jobs, n_jobs)))
         for record in fresh:
             if journal is not None:
                 journal.add({**record, "rows": keys[record["seed"]][record["fold"]]})
@@ -219,21 +217,16 @@ def _collect(
 
 
 def _run(
-    estimator: Any,
-    X: Any,
-    y: np.ndarray,
-    labelled: np.ndarray,
-    jobs: Sequence[Job],
-    n_jobs: int | None,
+    estimator: Any, data: Data, jobs: Sequence[Job], n_jobs: int | None
 ) -> Generator[Record, None, None]:
     if min(effective_n_jobs(n_jobs), len(jobs)) <= 1:
         for job in jobs:
-            yield from fit_job(estimator, X, y, labelled, job)
+            yield from fit_job(estimator, data, job)
         return
     # Unordered: each fit is recorded as soon as it is finished.
     with parallel_config(inner_max_num_threads=1, backend="loky"):
         parallel = Parallel(n_jobs=n_jobs, return_as="generator_unordered")
-        tasks = (delayed(fit_apart)(estimator, X, y, labelled, job) for job in jobs)
+        tasks = (delayed(fit_apart)(estimator, data, job) for job in jobs)
         with closing(parallel(tasks)) as results:
             for records in results:
                 yield from records

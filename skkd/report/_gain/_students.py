@@ -49,19 +49,26 @@ def net_of(student: Any) -> DistilledClassifier:
     return student.estimator if isinstance(student, Recipe) else student
 
 
-def check_estimator(estimator: Any) -> None:
+def has_teacher_folds(student: Any) -> bool:
+    """Tell whether `fit` splits the rows into folds for the teacher."""
+    net = net_of(student)
+    return net.teacher is not None and net.teacher_cv not in (None, "prefit")
+
+
+def check_estimator(estimator: Any, groups: Any = None) -> None:
     """Raise if `estimator` cannot be trained with and without a teacher.
 
     Parameters
     ----------
     estimator : object
+    groups : array-like of shape (n,), default=None
 
     Raises
     ------
     TypeError
         If it is of a type that ``gain`` does not accept.
     ValueError
-        If it has no teacher, or does not use it.
+        If it has no teacher, or does not use it, or cannot keep `groups` together.
     """
     student = split_steps(estimator)[1]
     if not isinstance(net_of(student), DistilledClassifier):
@@ -86,6 +93,16 @@ def check_estimator(estimator: Any) -> None:
             "teacher=None: there is no gain to measure. Pass "
             "DistilledClassifier(teacher=...) with a teacher fitted on other rows, or "
             "an unfitted one with teacher_cv=None, which is fitted in each fold."
+        )
+    if (
+        groups is not None
+        and isinstance(student, Recipe)
+        and has_teacher_folds(student)
+    ):
+        raise ValueError(
+            f"groups= with teacher_cv={net.teacher_cv!r} inside of a recipe: its "
+            "teacher's folds would not keep the groups together. Pass a teacher with "
+            "teacher_cv=None, or a fitted one."
         )
 
 
