@@ -12,7 +12,6 @@ from scipy.special import softmax
 from sklearn.exceptions import NotFittedError
 from skorch import NeuralNet
 
-from skkd._data.labels import find_classes
 from skkd._estimator.classifier import DistilledClassifier
 from skkd._evaluate.parts import parts_of, reader_key, split_reader
 from skkd._utils.modules import describe, eval_mode
@@ -80,11 +79,11 @@ class EvaluatedModel:
 
     @property
     def classes(self) -> np.ndarray | None:
-        """Labels of the columns, None if the model does not know them."""
+        """Labels of the columns, in their order; None if the model has none."""
         if self.teacher is not None:
             return _classes_of(self.teacher)
         known = getattr(self.body, "classes_", None)
-        return None if known is None else find_classes(known, known)
+        return None if known is None else np.asarray(known)
 
     def read_images(self, X: Any, cache: dict[Any, Any]) -> Any:
         """Return the input of `body`: X, or its images if a reader comes first."""

@@ -94,11 +94,8 @@ def check_estimator(estimator: Any, groups: Any = None) -> None:
             "DistilledClassifier(teacher=...) with a teacher fitted on other rows, or "
             "an unfitted one with teacher_cv=None, which is fitted in each fold."
         )
-    if (
-        groups is not None
-        and isinstance(student, Recipe)
-        and has_teacher_folds(student)
-    ):
+    in_recipe = isinstance(student, Recipe) and has_teacher_folds(student)
+    if groups is not None and in_recipe:
         raise ValueError(
             f"groups= with teacher_cv={net.teacher_cv!r} inside of a recipe: its "
             "teacher's folds would not keep the groups together. Pass a teacher with "
