@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 import torch
 from gain_students import CV, NAMES, TEACHER, X, outcome, student, y
@@ -155,3 +156,13 @@ def test_progress_is_shown_where_it_is_asked_for(capsys):
     gain(student(), X, y, seeds=1, cv=2, verbose=1)
     out, err = capsys.readouterr()
     assert not out and "4/4" in err
+
+
+def test_groups_of_the_folds_of_the_teacher_belong_to_a_file(tmp_path):
+    path, cv = tmp_path / "fits.jsonl", [(np.arange(0, 150, 2), np.arange(1, 150, 2))]
+    groups = np.where(np.arange(150) % 2, 1000, 0) + np.arange(150)
+    net = student(teacher_cv=2)
+    gain(net, X, y, seeds=1, cv=cv, groups=groups, resume=path)
+    others = np.where(np.arange(150) % 2, 1000, np.arange(150) // 4)
+    with pytest.raises(ValueError, match="something else: groups of the data"):
+        gain(net, X, y, seeds=1, cv=cv, groups=others, resume=path)

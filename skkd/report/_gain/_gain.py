@@ -20,6 +20,7 @@ from skkd.report._gain._scoring import Fit, check_metric
 from skkd.report._gain._students import (
     check_estimator,
     check_teacher_of,
+    has_teacher_folds,
     net_of,
     split_steps,
 )
@@ -193,7 +194,9 @@ def _collect(
     with ExitStack() as stack:
         journal, done = None, []
         if resume is not None:
-            journal = Journal(resume, about(estimator, data.X, data.y))
+            student = split_steps(estimator)[1]
+            groups = data.groups if has_teacher_folds(student) else None
+            journal = Journal(resume, about(estimator, data.X, data.y, groups))
             keys = {s: [split_key(f) for f in folds] for s, folds in plan.items()}
             done = _of_plan(stack.enter_context(journal.opened()), keys, resume)
         jobs = _missing(plan, {(r["seed"], r["fold"], r["network"]) for r in done})

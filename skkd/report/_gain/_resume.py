@@ -127,7 +127,9 @@ class Journal:
             )
 
 
-def about(estimator: Any, X: Any, y: np.ndarray) -> dict[str, dict[str, str]]:
+def about(
+    estimator: Any, X: Any, y: np.ndarray, groups: np.ndarray | None = None
+) -> dict[str, dict[str, str]]:
     """Return fingerprints that identify these fits.
 
     Parameters
@@ -135,6 +137,8 @@ def about(estimator: Any, X: Any, y: np.ndarray) -> dict[str, dict[str, str]]:
     estimator : DistilledClassifier, Recipe or Pipeline
     X : array-like of n rows
     y : ndarray of shape (n,)
+    groups : ndarray of shape (n,), default=None
+        If fits depend on them.
 
     Returns
     -------
@@ -143,6 +147,8 @@ def about(estimator: Any, X: Any, y: np.ndarray) -> dict[str, dict[str, str]]:
     keys, kind = row_keys(X)
     labels = repr((y.dtype.kind, y.tolist()))
     data = {"X": _digest(kind.encode() + keys.tobytes()), "y": _digest(labels.encode())}
+    if groups is not None:
+        data["groups"] = _digest(repr(groups.tolist()).encode())
     names = ("skkd", "torch", "scikit-learn")
     return {
         "estimator": _described(clone(estimator)),

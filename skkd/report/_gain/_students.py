@@ -52,7 +52,8 @@ def net_of(student: Any) -> DistilledClassifier:
 def has_teacher_folds(student: Any) -> bool:
     """Tell whether `fit` splits the rows into folds for the teacher."""
     net = net_of(student)
-    return net.teacher is not None and net.teacher_cv not in (None, "prefit")
+    is_split = net.teacher_cv is not None and not isinstance(net.teacher_cv, str)
+    return net.teacher is not None and is_split
 
 
 def check_estimator(estimator: Any, groups: Any = None) -> None:
