@@ -11,8 +11,6 @@ from skorch.dataset import ValidSplit
 
 from skkd import DistilledClassifier
 
-# For --doctest-modules, to which several modules of this name are a conflict.
-collect_ignore = ["conftest.py"]
 
 matplotlib.use("Agg")
 

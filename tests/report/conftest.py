@@ -4,9 +4,6 @@ import pytest
 
 from skkd import DistilledClassifier
 
-# For --doctest-modules, to which several modules of this name are a conflict.
-collect_ignore = ["conftest.py"]
-
 
 @pytest.fixture
 def fits(monkeypatch):
