@@ -11,7 +11,6 @@ from skorch.dataset import ValidSplit
 
 from skkd import DistilledClassifier
 
-
 matplotlib.use("Agg")
 
 
