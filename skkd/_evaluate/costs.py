@@ -17,16 +17,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
 from skkd._data.rows import len_of, take_rows
-from skkd._evaluate.models import Subject
+from skkd._evaluate.models import EvaluatedModel, Models
 from skkd._evaluate.parts import Parts
 from skkd._utils.modules import uncompiled
-
-Subjects = Mapping[str, Subject]
 
 # Rounds of timing: at most, at least, and for how long per model.
 _MOST_ROUNDS, _LEAST_ROUNDS, _SECONDS = 101, 7, 2.0
 _WARM_UPS = 3
-# Arithmetic inside one operation, of which torch's counter knows nothing.
+# Operations with arithmetic inside that torch's counter does not know.
 _UNCOUNTED = re.compile(
     r"lstm|gru|rnn|attention|transformer|mkldnn|quantized|xnnpack|trilinear|cdist|fft"
     r"|activation|addmv|sparse|\.(mv|dot|vdot|inner)\b"
@@ -34,7 +32,7 @@ _UNCOUNTED = re.compile(
 
 
 def n_parameters(parts: Parts) -> int | None:
-    """Return the number of parameters, None where not all of it is networks."""
+    """Return the number of parameters, None unless all parts are networks."""
     if parts.others or not parts.networks:
         return None
     shared = {id(p): p.numel() for net in parts.networks for p in net.parameters()}
@@ -42,10 +40,10 @@ def n_parameters(parts: Parts) -> int | None:
 
 
 def n_bytes(parts: Parts) -> int | None:
-    """Return the size on disk, None where it cannot be stored.
+    """Return the size on disk, None if it cannot be stored.
 
-    Of a network the file that ``torch.save(module.state_dict())`` writes; of anything
-    else its pickle, fitted steps before it included.
+    For a network, the file that ``torch.save(module.state_dict())`` writes; for
+    anything else, its pickle, with the fitted steps before it.
     """
     total = 0
     for network in {id(net): net for net in parts.networks}.values():
@@ -53,7 +51,7 @@ def n_bytes(parts: Parts) -> int | None:
         torch.save(uncompiled(network).state_dict(), file)
         total += file.getbuffer().nbytes
     for part in [*parts.steps, *parts.others]:
-        # A function is pickled by its name.
+        # A function would be pickled by its name alone.
         if not hasattr(part, "get_params"):
             return None
         try:
@@ -63,15 +61,15 @@ def n_bytes(parts: Parts) -> int | None:
     return total
 
 
-def n_multiply_adds(parts: Parts, answer: Callable[[], Any]) -> int | None:
-    """Return the multiply-adds of a prediction, None where they cannot be counted.
+def n_multiply_adds(parts: Parts, predict_one: Callable[[], Any]) -> int | None:
+    """Return the multiply-adds of a prediction, None if they cannot be counted.
 
-    Those of convolutions and matrix products, as torch's counter sees them.
+    Those of convolutions and matrix products, as torch counts them.
 
     Parameters
     ----------
     parts : Parts
-    answer : callable
+    predict_one : callable
         Predicts one row.
 
     Returns
@@ -81,15 +79,14 @@ def n_multiply_adds(parts: Parts, answer: Callable[[], Any]) -> int | None:
     compiled = any(uncompiled(network) is not network for network in parts.networks)
     if parts.others or not parts.networks or compiled:
         return None
-    # The inner mode is asked first.
-    with FlopCounterMode(display=False) as counter, _Unknown() as unknown:
-        answer()
+    with FlopCounterMode(display=False) as counter, _UncountedOperations() as others:
+        predict_one()
     flops = counter.get_total_flops()
-    return None if unknown.names or not flops else flops // 2
+    return None if others.names or not flops else flops // 2
 
 
-class _Unknown(TorchDispatchMode):
-    """Remembers operations that do arithmetic which is not counted."""
+class _UncountedOperations(TorchDispatchMode):
+    """Collects operations whose arithmetic torch does not count."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -105,17 +102,17 @@ class _Unknown(TorchDispatchMode):
 
 
 def costs_of(
-    subjects: Subjects, rows: Mapping[str, Any], classes: np.ndarray, batch_size: int
+    models: Models, rows: Mapping[str, Any], classes: np.ndarray, batch_size: int
 ) -> tuple[dict[str, dict[str, Any]], list[str]]:
-    """Return sizes, arithmetic and times of all models, and how they were measured.
+    """Return sizes, multiply-adds and times of all models, and how they were measured.
 
     Parameters
     ----------
-    subjects : mapping of str to Subject
+    models : mapping of str to EvaluatedModel
     rows : mapping of str to array-like of n rows
-        Of each model.
+        The input of each model.
     classes : ndarray of shape (n_classes,)
-        As for :meth:`Subject.ask`.
+        As for :meth:`EvaluatedModel.predict`.
     batch_size : int
         Rows that are timed together; 0 measures no times.
 
@@ -125,23 +122,24 @@ def costs_of(
     conditions : list of str
     """
     costs: dict[str, dict[str, Any]] = {}
-    answers = {}
-    for name, subject in subjects.items():
+    calls = {}
+    for name, model in models.items():
         own = rows[name]
         n = min(batch_size, len_of(own))
-        one = partial(subject.answer, take_rows(own, [0]), classes)
+        one = partial(model.predict_labels, take_rows(own, [0]), classes)
         costs[name] = {
-            "parameters": n_parameters(subject.parts),
-            "multiply_adds": n_multiply_adds(subject.parts, one),
-            "bytes": n_bytes(subject.parts),
+            "parameters": n_parameters(model.parts),
+            "multiply_adds": n_multiply_adds(model.parts, one),
+            "bytes": n_bytes(model.parts),
         }
-        answers[name] = one, partial(subject.answer, take_rows(own, range(n)), classes)
+        batch = partial(model.predict_labels, take_rows(own, range(n)), classes)
+        calls[name] = one, batch
     if not batch_size:
         return costs, []
-    seconds = measure_times(answers)
+    seconds = measure_times(calls)
     for name, measured in seconds.items():
         costs[name] |= _as_measures(measured, n)
-    devices = {str(p.device) for s in subjects.values() for p in _parameters(s)}
+    devices = {str(p.device) for m in models.values() for p in _parameters(m)}
     return costs, [
         f"Times: of predict on rows in memory (no file is read), {len(measured)} "
         f"rounds of all models in turn, after {_WARM_UPS} to warm up; batches of {n} "
@@ -149,13 +147,13 @@ def costs_of(
     ]
 
 
-def _parameters(subject: Subject) -> Iterator[torch.nn.Parameter]:
-    for network in subject.parts.networks:
+def _parameters(model: EvaluatedModel) -> Iterator[torch.nn.Parameter]:
+    for network in model.parts.networks:
         yield from network.parameters()
 
 
 def _as_measures(seconds: np.ndarray, batch_size: int) -> dict[str, float]:
-    """Return medians and quartiles: latency in s, throughput in rows a second."""
+    """Return medians and quartiles: latency in s, throughput in rows per second."""
     one, batch = np.quantile(seconds, [0.25, 0.5, 0.75], axis=0).T
     measures: dict[str, float] = {}
     for name, (low, middle, high) in {
@@ -167,32 +165,32 @@ def _as_measures(seconds: np.ndarray, batch_size: int) -> dict[str, float]:
 
 
 def measure_times(
-    answers: Mapping[str, tuple[Callable[[], Any], Callable[[], Any]]],
+    calls: Mapping[str, tuple[Callable[[], Any], Callable[[], Any]]],
 ) -> dict[str, np.ndarray]:
-    """Time all models in turn, round by round, so that noise strikes all alike.
+    """Time all models in turn, round by round, so that noise affects all alike.
 
     Parameters
     ----------
-    answers : mapping of str to pair of callables
-        Of each model: predicts one row, predicts a batch.
+    calls : mapping of str to pair of callables
+        For each model: one predicts a single row, the other a batch.
 
     Returns
     -------
     dict of str to ndarray of shape (n_rounds, 2)
-        Seconds of both.
+        Seconds of both calls.
     """
-    seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in answers}
+    seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in calls}
     for _ in range(_WARM_UPS):
-        for one, batch in answers.values():
+        for one, batch in calls.values():
             one(), batch()
-    names, end = [*answers], time.perf_counter() + _SECONDS * len(answers)
+    names, end = [*calls], time.perf_counter() + _SECONDS * len(calls)
     for done in range(_MOST_ROUNDS):
         if done >= _LEAST_ROUNDS and time.perf_counter() > end:
             break
-        # Another begins each round, as what ran before may matter.
+        # Each round starts with another model: what ran before may matter.
         first = done % len(names)
         for name in names[first:] + names[:first]:
-            one, batch = answers[name]
+            one, batch = calls[name]
             seconds[name].append((_seconds(one), _seconds(batch)))
     return {name: np.array(pairs) for name, pairs in seconds.items()}
 

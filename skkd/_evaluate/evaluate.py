@@ -1,46 +1,135 @@
-"""Models measured on the same rows."""
+"""Fitted models, measured on the same rows."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from sklearn.pipeline import Pipeline
+from sklearn.utils import check_consistent_length, column_or_1d
 
-from skkd._evaluate.models import Subject
+from skkd._data.labels import check_labels, labels_of
+from skkd._evaluate.costs import costs_of
+from skkd._evaluate.models import Models, all_in_eval_mode, wrap_models
 from skkd._evaluate.parts import unwrapped
-from skkd._evaluate.predictions import (
-    Asked,
-)
+from skkd._evaluate.predictions import AlignedPredictions, predict_all
 from skkd._evaluate.quality import quality
-from skkd._evaluate.statistics import (
-    standard_error,
-)
+from skkd._evaluate.statistics import standard_error
 
 
-def check_labelled(subjects: Mapping[str, Subject], y: np.ndarray) -> None:
-    """Raise where rows have no label, which would count as errors of all models."""
-    for name, subject in subjects.items():
-        body = subject.body
+@dataclass(frozen=True)
+class Evaluation:
+    """Models measured on the same rows.
+
+    Attributes
+    ----------
+    measures : dict of str to dict
+        Quality and costs of each model, None for a measure that does not apply.
+    predictions : AlignedPredictions
+    y : ndarray of shape (n,)
+        The true labels.
+    rows : dict of str to array-like of n rows
+        The input of each model.
+    groups : ndarray of shape (n,) or None
+        None if each row is a group of its own.
+    conditions : list of str
+        How times were measured.
+    """
+
+    measures: dict[str, dict[str, Any]]
+    predictions: AlignedPredictions
+    y: np.ndarray
+    rows: dict[str, Any]
+    groups: np.ndarray | None
+    conditions: list[str]
+
+
+def evaluate(
+    models: Mapping[str, Any],
+    X: Any,
+    y: Any,
+    *,
+    X_by_model: Mapping[str, Any] | None = None,
+    teacher: str | None = None,
+    groups: Any = None,
+    batch_size: int = 0,
+) -> Evaluation:
+    """Measure quality and costs of all models; none of them is changed.
+
+    Parameters
+    ----------
+    models : mapping of str to fitted model
+    X : array-like of n rows
+    y : array-like of shape (n,) or None
+        None if X is a torch Dataset that holds the labels.
+    X_by_model : mapping of str to array-like of n rows, default=None
+        The same rows in another form, for the models that need it.
+    teacher : str, default=None
+        The model with which agreement is measured.
+    groups : array-like of shape (n,), default=None
+    batch_size : int, default=0
+        Rows that are timed together; 0 measures no times.
+
+    Returns
+    -------
+    Evaluation
+    """
+    y, _ = check_labels(X, labels_of(X, y))
+    groups = _check_groups(groups, y)
+    wrapped = wrap_models(models)
+    _check_labelled(wrapped, y)
+    X_by_model = X_by_model or {}
+    images: dict[Any, Any] = {}  # files that several models read: once
+    with all_in_eval_mode(wrapped):
+        rows = {
+            name: model.read_images(X_by_model.get(name, X), images)
+            for name, model in wrapped.items()
+        }
+        predictions = predict_all(wrapped, rows, y)
+        costs, conditions = costs_of(wrapped, rows, predictions.classes, batch_size)
+    measures = {
+        name: _quality_of(predictions, name, teacher, groups) | costs[name]
+        for name in wrapped
+    }
+    return Evaluation(measures, predictions, y, rows, groups, conditions)
+
+
+def _check_groups(groups: Any, y: np.ndarray) -> np.ndarray | None:
+    if groups is None:
+        return None
+    groups = column_or_1d(groups)
+    check_consistent_length(groups, y)
+    is_one_each = len(np.unique(groups)) == len(groups)
+    return None if is_one_each else groups
+
+
+def _check_labelled(models: Models, y: np.ndarray) -> None:
+    """Raise if rows have no label: they would count as errors of all models."""
+    for name, model in models.items():
+        body = model.body
         last = unwrapped(body[-1]) if isinstance(body, Pipeline) else body
         mark = getattr(getattr(last, "estimator", last), "unlabeled", None)
         if mark is not None and (n := y.tolist().count(mark)):
             raise ValueError(
                 f"{n} rows of y are {mark!r}, by which models[{name!r}] marks rows "
-                "without a label: leave these out, of X and of y."
+                "without a label: leave these rows out of X and y."
             )
 
 
-def quality_of(
-    asked: Asked, name: str, teacher: str | None, groups: np.ndarray | None
+def _quality_of(
+    predictions: AlignedPredictions,
+    name: str,
+    teacher: str | None,
+    groups: np.ndarray | None,
 ) -> dict[str, Any]:
-    labels, proba = asked.labels[name], asked.proba[name]
-    values: dict[str, Any] = quality(asked.truth, labels, proba)
-    values["accuracy_error"] = standard_error(labels == asked.truth, groups)
-    if not asked.knows_all[name]:
+    y, labels = predictions.y_encoded, predictions.labels[name]
+    values: dict[str, Any] = quality(y, labels, predictions.proba[name])
+    values["accuracy_error"] = standard_error(labels == y, groups)
+    if not predictions.knows_all[name]:
         values["log_loss"] = None
     values["agreement"] = None
     if teacher is not None and name != teacher:
-        values["agreement"] = float(np.mean(labels == asked.labels[teacher]))
+        values["agreement"] = float(np.mean(labels == predictions.labels[teacher]))
     return values

@@ -1,4 +1,4 @@
-"""What a figure of time cannot be read without: the machine and the versions."""
+"""The machine and the versions, without which no timing means anything."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def describe_machine(packages: Iterable[str] = ()) -> str:
     Returns
     -------
     str
-        What the machine does not tell is left out.
+        What the system does not report is left out.
 
     Examples
     --------
@@ -49,7 +49,7 @@ def describe_machine(packages: Iterable[str] = ()) -> str:
 
 
 def version(package: str) -> str | None:
-    """Return the version of an installed package, None where there is none.
+    """Return the version of an installed package, None if it is not installed.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def version(package: str) -> str | None:
     -------
     str or None
     """
-    if package == "skkd":  # what runs may lie beside what is installed
+    if package == "skkd":  # the running checkout may not be the installed one
         return __version__
     try:
         return importlib.metadata.version(package)
@@ -80,7 +80,7 @@ def _cpu() -> str:
 
 
 def _n_cores() -> int | None:
-    # Those that this process may use, where the system tells.
+    # Those that this process may use, if the system tells.
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count()

@@ -1,17 +1,21 @@
-"""The models of a comparison: anything that classifies, asked in one way."""
+"""A fitted model that is measured: anything that classifies, behind one interface."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from scipy.special import softmax
+from sklearn.exceptions import NotFittedError
 from skorch import NeuralNet
 
-from skkd._data.labels import find_classes
 from skkd._estimator.classifier import DistilledClassifier
-from skkd._evaluate.parts import name_of, parts_of, without_reader
+from skkd._evaluate.parts import parts_of, reader_key, split_reader
+from skkd._utils.modules import describe, eval_mode
+from skkd._utils.rng import preserved_rng
 from skkd.recipes import Recipe
 from skkd.teachers import Teacher
 from skkd.teachers._as_teacher import as_teacher
@@ -19,17 +23,18 @@ from skkd.teachers._ensemble import EnsembleTeacher
 from skkd.teachers._transform import TransformedTeacher
 
 
-@dataclass
-class Said:
-    """What a model said about rows.
+@dataclass(frozen=True)
+class Predictions:
+    """What a model predicted.
 
     Attributes
     ----------
     labels : ndarray of shape (n,)
-    proba : ndarray of shape (n, n_columns) or None
-        Probabilities, where the model gives any.
-    classes : ndarray of shape (n_columns,) or None
-        Labels of the columns.
+    proba : ndarray of shape (n, n_classes) or None
+        Predicted probabilities; None if the model gives none. In a ``Comparison``
+        the columns are its ``classes``, with 0 for a class unknown to the model.
+    classes : ndarray of shape (n_classes,) or None
+        Labels of the columns of `proba`.
     """
 
     labels: np.ndarray
@@ -37,8 +42,8 @@ class Said:
     classes: np.ndarray | None = None
 
 
-class Subject:
-    """One model of a comparison.
+class EvaluatedModel:
+    """A fitted model that is measured.
 
     Parameters
     ----------
@@ -49,82 +54,116 @@ class Subject:
     Attributes
     ----------
     reader : ImageReader or None
-        Reads the images, which is not timed.
+        Reads the image files; its time is not measured.
     body : object
-        All the rest of the model.
+        The model without its reader.
     teacher : Teacher or None
-        What is asked in place of `body`, where this has no labels to give.
+        Predicts instead of `body` if that has no `predict` that returns labels.
     parts : Parts
         What runs when the model predicts.
     """
 
     def __init__(self, name: str, model: Any) -> None:
         self.name = name
-        self.reader, body = without_reader(model)
-        # What only teaches has no `predict` of its own, and skorch's gives the number
-        # of a column.
-        is_net = isinstance(body, NeuralNet) and not isinstance(
+        self.reader, body = split_reader(model)
+        # A module or teacher has no `predict`; that of a plain skorch net returns
+        # column numbers, not labels.
+        is_plain_net = isinstance(body, NeuralNet) and not isinstance(
             body, DistilledClassifier
         )
         self.teacher: Teacher | None = None
-        if is_net or not hasattr(body, "predict"):
+        if is_plain_net or not hasattr(body, "predict"):
             self.teacher = as_teacher(body)
         self.body = body
         self.parts = parts_of(body)
 
     @property
     def classes(self) -> np.ndarray | None:
-        """Labels of the columns, None where the model does not know them."""
+        """Labels of the columns, in their order; None if the model has none."""
         if self.teacher is not None:
             return _classes_of(self.teacher)
         known = getattr(self.body, "classes_", None)
-        return None if known is None else find_classes(known, known)
+        return None if known is None else np.asarray(known)
 
-    def read(self, X: Any, cache: dict[Any, Any]) -> Any:
-        """Return the rows as they reach what is timed: images, where X has paths."""
+    def read_images(self, X: Any, cache: dict[Any, Any]) -> Any:
+        """Return the input of `body`: X, or its images if a reader comes first."""
         if self.reader is None:
             return X
-        key = (name_of(self.reader), id(X))
+        key = (reader_key(self.reader), id(X))
         if key not in cache:
             cache[key] = self.reader.transform(X)
         return cache[key]
 
-    def ask(self, rows: Any, classes: np.ndarray) -> Said:
+    def predict(self, rows: Any, classes: np.ndarray) -> Predictions:
         """Return labels and probabilities.
 
         Parameters
         ----------
         rows : array-like of n rows
-            What `read` returned.
+            As returned by `read_images`.
         classes : ndarray of shape (n_classes,)
-            What the columns of a model stand for that does not know it.
+            Labels of the columns, for a model that does not know its own.
 
         Returns
         -------
-        Said
+        Predictions
         """
         if self.teacher is not None:
             own = self.classes
             columns = classes if own is None else own
             logits = self.teacher.logits(rows, columns).astype(np.float64)
-            # Differences of two scores are no probabilities, even if they may teach.
+            # A softmax of decision scores is no probability, even if it can teach.
             proba = None if self.teacher.gives_scores else softmax(logits, axis=1)
-            return Said(columns[logits.argmax(axis=1)], proba, columns)
+            return Predictions(columns[logits.argmax(axis=1)], proba, columns)
         if isinstance(self.body, (DistilledClassifier, Recipe)):
+            # One forward pass for both.
             proba = self.body.predict_proba(rows)
-            return Said(self.body.classes_[proba.argmax(axis=1)], proba, self.classes)
+            labels = self.body.classes_[proba.argmax(axis=1)]
+            return Predictions(labels, proba, self.classes)
         labels = np.asarray(self.body.predict(rows))
         if self.classes is None or not hasattr(self.body, "predict_proba"):
-            return Said(labels)
-        return Said(labels, np.asarray(self.body.predict_proba(rows)), self.classes)
+            return Predictions(labels)
+        proba = np.asarray(self.body.predict_proba(rows))
+        return Predictions(labels, proba, self.classes)
 
-    def answer(self, rows: Any, classes: np.ndarray) -> Any:
-        """Return labels alone: what is timed."""
+    def predict_labels(self, rows: Any, classes: np.ndarray) -> Any:
+        """Return the labels alone: the call that is timed."""
         if self.teacher is None:
             return self.body.predict(rows)
         own = self.classes
         columns = classes if own is None else own
         return columns[self.teacher.logits(rows, columns).argmax(axis=1)]
+
+
+Models = Mapping[str, EvaluatedModel]
+
+
+def wrap_models(models: Mapping[str, Any]) -> dict[str, EvaluatedModel]:
+    """Wrap each model; raise if one is not fitted or does not classify."""
+    wrapped = {}
+    for name, model in models.items():
+        try:
+            wrapped[name] = EvaluatedModel(name, model)
+        except NotFittedError as error:
+            raise NotFittedError(
+                f"models[{name!r}], {describe(model)}, is not fitted: call fit before "
+                "comparing it."
+            ) from error
+        except TypeError as error:
+            raise TypeError(f"models[{name!r}]: {error}") from error
+    return wrapped
+
+
+@contextmanager
+def all_in_eval_mode(models: Models) -> Iterator[None]:
+    """Put all networks in eval mode; restore modes and random states afterwards."""
+    modules = [module for one in models.values() for module in one.parts.modules]
+    tensors = (t for module in modules for t in module.parameters())
+    with ExitStack() as stack:
+        for device in {"cpu", *(str(tensor.device) for tensor in tensors)}:
+            stack.enter_context(preserved_rng(device))
+        stack.enter_context(eval_mode(*modules))
+        yield
 
 
 def _classes_of(teacher: Teacher) -> np.ndarray | None:

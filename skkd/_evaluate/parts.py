@@ -1,4 +1,4 @@
-"""What a model consists of, once all that merely wraps it is taken off."""
+"""What a model consists of, once wrappers are taken off."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ class Parts:
     ----------
     networks : list of torch.nn.Module
     others : list
-        Classifiers that are no networks.
+        Classifiers that are not networks.
     steps : list
-        Fitted transformers that stand before them.
-    guarded : list of torch.nn.Module
-        All that has a mode to be put back: networks and criteria.
+        Fitted transformers before them.
+    modules : list of torch.nn.Module
+        All that have a training mode: networks and criteria.
     """
 
     networks: list[Any] = field(default_factory=list)
     others: list[Any] = field(default_factory=list)
     steps: list[Any] = field(default_factory=list)
-    guarded: list[Any] = field(default_factory=list)
+    modules: list[Any] = field(default_factory=list)
 
 
 def unwrapped(model: Any) -> Any:
-    """Return the classifier that a search or a FrozenEstimator merely holds."""
+    """Return the classifier inside a search or a FrozenEstimator."""
     while True:
         if isinstance(model, FrozenEstimator):
             model = model.estimator
@@ -56,20 +56,20 @@ def unwrapped(model: Any) -> Any:
             return model
 
 
-def without_reader(model: Any) -> tuple[ImageReader | None, Any]:
-    """Split a model into the step that reads image files, if any, and the rest."""
+def split_reader(model: Any) -> tuple[ImageReader | None, Any]:
+    """Return the step that reads image files, None for none, and the other steps."""
     model = unwrapped(model)
     if isinstance(model, Pipeline) and isinstance(model[0], ImageReader):
         return model[0], unwrapped(model[1:])
     if type(model) in (list, tuple) and len(model):
-        pairs = [without_reader(member) for member in model]
-        if len({name_of(reader) for reader, _ in pairs}) == 1:
+        pairs = [split_reader(member) for member in model]
+        if len({reader_key(reader) for reader, _ in pairs}) == 1:
             return pairs[0][0], [body for _, body in pairs]
     return None, model
 
 
-def name_of(reader: ImageReader | None) -> str:
-    """Tell readers apart that make other images of the same files."""
+def reader_key(reader: ImageReader | None) -> str:
+    """Return a key, the same for readers that make the same images of a file."""
     if reader is None:
         return ""
     return repr(clone(reader).set_params(n_jobs=None, memory=None))
@@ -87,12 +87,12 @@ def _collect(model: Any, found: Parts) -> None:
     _check_fitted(model)
     if isinstance(model, torch.nn.Module):
         found.networks.append(model)
-        found.guarded.append(model)
+        found.modules.append(model)
     elif isinstance(model, NeuralNet):
         found.networks.append(model.module_)
         names = [f"{name}_" for name in model._modules + model._criteria]
         values = [getattr(model, name, None) for name in names]
-        found.guarded += [v for v in values if isinstance(v, torch.nn.Module)]
+        found.modules += [v for v in values if isinstance(v, torch.nn.Module)]
     elif isinstance(model, Pipeline):
         found.steps += [step for step in model[:-1] if _has_fitted(step)]
         _collect(model[-1], found)
@@ -112,7 +112,7 @@ def _check_fitted(model: Any) -> None:
 
 
 def _members(model: Any) -> list[Any] | None:
-    """Return the models that are asked when `model` is, None where it is itself."""
+    """Return the members of an ensemble or wrapper, None if `model` is neither."""
     if isinstance(model, EnsembleTeacher):
         return [model.model[i] for i in np.flatnonzero(model.weights)]
     if isinstance(model, Teacher):

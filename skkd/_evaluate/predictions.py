@@ -1,153 +1,123 @@
-"""All models asked about the same rows, their answers brought to the same classes."""
+"""Predictions of several models on the same rows, over the same classes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.exceptions import NotFittedError
 
-from skkd._evaluate.models import Said, Subject
-from skkd._utils.modules import describe, eval_mode
-from skkd._utils.rng import preserved_rng
-
-Subjects = Mapping[str, Subject]
+from skkd._evaluate.models import EvaluatedModel, Models, Predictions
+from skkd._utils.modules import describe
 
 
-@dataclass
-class Asked:
-    """What all models said, in numbers of classes.
+@dataclass(frozen=True)
+class AlignedPredictions:
+    """Predictions of all models, encoded by the same classes.
 
     Attributes
     ----------
     classes : ndarray of shape (n_classes,)
         All labels of y and of the models, sorted.
-    truth : ndarray of shape (n,), int
+    y_encoded : ndarray of shape (n,), int
+        Class indices of the true labels.
     labels : dict of str to ndarray of shape (n,), int
+        Class indices that each model predicts.
     proba : dict of str to ndarray of shape (n, n_classes) or None
     knows_all : dict of str to bool
         Whether the model knows all classes of y.
     """
 
     classes: np.ndarray
-    truth: np.ndarray
+    y_encoded: np.ndarray
     labels: dict[str, np.ndarray]
     proba: dict[str, np.ndarray | None]
     knows_all: dict[str, bool]
 
-
-def make_subjects(models: Mapping[str, Any]) -> dict[str, Subject]:
-    """Return what asks each of the models; raise where one cannot be asked."""
-    subjects = {}
-    for name, model in models.items():
-        try:
-            subjects[name] = Subject(name, model)
-        except NotFittedError as error:
-            raise NotFittedError(
-                f"models[{name!r}], {describe(model)}, is not fitted: fit it before it "
-                "is compared."
-            ) from error
-        except TypeError as error:
-            raise TypeError(f"models[{name!r}]: {error}") from error
-    return subjects
+    def of_model(self, name: str) -> Predictions:
+        """Return the predictions of one model, as labels."""
+        labels = self.classes[self.labels[name]]
+        return Predictions(labels, self.proba[name], self.classes)
 
 
-@contextmanager
-def guarded(subjects: Subjects) -> Iterator[None]:
-    """Put every network in eval mode and all back in the end, generators included."""
-    modules = [part for one in subjects.values() for part in one.parts.guarded]
-    tensors = (t for module in modules for t in module.parameters())
-    with ExitStack() as stack:
-        for device in {"cpu", *(str(tensor.device) for tensor in tensors)}:
-            stack.enter_context(preserved_rng(device))
-        stack.enter_context(eval_mode(*modules))
-        yield
-
-
-def read_all(subjects: Subjects, X: Any, X_of: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the rows of each model; images that several want are read once."""
-    cache: dict[Any, Any] = {}
-    return {
-        name: subject.read(X_of.get(name, X), cache)
-        for name, subject in subjects.items()
-    }
-
-
-def ask_all(subjects: Subjects, rows: Mapping[str, Any], y: np.ndarray) -> Asked:
-    """Ask all models about all rows.
+def predict_all(
+    models: Models, rows: Mapping[str, Any], y: np.ndarray
+) -> AlignedPredictions:
+    """Predict with all models.
 
     Parameters
     ----------
-    subjects : mapping of str to Subject
+    models : mapping of str to EvaluatedModel
     rows : mapping of str to array-like of n rows
+        The input of each model.
     y : ndarray of shape (n,)
 
     Returns
     -------
-    Asked
+    AlignedPredictions
 
     Raises
     ------
     ValueError
-        If a model does not take its rows, or knows none of the labels.
+        If a model does not accept its rows, or knows none of the labels of y.
     """
     known = {
-        name: subject.classes.tolist()
-        for name, subject in subjects.items()
-        if subject.classes is not None
+        name: model.classes.tolist()
+        for name, model in models.items()
+        if model.classes is not None
     }
     expected = _sorted(y.tolist(), *known.values())
-    said = {
-        name: _ask(subject, rows[name], expected, len(y))
-        for name, subject in subjects.items()
+    predicted = {
+        name: _predict(model, rows[name], expected, len(y))
+        for name, model in models.items()
     }
-    given = {name: set(one.labels.tolist()) for name, one in said.items()}
-    for name in subjects:
-        _check_meet(name, known.get(name, given[name]), y)
-    classes = _sorted(expected.tolist(), *given.values())
-    asked = Asked(classes, _codes(y, classes), {}, {}, {})
-    for name, one in said.items():
-        asked.labels[name] = _codes(one.labels, classes)
-        asked.proba[name] = _aligned(one, classes)
+    used = {name: set(one.labels.tolist()) for name, one in predicted.items()}
+    for name in models:
+        _check_shares_labels(name, known.get(name, used[name]), y)
+    classes = _sorted(expected.tolist(), *used.values())
+    aligned = AlignedPredictions(classes, _encode(y, classes), {}, {}, {})
+    for name, one in predicted.items():
+        aligned.labels[name] = _encode(one.labels, classes)
+        aligned.proba[name] = _align(one, classes)
         own = set(classes if one.classes is None else one.classes.tolist())
-        asked.knows_all[name] = set(y.tolist()) <= own
-    return asked
+        aligned.knows_all[name] = set(y.tolist()) <= own
+    return aligned
 
 
-def _ask(subject: Subject, rows: Any, classes: np.ndarray, n: int) -> Said:
-    what = f"models[{subject.name!r}], {describe(subject.body)},"
+def _predict(
+    model: EvaluatedModel, rows: Any, classes: np.ndarray, n: int
+) -> Predictions:
+    what = f"models[{model.name!r}], {describe(model.body)},"
     try:
-        said = subject.ask(rows, classes)
+        predicted = model.predict(rows, classes)
     except (ValueError, TypeError, RuntimeError) as error:
         raise ValueError(
-            f"{what} cannot be asked about X: {error} Where it wants other rows than "
-            f"the rest, pass these: X_of={{{subject.name!r}: ...}}."
+            f"{what} cannot predict X: {error} If it needs another form of the rows "
+            f"than the other models, pass it as X_by_model={{{model.name!r}: ...}}."
         ) from error
-    if said.labels.shape != (n,):
+    if predicted.labels.shape != (n,):
         raise ValueError(
-            f"{what} gives labels of shape {said.labels.shape}, expected ({n},): one "
-            "for each row of y."
+            f"{what} predicts labels of shape {predicted.labels.shape}, expected "
+            f"({n},): one for each row of y."
         )
-    shape = None if said.classes is None else (n, len(said.classes))
-    if said.proba is not None and said.proba.shape != shape:
+    shape = None if predicted.classes is None else (n, len(predicted.classes))
+    if predicted.proba is not None and predicted.proba.shape != shape:
         raise ValueError(
-            f"{what} gives probabilities of shape {said.proba.shape}, expected {shape}:"
-            " a column for each of its classes_."
+            f"{what} predicts probabilities of shape {predicted.proba.shape}, expected "
+            f"{shape}: a column for each of its classes_."
         )
-    return said
+    return predicted
 
 
-def _check_meet(name: str, labels: Iterable[Any], y: np.ndarray) -> None:
+def _check_shares_labels(name: str, labels: Iterable[Any], y: np.ndarray) -> None:
     labels, truth = list(labels), np.unique(y).tolist()
     if set(labels) & set(truth):
         return
     raise ValueError(
-        f"models[{name!r}] knows none of the labels of y: it gives "
-        f"{sorted(labels, key=str)[:5]}, y holds {truth[:5]}. Give y the labels that "
-        "the models were trained on."
+        f"models[{name!r}] knows none of the labels of y: it predicts "
+        f"{sorted(labels, key=str)[:5]}, y holds {truth[:5]}. Pass y with the labels "
+        "that the models were trained on."
     )
 
 
@@ -159,19 +129,21 @@ def _sorted(*labels: Iterable[Any]) -> np.ndarray:
         kinds = sorted({type(label).__name__ for label in every})
         raise ValueError(
             f"y and the models have labels of several types, {', '.join(kinds)}, "
-            "which are never equal. Give y the labels that the models were trained on."
+            "which are never equal. Pass y with the labels that the models were "
+            "trained on."
         ) from error
     return np.asarray(ordered)
 
 
-def _codes(labels: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    number = {label: i for i, label in enumerate(classes.tolist())}
-    return np.array([number[label] for label in labels.tolist()], dtype=np.intp)
+def _encode(labels: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    index = {label: i for i, label in enumerate(classes.tolist())}
+    return np.array([index[label] for label in labels.tolist()], dtype=np.intp)
 
 
-def _aligned(said: Said, classes: np.ndarray) -> np.ndarray | None:
-    if said.proba is None or said.classes is None:
+def _align(predicted: Predictions, classes: np.ndarray) -> np.ndarray | None:
+    if predicted.proba is None or predicted.classes is None:
         return None
-    aligned = np.zeros((len(said.proba), len(classes)), dtype=said.proba.dtype)
-    aligned[:, _codes(said.classes, classes)] = said.proba
+    n_rows = len(predicted.proba)
+    aligned = np.zeros((n_rows, len(classes)), dtype=predicted.proba.dtype)
+    aligned[:, _encode(predicted.classes, classes)] = predicted.proba
     return aligned

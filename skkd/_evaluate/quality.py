@@ -1,4 +1,4 @@
-"""What can be said of predictions alone."""
+"""Measures of quality, computed from predictions alone."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import numpy as np
 from sklearn.metrics import precision_recall_fscore_support
 
 _N_BINS = 15
-# scikit-learn's bound for float32, here for every model: nobody is punished for having
-# more digits.
+# scikit-learn's bound for float32, here for every model: float64 is no disadvantage.
 _LEAST = float(np.finfo(np.float32).eps)
 
 
@@ -19,17 +18,17 @@ def quality(
     Parameters
     ----------
     y : ndarray of shape (n,), int
-        Numbers of the true classes.
+        Indices of the true classes.
     labels : ndarray of shape (n,), int
-        Numbers of the predicted classes.
+        Indices of the predicted classes.
     proba : ndarray of shape (n, n_classes) or None
 
     Returns
     -------
     dict of str to float or None
     """
-    # Every model over the same classes: those that there are. A class that a model
-    # makes up costs it the recall of another.
+    # Averaged over the classes of y, for all models alike. Predicting a class that y
+    # lacks lowers the recall of another class.
     precision, recall, f1, _ = precision_recall_fscore_support(
         y, labels, labels=np.unique(y), average="macro", zero_division=0
     )
@@ -58,8 +57,8 @@ def calibration_error(
     """Return the expected calibration error, None without probabilities.
 
     The largest probability of each row is its confidence. Rows are binned by it, in
-    bins of equal width that include their upper bound, and the distance between mean
-    confidence and accuracy is averaged over the bins, weighted by their rows.
+    bins of equal width that include their upper bound. The error is the mean distance
+    between mean confidence and accuracy over the bins, weighted by their rows.
 
     Parameters
     ----------
@@ -86,7 +85,7 @@ def calibration_error(
 
 
 def bins_of(confidence: np.ndarray, n_bins: int) -> np.ndarray:
-    """Return the number of the bin of each row: bins are (low, high], equally wide.
+    """Return the bin index of each row; bins are (low, high], equally wide.
 
     As in Guo et al. and in scikit-learn's ``calibration_curve``.
     """

@@ -1,4 +1,4 @@
-"""How sure a difference between two models is that were asked about the same rows."""
+"""Uncertainty of the difference between two models on the same rows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _N_RESAMPLES = 9999
 
 
 def check_confidence(confidence: Any) -> None:
-    """Raise where `confidence` is none of an interval."""
+    """Raise if `confidence` is not a number in (0, 1)."""
     number = isinstance(confidence, Real) and not isinstance(confidence, bool)
     if not number or not 0 < confidence < 1:
         raise ValueError(
@@ -51,7 +51,7 @@ def standard_error(values: np.ndarray, groups: np.ndarray | None = None) -> floa
     Returns
     -------
     float
-        Of 0 and 1 without groups, sqrt(p (1 - p) / n).
+        For values 0 and 1 without groups, sqrt(p (1 - p) / n).
     """
     values = np.asarray(values, dtype=float)
     sums, sizes = totals_of(values, groups).T
@@ -67,16 +67,17 @@ def bootstrap_mean(
 ) -> tuple[float, float]:
     """Return the percentile bootstrap interval of the mean over rows.
 
-    Groups are drawn with replacement, each with all its rows. Few kinds of groups
-    differ, as -1, 0 and 1 do for rows: how often each kind is drawn is multinomial,
-    which is the same as drawing the groups, and far cheaper.
+    Groups are drawn with replacement, each with all its rows. Groups of the same sum
+    and size are interchangeable, and there are few kinds (-1, 0 and 1 for single rows):
+    drawing how often each kind occurs, which is multinomial, is equivalent to drawing
+    the groups, and far cheaper.
 
     Parameters
     ----------
     values : ndarray of shape (n,)
-        Of each row; for a paired difference, that of the row.
+        One value per row; for a paired difference, that of the row.
     groups : ndarray of shape (n,), default=None
-        Rows that belong together, as copies of an image do.
+        Rows that belong together, such as copies of an image.
     confidence : float, default=0.95
     rng : numpy.random.Generator, default=None
 
@@ -103,15 +104,15 @@ def mcnemar(
     Parameters
     ----------
     right, other_right : ndarray of bool, shape (n,)
-        Which rows each of the two models has right.
+        Which rows each of the two models predicts correctly.
     groups : ndarray of shape (n,), default=None
-        A group counts once, for the model that has more of its rows right: rows of a
-        group are no independent evidence.
+        A group counts once, for the model that is correct on more of its rows: rows
+        of a group are not independent evidence.
 
     Returns
     -------
     float
-        1.0 where the two models differ nowhere.
+        1.0 if the two models never differ.
     """
     difference = right.astype(float) - other_right
     won = totals_of(difference, groups)[:, 0]

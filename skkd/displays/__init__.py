@@ -1,16 +1,17 @@
-"""Displays in scikit-learn's convention: pictures of teachers and students.
+"""Plots of teachers and students, as scikit-learn's displays.
 
-Each has classmethods that compute and plot (``from_estimators``, ``from_predictions``
-and the like), a method ``plot(ax=None)``, and keeps ``ax_`` and ``figure_``. They need
-matplotlib: ``pip install matplotlib``.
+Each has class methods that compute and plot, such as ``from_estimators`` and
+``from_predictions``, a method ``plot(*, ax=None)``, and the attributes ``ax_`` and
+``figure_``. They require matplotlib: ``pip install matplotlib``.
 
-Letters are fitted to the figure as it is while plotting: give an ``ax`` of a figure in
-its final size, best with ``layout="constrained"``, which makes room for labels.
+Font sizes are fitted to the figure while plotting: pass an ``ax`` of a figure in its
+final size, preferably with ``layout="constrained"``, which makes room for labels.
 """
 
+from skkd.displays._reliability_curve import Reliability
 from skkd.displays.confusion_difference import ConfusionDifferenceDisplay
 from skkd.displays.pareto import ParetoDisplay
-from skkd.displays.reliability import Reliability, ReliabilityDisplay
+from skkd.displays.reliability import ReliabilityDisplay
 from skkd.displays.soft_labels import SoftLabelsDisplay
 from skkd.displays.temperature_alpha import TemperatureAlphaDisplay
 from skkd.displays.training_curves import TrainingCurvesDisplay

@@ -1,4 +1,4 @@
-"""What displays ask of fitted classifiers, and checks of what they are given."""
+"""Predictions of fitted classifiers for the displays, and checks of parameters."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
+from scipy.special import softmax
 from sklearn.pipeline import Pipeline
 
 from skkd._data.rows import len_of
@@ -16,7 +17,7 @@ from skkd.teachers._as_teacher import as_teacher
 
 
 def check_mapping(name: str, value: Any, of: str) -> dict[str, Any]:
-    """Return `value` as a dict, or say that a mapping of names to `of` is expected."""
+    """Return `value` as a dict; raise if it is not a mapping of names to `of`."""
     if not isinstance(value, Mapping):
         raise TypeError(
             f"{name} is a {type(value).__name__}: expected a mapping of names to {of}, "
@@ -28,7 +29,7 @@ def check_mapping(name: str, value: Any, of: str) -> dict[str, Any]:
 
 
 def check_lengths(arrays: Mapping[str, Any]) -> None:
-    """Raise where `arrays` have not the same number of rows."""
+    """Raise if `arrays` have different numbers of rows."""
     lengths = {name: len_of(array) for name, array in arrays.items()}
     if len(set(lengths.values())) > 1:
         got = ", ".join(f"{name}: {length}" for name, length in lengths.items())
@@ -36,7 +37,7 @@ def check_lengths(arrays: Mapping[str, Any]) -> None:
 
 
 def last_step(estimator: Any) -> Any:
-    """Return the classifier that ends a Pipeline or that a search has found."""
+    """Return the last step of a Pipeline, the best estimator of a search."""
     while True:
         if isinstance(estimator, Pipeline):
             estimator = estimator[-1]
@@ -52,7 +53,7 @@ def classes_of(name: str, estimator: Any, classes: ArrayLike | None) -> np.ndarr
     if known is None:
         raise ValueError(
             f"{name} ({type(last_step(estimator)).__name__}) does not know the classes "
-            "of its columns: pass classes=[...]. A scikit-learn classifier that lacks "
+            "of its columns: pass classes=[...]. A scikit-learn classifier without "
             "classes_ is not fitted: call fit first."
         )
     return np.asarray(known)
@@ -62,18 +63,17 @@ def probabilities(
     name: str, estimator: Any, X: Any, classes: ArrayLike | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return predicted probabilities (n, n_classes) and the classes of the columns."""
-    if hasattr(estimator, "predict_proba"):  # whose columns are known
+    if hasattr(estimator, "predict_proba"):
         labels = classes_of(name, estimator, None)
         return np.asarray(estimator.predict_proba(X)), labels
     teacher = as_teacher(estimator)
     if teacher.gives_scores:
         raise TypeError(
             f"{name} ({type(last_step(estimator)).__name__}) gives no probabilities: "
-            "expected predict_proba. CalibratedClassifierCV adds it."
+            "expected predict_proba, which CalibratedClassifierCV adds."
         )
     labels = classes_of(name, estimator, classes)
-    logits = torch.as_tensor(teacher.logits(X, labels))
-    return torch.softmax(logits.double(), dim=1).numpy(), labels
+    return softmax(np.asarray(teacher.logits(X, labels), float), axis=1), labels
 
 
 def predictions(name: str, estimator: Any, X: Any) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Where temperature and alpha stand among what was searched, and their values."""
+"""Names and values of temperature and alpha among the parameters of a search."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def names_of(
                 if fitting
                 else (f"none of the parameters {searched} ends in it")
             )
-            raise ValueError(f"{key}: {got}. Name it, {key}='...'.")
+            raise ValueError(f"{key}: {got}. Pass its name, {key}='...'.")
         found += fitting
     if not set(found) & set(searched):
         raise ValueError(
@@ -44,11 +44,11 @@ def _ending(names: list[str], key: str) -> list[str]:
 def values_of(
     chosen: Sequence[Mapping[str, Any]], name: str, default: Any
 ) -> np.ndarray:
-    """Return a parameter of each setting, NaN where it was not set."""
+    """Return the value of a parameter in each setting, NaN if it was not set."""
     values = [one.get(name, default) for one in chosen]
     try:
         return np.array([np.nan if v is None else v for v in values], dtype=float)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} has values that are no numbers: {values[:5]}.") from (
-            error
-        )
+        raise ValueError(
+            f"{name} has values that are not numbers: {values[:5]}."
+        ) from (error)

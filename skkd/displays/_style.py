@@ -1,4 +1,4 @@
-"""What the displays share: colours, marks, letters that fit, matplotlib when asked."""
+"""What the displays share: colours, markers, font sizes that fit, matplotlib."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.colors import Colormap
 
-# The palette of Okabe and Ito without its yellow, which is lost on white.
+# The palette of Okabe and Ito without its yellow, which is hard to see on white.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<")
 LINES = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)))
-QUIET = "0.55"  # gray of what stands back
+QUIET = "0.55"  # gray of secondary lines
 
-SMALLEST = 5.0  # points; below that letters are left out
+SMALLEST = 5.0  # points; text that needs a smaller font is left out
 _LINE = 1.3  # height of a line of text, in font sizes
 _LETTER = 0.6  # width of a letter, in font sizes, of an ordinary sans serif
 
@@ -36,18 +36,18 @@ def pyplot(caller: str) -> Any:
 
 
 def axes_for(ax: Axes | None, caller: str) -> Axes:
-    """Return `ax`, or the axes of a new figure that keeps room for its labels."""
+    """Return `ax`, or the axes of a new figure with constrained layout."""
     plt = pyplot(caller)
     return plt.subplots(layout="constrained")[1] if ax is None else ax
 
 
 def root_of(ax: Axes) -> Any:
-    """Return the figure of `ax` that is drawn, not the part of it that holds `ax`."""
+    """Return the figure of `ax`, not the subfigure."""
     return ax.figure.figure
 
 
 def base_size(ax: Axes) -> float:
-    """Return the size of letters, in points, for a figure as large as that of `ax`."""
+    """Return the font size, in points, that suits the size of the figure of `ax`."""
     import matplotlib as mpl
 
     width, height = root_of(ax).get_size_inches()
@@ -56,7 +56,7 @@ def base_size(ax: Axes) -> float:
 
 
 def dress(ax: Axes, **labels: Any) -> None:
-    """Set labels of `ax`, all its letters in a size that suits the figure."""
+    """Set labels of `ax`, with all font sizes suited to the figure."""
     size = base_size(ax)
     ax.set(**labels)
     for text in (ax.xaxis.label, ax.yaxis.label, ax.title):
@@ -67,12 +67,12 @@ def dress(ax: Axes, **labels: Any) -> None:
 
 
 def without_frame(ax: Axes) -> None:
-    """Leave only the axes that carry numbers."""
+    """Hide the frame at the top and on the right."""
     ax.spines[["top", "right"]].set_visible(False)
 
 
 def series_style(index: int) -> dict[str, Any]:
-    """Return colour, marker and line of series number `index`, none by colour alone."""
+    """Return colour, marker and line style of a series: never colour alone."""
     return {
         "color": COLORS[index % len(COLORS)],
         "marker": MARKERS[index % len(MARKERS)],
@@ -80,38 +80,38 @@ def series_style(index: int) -> dict[str, Any]:
     }
 
 
-def legend(ax: Axes, beside: Axes | None = None, **kwargs: Any) -> Any:
-    """Put a legend of what `ax` shows into it, or into the panel `beside` it."""
+def legend(ax: Axes, panel: Axes | None = None, **kwargs: Any) -> Any:
+    """Put the legend of `ax` into it, or into a panel of its own."""
     size = base_size(ax) * 0.9
     options: dict[str, Any] = {"handlelength": 2.2, "fontsize": size}
-    if beside is None:
+    if panel is None:
         return ax.legend(**(options | {"loc": "best", "framealpha": 0.85} | kwargs))
     handles, labels = ax.get_legend_handles_labels()
     handles = kwargs.pop("handles", handles)
     labels = kwargs.pop("labels", labels)
-    height = size_in_points(beside)[1]
+    height = size_in_points(panel)[1]
     n_lines = len(labels) + len(kwargs.get("title", "").split("\n"))
     size = max(min(size, height / n_lines / 1.27), 3.5)
     options |= {"loc": "upper left", "frameon": False, "borderaxespad": 0.0}
     options |= {"labelspacing": 0.15, "fontsize": size, "markerscale": size / 10}
-    return beside.legend(handles, labels, **(options | kwargs))
+    return panel.legend(handles, labels, **(options | kwargs))
 
 
-def beside_for(ax: Axes, n_entries: int, inside: int = 6) -> Axes | None:
-    """Return a panel for a legend of many entries, None where it fits into `ax`."""
-    if n_entries <= inside:
+def legend_panel(ax: Axes, n_entries: int, n_inside: int = 6) -> Axes | None:
+    """Return a panel for a long legend beside `ax`, None if it fits into `ax`."""
+    if n_entries <= n_inside:
         return None
     # With a layout engine the legend makes room for itself.
     share = 0.35 if ax.get_subplotspec() is None else 0.02
-    beside = split(ax, (1 - share, share))[1]
-    beside.set_axis_off()
-    return beside
+    panel = split(ax, (1 - share, share))[1]
+    panel.set_axis_off()
+    return panel
 
 
 def split(
     ax: Axes, shares: Sequence[float], keep: int = 0, down: bool = False
 ) -> list[Axes]:
-    """Divide the room of `ax` into panels side by side, or one below the other.
+    """Divide `ax` into panels side by side, or one below the other.
 
     `ax` becomes panel number `keep`.
     """
@@ -140,7 +140,7 @@ def split(
 
 
 def shorten(name: Any, length: int) -> str:
-    """Return `name` in at most `length` letters, an ellipsis in its middle."""
+    """Return `name` in at most `length` letters, with an ellipsis in the middle."""
     name = str(name)
     if len(name) <= length:
         return name
@@ -168,30 +168,35 @@ def text_width(text: str, size: float) -> float:
 
 
 def fit_label(text: Any, room: float) -> None:
-    """Make the letters of a label smaller where it is longer than `room` points."""
+    """Reduce the font size of a label that is longer than `room` points."""
     size = text.get_fontsize()
     text.set_fontsize(size * min(1.0, room / text_width(text.get_text(), size)))
 
 
 def size_in_points(ax: Axes) -> tuple[float, float]:
-    """Return width and height of `ax` as it is laid out now, in points."""
+    """Return width and height of `ax` in points, after a layout pass."""
     figure = root_of(ax)
     engine = figure.get_layout_engine()
     if engine is not None:
         engine.execute(figure)
-    box = ax.get_window_extent()
-    return 72 * box.width / figure.dpi, 72 * box.height / figure.dpi
+    return current_size(ax)
+
+
+def current_size(ax: Axes) -> tuple[float, float]:
+    """Return width and height of `ax` in points, as of the last layout pass."""
+    box, dpi = ax.get_window_extent(), root_of(ax).dpi
+    return 72 * box.width / dpi, 72 * box.height / dpi
 
 
 def name_ticks(ax: Axes, x: Sequence[Any] | None, y: Sequence[Any] | None) -> None:
-    """Name the cells of a heat map along each axis, so that no name meets another.
+    """Name the cells of a heat map along each axis, so that no names overlap.
 
-    Names are shortened, turned, made smaller, and at last only some of them shown.
+    Names are shortened, rotated, made smaller, and finally only some are shown.
     """
     size = 0.9 * base_size(ax)
     width, height = (72 * side for side in root_of(ax).get_size_inches())
     names = {"x": x, "y": y}
-    # Names take room from the axes, which decides how large names may be: so twice.
+    # Names take room from the axes, on which their size depends: two passes.
     for _ in range(2):
         along = dict(zip("xy", size_in_points(ax), strict=True))
         for which, given in names.items():
@@ -219,16 +224,16 @@ def _set_ticks(
 
 
 def cell_size(ax: Axes, texts: Iterable[str], columns: int, rows: int) -> float:
-    """Return the size of letters at which `texts` fit into cells; 0 for none."""
-    width, height = size_in_points(ax)
+    """Return the font size at which `texts` fit into cells, 0 if they do not."""
+    width, height = current_size(ax)
     longest = max((len(text) for text in texts), default=1)
     fitting = min(0.9 * width / columns / longest / _LETTER, height / rows / 1.6)
     size = min(0.9 * base_size(ax), fitting)
     return size if size >= SMALLEST else 0.0
 
 
-def ink_on(color: Any) -> str:
-    """Return black or white, whichever reads better on `color`."""
+def text_color_on(color: Any) -> str:
+    """Return black or white, whichever is easier to read on `color`."""
     from matplotlib.colors import to_rgb
 
     channels = np.array(to_rgb(color))
@@ -240,18 +245,10 @@ def ink_on(color: Any) -> str:
 
 
 def blue_orange() -> Colormap:
-    """Return a diverging colour map, orange below and blue above its white middle."""
+    """Return a diverging colour map on which black text can be read everywhere."""
     from matplotlib.colors import LinearSegmentedColormap
 
-    stops = [
-        "#8A3A00",
-        "#D55E00",
-        "#F7C08A",
-        "#FFFFFF",
-        "#9CCBEA",
-        "#0072B2",
-        "#003A5D",
-    ]
+    stops = ["#D55E00", "#F7C08A", "#FFFFFF", "#9CCBEA", "#2F8FC8"]
     return LinearSegmentedColormap.from_list("orange_blue", stops)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.metrics import confusion_matrix
+from sklearn.metrics import ConfusionMatrixDisplay, confusion_matrix
 
 from skkd.displays import _style
 from skkd.displays._inputs import check_lengths, check_mapping, predictions
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 class ConfusionDifferenceDisplay:
     """Confusion matrix of one classifier minus that of another.
 
-    Blue, positive cells are what the first predicts more often. On the diagonal that is
-    good, everywhere else it is not. Make one with :meth:`from_estimators` or
+    Blue, positive cells are predictions that the first makes more often: correct ones
+    on the diagonal, errors elsewhere. Create it with :meth:`from_estimators` or
     :meth:`from_predictions`.
 
     Parameters
     ----------
     difference : ndarray of shape (n_classes, n_classes)
-        True classes by row, predicted ones by column: rows of data, or shares of the
-        true class.
+        True classes by row, predicted ones by column: numbers of samples, or shares of
+        the true class.
     display_labels : sequence of n_classes names
         In the order of the rows.
     names : tuple of str
@@ -41,12 +41,12 @@ class ConfusionDifferenceDisplay:
     figure_ : matplotlib Figure
     im_ : matplotlib AxesImage
     text_ : ndarray of shape (n_classes, n_classes) of matplotlib Text, or None
-        None where there is no room for them; then ``+`` and ``-`` mark the cells.
+        None if values do not fit; then ``+`` and ``-`` mark the cells.
     colorbar_ : matplotlib Colorbar
 
     Notes
     -----
-    Letters are fitted to the size that the figure has while plotting.
+    Font sizes are fitted to the current size of the figure.
 
     Examples
     --------
@@ -90,24 +90,24 @@ class ConfusionDifferenceDisplay:
         normalize: str | None = None,
         ax: Axes | None = None,
     ) -> ConfusionDifferenceDisplay:
-        """Let two classifiers predict, and plot where they differ.
+        """Plot where the predictions of two classifiers differ.
 
         Parameters
         ----------
         estimators : mapping of str to fitted classifier
-            Two: the first minus the second, such as
+            Exactly two: the first minus the second, such as
             ``{"distilled": ..., "plain": ...}``.
         X : array-like of n rows
         y : array-like of shape (n,)
             True labels.
         labels : array-like of shape (n_classes,), default=None
-            Classes to show, in this order; None shows all that occur.
+            Classes to show, in this order; None shows all that occur, sorted.
         display_labels : sequence of n_classes names, default=None
-            Shown in place of the labels.
+            Names to show instead of the labels.
         normalize : {"true", None}, default=None
-            "true" counts in shares of the true class.
+            "true" shows shares of the true class.
         ax : matplotlib Axes, default=None
-            Where to plot; None makes a figure.
+            Where to plot; None creates a figure.
 
         Returns
         -------
@@ -116,22 +116,16 @@ class ConfusionDifferenceDisplay:
         Raises
         ------
         ValueError
-            If there are not two, or lengths or labels do not fit.
+            If there are not exactly two, or lengths or labels do not match.
         """
         estimators = _check_two("estimators", estimators, "fitted classifiers")
         check_lengths({"X": X, "y": y})
         predicted = {
-            name: predictions(name, estimator, X)
-            for name, estimator in estimators.items()
+            name: predictions(name, one, X) for name, one in estimators.items()
         }
-        return cls.from_predictions(
-            y,
-            predicted,
-            labels=labels,
-            display_labels=display_labels,
-            normalize=normalize,
-            ax=ax,
-        )
+        options: dict[str, Any] = {"labels": labels, "display_labels": display_labels}
+        options |= {"normalize": normalize, "ax": ax}
+        return cls.from_predictions(y, predicted, **options)
 
     @classmethod
     def from_predictions(
@@ -162,7 +156,7 @@ class ConfusionDifferenceDisplay:
         Raises
         ------
         ValueError
-            If there are not two, or lengths or labels do not fit.
+            If there are not exactly two, or lengths or labels do not match.
         """
         y_pred = _check_two("y_pred", y_pred, "predictions")
         check_lengths({"y_true": y_true} | y_pred)
@@ -188,19 +182,19 @@ class ConfusionDifferenceDisplay:
             names=(one, other),
             normalize=normalize,
         )
-        return display.plot(ax)
+        return display.plot(ax=ax)
 
     def plot(
-        self, ax: Axes | None = None, *, include_values: bool | None = None
+        self, *, ax: Axes | None = None, include_values: bool | None = None
     ) -> ConfusionDifferenceDisplay:
         """Plot the matrix.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to plot; None makes a figure.
+            Where to plot; None creates a figure.
         include_values : bool, default=None
-            Whether to write the values into the cells; None does where they fit.
+            Whether to write the values into the cells; None does if they fit.
 
         Returns
         -------
@@ -209,19 +203,34 @@ class ConfusionDifferenceDisplay:
         """
         self.ax_ = ax = _style.axes_for(ax, "ConfusionDifferenceDisplay.plot")
         self.figure_ = ax.figure
-        n = len(self.difference)
-        scale = 100 if self.normalize else 1
-        values = scale * np.asarray(self.difference)
+        values = (100 if self.normalize else 1) * np.asarray(self.difference)
         bound = max(np.abs(values).max(), 1)
-        # Cells that are not square leave no room unused, whatever the figure.
-        options: dict[str, Any] = {"aspect": "auto", "vmin": -bound, "vmax": bound}
-        self.im_ = ax.imshow(values, cmap=_style.blue_orange(), **options)
-        # Thin lines between cells, and the diagonal framed: what is right.
+        matrix = ConfusionMatrixDisplay(values, display_labels=self.display_labels)
+        matrix.plot(
+            ax=ax,
+            include_values=False,  # until it is known whether they fit
+            cmap=_style.blue_orange(),
+            colorbar=False,
+            # Cells that are not square use all of the figure.
+            im_kw={"aspect": "auto", "vmin": -bound, "vmax": bound},
+        )
+        self.im_ = matrix.im_
+        self._separate(ax, len(values))
+        self._label(ax)
+        self._write(ax, values, include_values)
+        return self
+
+    def _separate(self, ax: Axes, n: int) -> None:
+        """Draw thin lines between the cells, darker ones around the diagonal."""
         ax.set_xticks(np.arange(n + 1) - 0.5, minor=True)
         ax.set_yticks(np.arange(n + 1) - 0.5, minor=True)
         ax.grid(which="minor", color="0.88", lw=0.4)
         ax.tick_params(which="minor", length=0)
-        self._frame_diagonal(ax, n)
+        edges = np.repeat(np.arange(n + 1) - 0.5, 2)
+        for x, y in ((edges[1:], edges[:-1]), (edges[:-1], edges[1:])):
+            ax.plot(x, y, color="0.3", lw=0.7, scalex=False, scaley=False)
+
+    def _label(self, ax: Axes) -> None:
         size = _style.base_size(ax)
         self.colorbar_ = self.figure_.colorbar(self.im_, ax=ax, pad=0.02)
         self.colorbar_.ax.tick_params(labelsize=0.9 * size)
@@ -231,44 +240,29 @@ class ConfusionDifferenceDisplay:
         _style.dress(ax, xlabel="predicted", ylabel="true")
         _style.name_ticks(ax, self.display_labels, self.display_labels)
         _style.fit_label(self.colorbar_.ax.yaxis.label, _style.size_in_points(ax)[1])
-        self._write(ax, values, include_values)
-        return self
-
-    def _frame_diagonal(self, ax: Axes, n: int) -> None:
-        from matplotlib.patches import Rectangle
-
-        for i in range(n):
-            corner = (i - 0.5, i - 0.5)
-            ax.add_patch(Rectangle(corner, 1, 1, fill=False, ec="0.3", lw=0.7))
 
     def _write(self, ax: Axes, values: np.ndarray, wanted: bool | None) -> None:
-        """Write values into the cells, or signs where values do not fit."""
+        """Write values into the cells, or signs if the values do not fit."""
         digits = 1 if self.normalize and np.abs(values).max() < 10 else 0
         texts = np.array([[_signed(v, digits) for v in row] for row in values], object)
         size = _style.cell_size(ax, texts.ravel(), len(values), len(values))
         self.text_ = None
-        if wanted is False:
-            return
-        if size or wanted:
+        if wanted or (wanted is None and size):
             self.text_ = np.empty_like(texts)
             for (i, j), text in np.ndenumerate(texts):
-                ink = _style.ink_on(self.im_.cmap(self.im_.norm(values[i, j])))
-                ink = "0.6" if text == "0" else ink  # what differs is to be seen
-                options: dict[str, Any] = {"ha": "center", "va": "center", "color": ink}
-                letters = size or _style.SMALLEST
-                written = ax.text(j, i, text, fontsize=letters, **options)
+                color = "0.6" if text == "0" else "black"
+                options: dict[str, Any] = {"ha": "center", "va": "center"}
+                options |= {"color": color, "fontsize": size or _style.SMALLEST}
+                self.text_[i, j] = written = ax.text(j, i, text, **options)
                 written.set_in_layout(False)  # inside, and many
-                self.text_[i, j] = written
-            return
-        # In gray the two ends of the colours look alike: signs tell them apart.
-        side = min(_style.size_in_points(ax)) / len(values)
-        strong = np.abs(values) > 0.15 * np.abs(values).max()
-        for marker, where in (("+", values > 0), ("_", values < 0)):
-            rows, columns = np.nonzero(where & strong)
-            cells = self.im_.norm(values[rows, columns])
-            inks = [_style.ink_on(color) for color in self.im_.cmap(cells)]
-            area, line = (0.5 * side) ** 2, max(0.09 * side, 0.4)
-            ax.scatter(columns, rows, marker=marker, color=inks, s=area, lw=line)
+        elif wanted is None:
+            # The ends of the colour map look alike in gray: signs tell them apart.
+            side = min(_style.current_size(ax)) / len(values)
+            strong = np.abs(values) > 0.15 * np.abs(values).max()
+            for marker, where in (("+", values > 0), ("_", values < 0)):
+                rows, columns = np.nonzero(where & strong)
+                area, line = (0.5 * side) ** 2, max(0.09 * side, 0.4)
+                ax.scatter(columns, rows, marker=marker, color="black", s=area, lw=line)
 
 
 def _signed(value: float, digits: int) -> str:

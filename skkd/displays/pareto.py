@@ -1,4 +1,4 @@
-"""Accuracy against what it costs: size or latency, with the Pareto front."""
+"""Accuracy against cost, such as size or latency, with the Pareto front."""
 
 from __future__ import annotations
 
@@ -8,31 +8,33 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from skkd.displays import _label_placement, _style
+from skkd._evaluate.evaluate import evaluate
+from skkd.displays import _style
 from skkd.displays._inputs import check_lengths, check_mapping
+from skkd.displays._point_names import name_points
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
 class ParetoDisplay:
-    """Accuracy against cost, with the front of those that none beats in both.
+    """Accuracy against cost, with the Pareto front.
 
-    Models on the front are full marks joined by a line; the others, dominated by one
-    that is as good and as cheap, are hollow and gray. Make one with
-    :meth:`from_estimators` or :meth:`from_results`.
+    Models on the front have filled markers joined by a line; the others, for which
+    there is a model at least as good and as cheap, have hollow gray ones. Create it
+    with :meth:`from_estimators` or :meth:`from_results`.
 
     Parameters
     ----------
     cost : array-like of shape (n_models,)
-        Above 0.
+        Greater than 0.
     accuracy : array-like of shape (n_models,)
     names : sequence of n_models str
     error : array-like of shape (n_models,), default=None
         Half the length of the bar at each accuracy; NaN for none.
     cost_name : str, default="parameters"
-        "bytes" and "latency" are shown with their unit. Latency is given in seconds, as
-        :func:`skkd.report.compare` measures it, and shown in milliseconds.
+        "bytes" and "latency" are shown with their unit. Latency is in seconds, as in
+        :func:`skkd.report.compare`, and shown in milliseconds.
     score_name : str, default="accuracy"
 
     Attributes
@@ -42,13 +44,13 @@ class ParetoDisplay:
     line_ : matplotlib Line2D
         The front.
     text_ : list of matplotlib Text
-        Names of the models, or the numbers that stand for them in `legend_`.
+        Names of the models, or their numbers in `legend_`.
     legend_ : matplotlib Legend or None
-        The key to the numbers, where names would have met each other.
+        The names of the numbers, if names would overlap in the plot.
 
     Notes
     -----
-    Names are placed for the size that the figure has while plotting.
+    Names are placed for the current size of the figure.
 
     Examples
     --------
@@ -90,25 +92,28 @@ class ParetoDisplay:
         y: ArrayLike,
         *,
         cost: str = "parameters",
+        X_by_model: Mapping[str, Any] | None = None,
+        groups: ArrayLike | None = None,
         ax: Axes | None = None,
-        **options: Any,
     ) -> ParetoDisplay:
         """Measure fitted classifiers and plot them.
 
         Parameters
         ----------
         estimators : mapping of str to fitted classifier
-            Whatever :func:`skkd.report.compare` compares.
+            Models as in :func:`skkd.report.compare`.
         X : array-like of n rows
             Rows that none of them was fitted on.
         y : array-like of shape (n,)
             True labels.
         cost : str, default="parameters"
-            One of its measures: "parameters", "bytes", "multiply_adds" or "latency".
+            "parameters", "bytes", "multiply_adds" or "latency".
+        X_by_model : mapping of str to array-like of n rows, default=None
+            The same rows in another form, for the models that need it.
+        groups : array-like of shape (n,), default=None
+            Rows that belong together, for the standard errors.
         ax : matplotlib Axes, default=None
-            Where to plot; None makes a figure.
-        **options
-            Of :func:`skkd.report.compare`, such as ``groups``.
+            Where to plot; None creates a figure.
 
         Returns
         -------
@@ -118,16 +123,21 @@ class ParetoDisplay:
         Raises
         ------
         TypeError
-            If one of them is no classifier.
+            If one of them is not a classifier.
         ValueError
             If lengths differ, or `cost` does not apply to one of them.
         """
-        from skkd.report import compare  # which plots with displays
-
         estimators = check_mapping("estimators", estimators, "fitted classifiers")
         check_lengths({"X": X, "y": y})
-        options = {"timing": cost == "latency", "n_examples": 0} | options
-        return cls.from_results(compare(estimators, X, y, **options), cost=cost, ax=ax)
+        found = evaluate(
+            estimators,
+            X,
+            y,
+            X_by_model=X_by_model,
+            groups=groups,
+            batch_size=int(cost == "latency"),
+        )
+        return cls.from_results(found.measures, cost=cost, ax=ax)
 
     @classmethod
     def from_results(
@@ -138,21 +148,20 @@ class ParetoDisplay:
         score: str = "accuracy",
         ax: Axes | None = None,
     ) -> ParetoDisplay:
-        """Plot what was measured already.
+        """Plot measures that are known.
 
         Parameters
         ----------
         results : mapping of str to tuple or mapping, or Comparison
             For each name ``(cost, accuracy)`` or ``(cost, accuracy, error)``; or a
-            mapping that has `cost` and `score` among its keys, and perhaps the error
-            under ``accuracy_error`` and the like. Or what
-            :func:`skkd.report.compare` returns.
+            mapping with the keys `cost` and `score`, and optionally the error, such as
+            ``accuracy_error``. Or the result of :func:`skkd.report.compare`.
         cost : str, default="parameters"
-            What the cost is; of mappings, the key to it. "latency" is in seconds.
+            Name of the cost, and its key in mappings. "latency" is in seconds.
         score : str, default="accuracy"
-            What the score is, greater is better; of mappings, the key to it.
+            Name of the score, greater is better, and its key in mappings.
         ax : matplotlib Axes, default=None
-            Where to plot; None makes a figure.
+            Where to plot; None creates a figure.
 
         Returns
         -------
@@ -176,23 +185,23 @@ class ParetoDisplay:
             cost_name=cost,
             score_name=score,
         )
-        return display.plot(ax)
+        return display.plot(ax=ax)
 
     @property
     def on_front(self) -> np.ndarray:
-        """Mask of the models that no other is at least as good and cheap as, (n,)."""
+        """Mask of the models on the Pareto front, (n_models,)."""
         cost, score = np.asarray(self.cost, float), np.asarray(self.accuracy, float)
         no_worse = (cost[:, None] <= cost) & (score[:, None] >= score)
         better = (cost[:, None] < cost) | (score[:, None] > score)
         return np.logical_not(np.any(no_worse & better, axis=0))
 
-    def plot(self, ax: Axes | None = None) -> ParetoDisplay:
+    def plot(self, *, ax: Axes | None = None) -> ParetoDisplay:
         """Plot the models.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to plot; None makes a figure.
+            Where to plot; None creates a figure.
 
         Returns
         -------
@@ -211,15 +220,34 @@ class ParetoDisplay:
         self.figure_ = ax.figure
         front = self.on_front
         order = np.flatnonzero(front)[np.lexsort((score[front], cost[front]))]
+        self._draw(ax, cost, score, order)
+        ax.set_xscale("log")
+        ax.margins(x=0.12, y=0.14)
+        units = {"bytes": "bytes on disk", "latency": "latency of one row, ms"}
+        label = units.get(self.cost_name, self.cost_name.replace("_", " "))
+        _style.dress(ax, xlabel=label, ylabel=self.score_name.replace("_", " "))
+        _style.without_frame(ax)
+        _style.plain_log_ticks(ax)
+        # The corners of the steps: first to the right, then up.
+        x, y = np.repeat(cost[order], 2)[1:], np.repeat(score[order], 2)[:-1]
+        self.text_, self.legend_ = name_points(
+            ax,
+            np.column_stack([cost, score]),
+            [str(name) for name in self.names],
+            ["black" if on_front else "0.35" for on_front in front],
+            np.column_stack([x, y]),
+        )
+        return self
+
+    def _draw(
+        self, ax: Axes, cost: np.ndarray, score: np.ndarray, order: np.ndarray
+    ) -> None:
+        """Draw the front, the markers of both kinds, and the error bars."""
         step: dict[str, Any] = {"drawstyle": "steps-post", "lw": 1.4, "zorder": 2}
         color = _style.COLORS[0]
         (self.line_,) = ax.plot(cost[order], score[order], color=color, **step)
-        marks: dict[str, Any] = {
-            "linestyle": "none",
-            "marker": "o",
-            "ms": 5,
-            "zorder": 3,
-        }
+        marks: dict[str, Any] = {"ls": "none", "marker": "o", "ms": 5, "zorder": 3}
+        front = self.on_front
         ax.plot(cost[front], score[front], color=color, **marks)
         hollow = {"mfc": "white", "mec": _style.QUIET, "mew": 1.2}
         ax.plot(cost[~front], score[~front], **(marks | hollow))
@@ -227,35 +255,11 @@ class ParetoDisplay:
             error = np.nan_to_num(np.asarray(self.error, float))
             bars: dict[str, Any] = {"ecolor": "0.75", "elinewidth": 0.9, "zorder": 1}
             ax.errorbar(cost, score, yerr=error, fmt="none", **bars)
-        ax.set_xscale("log")
-        ax.margins(x=0.12, y=0.14)
-        units = {"bytes": "bytes on disk", "latency": "latency of one row, ms"}
-        label = units.get(self.cost_name, self.cost_name.replace("_", " "))
-        score_label = self.score_name.replace("_", " ")
-        _style.dress(ax, xlabel=label, ylabel=score_label)
-        _style.without_frame(ax)
-        _style.plain_log_ticks(ax)
-        names = list(map(str, self.names))
-        lines = self._lines(cost, score, order)
-        self.text_, self.legend_ = _label_placement.place(
-            ax, cost, score, names, front, lines
-        )
-        return self
-
-    def _lines(self, cost: np.ndarray, score: np.ndarray, order: np.ndarray) -> Any:
-        """Return the ends of the lines in the picture, in pairs, (2 * n_lines, 2)."""
-        x, y = cost[order], score[order]
-        across = np.stack([x[:-1], y[:-1], x[1:], y[:-1]], axis=1)
-        up = np.stack([x[1:], y[:-1], x[1:], y[1:]], axis=1)
-        error = np.zeros(len(cost)) if self.error is None else np.asarray(self.error)
-        error = np.nan_to_num(error.astype(float))
-        bars = np.stack([cost, score - error, cost, score + error], axis=1)
-        return np.concatenate([across, up, bars]).reshape(-1, 2)
 
     def _checked(self) -> tuple[np.ndarray, np.ndarray]:
         """Return costs and accuracies, or say what is wrong with them."""
-        sides = {"cost": self.cost, "accuracy": self.accuracy, "names": self.names}
-        check_lengths({n: np.asarray(v) for n, v in sides.items()})
+        given = {"cost": self.cost, "accuracy": self.accuracy, "names": self.names}
+        check_lengths({name: np.asarray(value) for name, value in given.items()})
         if self.error is not None:
             check_lengths({"cost": self.cost, "error": self.error})
         cost, score = np.asarray(self.cost, float), np.asarray(self.accuracy, float)
@@ -263,8 +267,8 @@ class ParetoDisplay:
             if not (np.isfinite(one) and one > 0 and np.isfinite(value)):
                 raise ValueError(
                     f"{name} has {self.cost_name} {one} and {self.score_name} {value}: "
-                    "expected a cost above 0, for its logarithm, and a number. Leave "
-                    "out models to which this cost does not apply."
+                    "expected a finite cost above 0, for the log scale, and a finite "
+                    "score. Leave out models to which this cost does not apply."
                 )
         return cost, score
 

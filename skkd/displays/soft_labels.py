@@ -1,4 +1,4 @@
-"""What a teacher says of one sample, at several temperatures."""
+"""Soft labels of one sample at several temperatures."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.special import softmax
 
 from skkd.displays import _style
 from skkd.displays._images import as_picture, image_in
@@ -19,26 +20,26 @@ if TYPE_CHECKING:
 class SoftLabelsDisplay:
     """Soft labels of one sample at several temperatures, beside its image.
 
-    A panel for each temperature, a bar for each class, the likeliest above, all classes
-    that are not among the `top` ones together in the last bar. Make one with
+    A panel for each temperature, a bar for each of the `top` most probable classes, and
+    one for all the others together. Create it with
     :meth:`from_estimator` or :meth:`from_predictions`.
 
     Parameters
     ----------
     probabilities : ndarray of shape (n_temperatures, n_classes)
-        A distribution for each temperature.
+        One distribution for each temperature.
     temperatures : sequence of n_temperatures floats
     classes : sequence of n_classes labels
-        Of the columns.
+        Labels of the columns.
     label : object, default=None
-        The true class, whose name is set in bold.
+        The true class; its name is in bold.
     image : ndarray of shape (H, W), (H, W, 3) or (H, W, 4), default=None
         The sample.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
-        Of the first temperature.
+        Axes of the first temperature.
     axes_ : list of matplotlib Axes
         One for each temperature.
     bars_ : list of matplotlib BarContainer
@@ -89,27 +90,27 @@ class SoftLabelsDisplay:
         top: int = 8,
         ax: Axes | None = None,
     ) -> SoftLabelsDisplay:
-        """Ask a teacher about one sample.
+        """Plot what a teacher predicts for one sample.
 
         Parameters
         ----------
         estimator : fitted classifier, torch module or other teacher
-            Whatever :func:`~skkd.teachers.as_teacher` takes.
+            Everything that :func:`~skkd.teachers.as_teacher` accepts.
         row : array-like of shape (n_features,) or (C, H, W), or a path
-            One row of X, as the estimator takes them.
+            One row of X, in the form that the estimator expects.
         temperatures : sequence of float, default=(1, 4, 16)
-            Each above 0.
+            Each greater than 0.
         classes : array-like of shape (n_classes,), default=None
             Labels of the outputs; None takes ``estimator.classes_``.
         label : object, default=None
             The true class.
         image : array-like of shape (H, W), (C, H, W) or (H, W, C), default=None
-            To show beside it. None shows `row` where it is an image or the path of one;
+            The image to show. None shows `row` if it is an image or the path of one;
             False shows none.
         top : int, default=8
-            How many classes have a bar of their own.
+            Number of classes with a bar of their own.
         ax : matplotlib Axes, default=None
-            Where to plot; None makes a figure.
+            Where to plot; None creates a figure.
 
         Returns
         -------
@@ -118,7 +119,7 @@ class SoftLabelsDisplay:
         Raises
         ------
         ValueError
-            If a parameter is out of its range, or a class not known.
+            If a parameter is out of range, or a class is unknown.
         """
         rows = np.asarray(row)[None]
         if hasattr(row, "to_frame"):  # a row of a DataFrame, whose columns have names
@@ -153,15 +154,13 @@ class SoftLabelsDisplay:
         Parameters
         ----------
         logits : array-like of shape (n_classes,)
-            Of one sample; log-probabilities will do.
-        temperatures : sequence of float, default=(1, 4, 16)
-            Each above 0.
+            Logits or log-probabilities of one sample.
         classes : array-like of shape (n_classes,), default=None
-            Labels; None numbers them.
-        label, top, ax
-            As in :meth:`from_estimator`.
+            Labels; None numbers the classes.
         image : array-like of shape (H, W), (C, H, W) or (H, W, C), default=None
-            To show beside it.
+            The image to show.
+        temperatures, label, top, ax
+            As in :meth:`from_estimator`.
 
         Returns
         -------
@@ -170,13 +169,13 @@ class SoftLabelsDisplay:
         Raises
         ------
         ValueError
-            If a parameter is out of its range, or a class not known.
+            If a parameter is out of range, or a class is unknown.
         """
         values = np.asarray(logits, dtype=float)
         if values.ndim != 1 or not values.size or not np.isfinite(values).all():
             raise ValueError(
-                f"logits has shape {values.shape}, expected (n_classes,) of one row, "
-                "all of them finite."
+                f"logits has shape {values.shape}, expected (n_classes,) of one "
+                "sample, with finite values."
             )
         labels = np.arange(len(values)) if classes is None else np.asarray(classes)
         if len(labels) != len(values):
@@ -193,25 +192,23 @@ class SoftLabelsDisplay:
             raise ValueError(
                 f"temperatures={temperatures!r}: expected numbers above 0."
             )
-        scaled = values / softness[:, None]
-        powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
         return cls(
-            powers / powers.sum(axis=1, keepdims=True),
+            softmax(values / softness[:, None], axis=1),
             temperatures=softness.tolist(),
             classes=labels.tolist(),
             label=label,
             image=None if image is None else as_picture(np.asarray(image)),
-        ).plot(ax, top=top)
+        ).plot(ax=ax, top=top)
 
-    def plot(self, ax: Axes | None = None, *, top: int = 8) -> SoftLabelsDisplay:
+    def plot(self, *, ax: Axes | None = None, top: int = 8) -> SoftLabelsDisplay:
         """Plot the soft labels.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to plot; it is divided. None makes a figure.
+            Where to plot; it is divided into panels. None creates a figure.
         top : int, default=8
-            How many classes have a bar of their own, by probability.
+            Number of classes with a bar of their own, by probability.
 
         Returns
         -------
@@ -247,12 +244,12 @@ class SoftLabelsDisplay:
         return self
 
     def _write(self) -> None:
-        """Write numbers behind the bars, for which all panels leave the same room."""
+        """Write percentages beside the bars; all panels leave the same room."""
         longest = max(bar.get_width() for bars in self.bars_ for bar in bars)
-        sizes = [_style.size_in_points(panel) for panel in self.axes_]
+        _, height = _style.size_in_points(self.ax_)
         spare = abs(np.subtract(*self.ax_.get_ylim()))
-        size = min(0.8 * _style.base_size(self.ax_), sizes[0][1] / spare / 1.3)
-        width = min(width for width, _ in sizes)
+        size = min(0.8 * _style.base_size(self.ax_), height / spare / 1.3)
+        width = min(_style.current_size(panel)[0] for panel in self.axes_)
         number = _style.text_width("100 %", size) + 4
         if size < _style.SMALLEST - 0.5 or number > 0.8 * width:
             size, number = 0, 0
@@ -264,13 +261,13 @@ class SoftLabelsDisplay:
                     text.set_in_layout(False)
 
     def _order(self, top: int) -> tuple[np.ndarray, list[str]]:
-        """Return the classes by falling probability, and the names of the bars."""
-        # The order is that of the logits at all temperatures. The highest tells apart
-        # what is 0 at low ones.
+        """Return the classes by decreasing probability, and the names of the bars."""
+        # The order is the same at all temperatures, but only the highest separates
+        # what underflows to 0 at low ones.
         softest = int(np.argmax(self.temperatures))
         order = np.argsort(-np.asarray(self.probabilities)[softest], kind="stable")
         names = [str(self.classes[i]) for i in order[:top]]
-        if len(order) == top + 1:  # alone, the rest has a name
+        if len(order) == top + 1:  # a single other class is named
             names.append(str(self.classes[order[top]]))
         elif len(order) > top:
             names.append(f"{len(order) - top} others")
@@ -285,7 +282,7 @@ class SoftLabelsDisplay:
         self.bars_.append(bars)
         if has_rest:
             bars[-1].set(facecolor="0.85", edgecolor="0.45", hatch="////")
-        spare = max(4 - len(shares), 0) / 2  # few bars are not to be blocks
+        spare = max(4 - len(shares), 0) / 2  # keeps few bars thin
         ax.set_ylim(len(shares) - 0.4 + spare, -0.6 - spare)
         ax.set_title(
             f"T = {temperature:g}", y=1 - spare / (len(shares) + 0.2 + 2 * spare)

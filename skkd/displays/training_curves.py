@@ -10,40 +10,41 @@ from numpy.typing import ArrayLike
 
 from skkd.displays import _style
 from skkd.displays._inputs import check_mapping, last_step
+from skkd.losses._registry import loss_of, needs_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# What the training loss is made of, and so what makes two of them incomparable.
+# Parameters of the training loss: two fits are comparable if they are equal.
 _LOSS = ("alpha", "temperature", "distillation", "criterion", "class_weight")
 
 
 class TrainingCurvesDisplay:
-    """What was recorded of each epoch, for several fits.
+    """Losses or scores over the epochs of several fits.
 
-    Make one with :meth:`from_estimators`.
+    Create it with :meth:`from_estimators`.
 
     Parameters
     ----------
     curves : mapping of str to mapping of str to ndarray of shape (n_epochs,)
-        For each fit, the values under each key.
+        For each fit, the values of each key.
     comparable : bool, default=True
-        Whether the train losses of the fits are the same function. Where they are not
-        the picture says so.
+        Whether the train losses of all fits are the same function. If not, the plot
+        says so.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
     figure_ : matplotlib Figure
     lines_ : list of matplotlib Line2D
-        For each fit, a line for each key.
+        One line for each key of each fit.
 
     Notes
     -----
-    The train loss of a student mixes labels and teacher by its ``alpha``, so that those
-    of two students with another ``alpha``, ``temperature`` or loss are on two scales.
-    The loss in validation is the plain criterion, and compares. It is recorded with
-    ``train_split=`` of skorch, such as ``ValidSplit(5, stratified=True)``.
+    The train loss of a student mixes labels and teacher by its ``alpha``, so that train
+    losses with different ``alpha``, ``temperature`` or loss are not comparable. The
+    validation loss is the plain criterion, which is. It is recorded if ``train_split``
+    of skorch holds out rows, such as ``ValidSplit(5, stratified=True)``.
 
     Examples
     --------
@@ -85,18 +86,18 @@ class TrainingCurvesDisplay:
         key: str | Sequence[str] | None = None,
         ax: Axes | None = None,
     ) -> TrainingCurvesDisplay:
-        """Plot what the fits of several networks recorded.
+        """Plot the histories of several networks.
 
         Parameters
         ----------
         estimators : mapping of str to fitted DistilledClassifier
-            Or Pipelines that end in one, other skorch nets, or recipes, of which the
-            last student is shown.
+            Also Pipelines that end in one, other skorch nets, and recipes, whose last
+            student is shown.
         key : str or sequence of str, default=None
-            What to show: keys of their history. None shows ``"valid_loss"`` where all
-            recorded it, and otherwise ``"train_loss"``.
+            Keys of the histories. None shows ``"valid_loss"`` if all recorded it,
+            otherwise ``"train_loss"``.
         ax : matplotlib Axes, default=None
-            Where to plot; None makes a figure.
+            Where to plot; None creates a figure.
 
         Returns
         -------
@@ -105,7 +106,7 @@ class TrainingCurvesDisplay:
         Raises
         ------
         TypeError
-            If one keeps no history.
+            If one has no history.
         ValueError
             If one is not fitted or did not record the key.
         """
@@ -121,21 +122,21 @@ class TrainingCurvesDisplay:
             if missing or not keys:
                 raise ValueError(
                     f"key={key!r}: {name} recorded {sorted(known)}. Keys that start "
-                    "with valid_ are recorded where train_split holds rows out."
+                    "with valid_ are recorded if train_split holds out rows."
                 )
         curves = {
             name: {one: np.array(net.history[:, one], float) for one in keys}
             for name, net in nets.items()
         }
-        return cls(curves, comparable=_same_loss(list(nets.values()))).plot(ax)
+        return cls(curves, comparable=_same_loss(list(nets.values()))).plot(ax=ax)
 
-    def plot(self, ax: Axes | None = None) -> TrainingCurvesDisplay:
+    def plot(self, *, ax: Axes | None = None) -> TrainingCurvesDisplay:
         """Plot the curves.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to plot; None makes a figure.
+            Where to plot; None creates a figure.
 
         Returns
         -------
@@ -146,13 +147,13 @@ class TrainingCurvesDisplay:
         self.figure_ = ax.figure
         keys = list(dict.fromkeys(key for one in self.curves.values() for key in one))
         n_entries = len(self.curves) + (len(keys) if len(keys) > 1 else 0)
-        beside = _style.beside_for(ax, n_entries)
+        panel = _style.legend_panel(ax, n_entries)
         self.lines_: list[Any] = []
         for i, (name, curve) in enumerate(self.curves.items()):
             for j, (key, values) in enumerate(curve.items()):
                 label = _style.shorten(name, 22) if j == 0 else None
                 style = _style.series_style(i)
-                if len(keys) > 1:  # the line tells keys apart, the marker fits
+                if len(keys) > 1:  # line styles for keys, markers for fits
                     style["linestyle"] = _line(keys.index(key))
                 self._draw(ax, np.asarray(values, float), i, style | {"label": label})
         if len(keys) > 1:
@@ -165,8 +166,8 @@ class TrainingCurvesDisplay:
         ax.xaxis.get_major_locator().set_params(integer=True)  # type: ignore[call-arg]
         options = {}
         if "train_loss" in keys and not self.comparable:
-            options = {"title": "train losses of other\nsettings: not comparable"}
-        legend = _style.legend(ax, beside, **options)
+            options = {"title": "train losses of different\nsettings: not comparable"}
+        legend = _style.legend(ax, panel, **options)
         size = legend.get_texts()[0].get_fontsize()
         legend.get_title().set(fontsize=size, style="italic")
         return self
@@ -174,7 +175,7 @@ class TrainingCurvesDisplay:
     def _draw(
         self, ax: Axes, values: np.ndarray, i: int, style: dict[str, Any]
     ) -> None:
-        # A few markers a line, those of two fits not on top of each other.
+        # A few markers a line, shifted from fit to fit.
         stride = max(len(values) // 6, 1)
         first = (i * max(stride // 3, 1)) % stride
         epochs = np.arange(1, len(values) + 1)
@@ -187,7 +188,7 @@ def _line(index: int) -> Any:
 
 
 def _net(name: str, estimator: Any) -> Any:
-    """Return what keeps the history of `estimator`."""
+    """Return the net with the history of `estimator`."""
     net = last_step(estimator)
     net = getattr(net, "student_", net)
     if not hasattr(net, "history"):
@@ -200,13 +201,13 @@ def _net(name: str, estimator: Any) -> Any:
     if not len(net.history or ()):
         raise ValueError(
             f"{name} ({type(net).__name__}) has no history: it is not fitted (call "
-            "fit), or trained for no epoch."
+            "fit), or was trained for 0 epochs."
         )
     return net
 
 
 def _keys(net: Any) -> set[str]:
-    """Return the keys that hold a number for every epoch."""
+    """Return the keys with a number in every epoch."""
     return {
         key
         for key in net.history[0]
@@ -219,15 +220,21 @@ def _is_number(value: Any) -> bool:
 
 
 def _same_loss(nets: list[Any]) -> bool:
-    """Tell whether all train on the same loss."""
+    """Tell whether all nets were trained with the same loss."""
     settings = []
     for net in nets:
-        # Not so where the loss asks no teacher, as label smoothing.
-        lacks = getattr(net, "teacher_", None) is None
-        untaught = lacks and bool(getattr(net, "needs_", True))
-        alone = untaught or getattr(net, "alpha", 0) == 0
-        names = _LOSS[3:] if alone else _LOSS
+        names = _LOSS if _is_distilled(net) else _LOSS[3:]
         parts = [(name, getattr(net, name, None)) for name in names]
         parts += [(name, net.get_params_for(name)) for name in names]
-        settings.append(repr([alone, *parts]))
+        settings.append(repr([names, *parts]))
     return len(set(settings)) == 1
+
+
+def _is_distilled(net: Any) -> bool:
+    """Tell whether the soft loss was a part of the training loss."""
+    if getattr(net, "alpha", 0) == 0:
+        return False
+    if getattr(net, "teacher_", None) is not None:
+        return True
+    # Without a teacher, a loss such as label smoothing is still used.
+    return not needs_of(loss_of(net))

@@ -11,14 +11,14 @@ BLANK = "\N{EN DASH}"
 
 @dataclass(frozen=True)
 class Table:
-    """Cells that are written already.
+    """A table of formatted cells.
 
     Attributes
     ----------
     head : sequence of str
     rows : sequence of sequence of str
     n_left : int
-        First columns that hold words, which begin at the left.
+        Number of first columns that hold words, which are aligned to the left.
     caption : str
         For HTML.
     """
@@ -62,7 +62,7 @@ class Table:
     def _row(self, row: Sequence[str]) -> str:
         heading = self._cell("th", 0, row[0].strip(), 'scope="row" ')
         cells = [self._cell("td", i, cell) for i, cell in enumerate(row) if i]
-        # What belongs to the row above has an indented name.
+        # The name of a row that belongs to the one above is indented.
         kind = ' class="under"' if row[0].startswith(" ") else ""
         return f"<tr{kind}>{heading}{''.join(cells)}</tr>"
 
@@ -75,5 +75,5 @@ class Table:
 
 
 def count(number: int, what: str, many: str = "") -> str:
-    """Return "1 row", "2 rows"; `many` where the plural has more than an s."""
+    """Return "1 row", "2 rows"; `many` is an irregular plural."""
     return f"{number:,} {what if number == 1 else many or what + 's'}"

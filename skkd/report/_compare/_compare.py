@@ -8,19 +8,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
+from sklearn.utils import check_random_state
 
-from skkd._data.labels import check_labels, labels_of
-from skkd._evaluate.costs import costs_of
-from skkd._evaluate.evaluate import check_labelled, quality_of
+from skkd._evaluate.evaluate import evaluate
 from skkd._evaluate.machine import describe_machine
-from skkd._evaluate.predictions import (
-    Asked,
-    ask_all,
-    guarded,
-    make_subjects,
-    read_all,
-)
+from skkd._evaluate.predictions import AlignedPredictions
 from skkd._evaluate.statistics import (
     bootstrap_mean,
     check_confidence,
@@ -28,7 +20,7 @@ from skkd._evaluate.statistics import (
     mcnemar,
 )
 from skkd.report._compare._examples import choose_examples
-from skkd.report._compare._pairs import Answers, Pair
+from skkd.report._compare._pairs import Pair
 from skkd.report._compare._result import Comparison
 from skkd.report._tables import count
 from skkd.students._checks import check_count
@@ -39,9 +31,9 @@ def compare(
     X: Any,
     y: ArrayLike | None = None,
     *,
-    X_of: Mapping[str, Any] | None = None,
+    X_by_model: Mapping[str, Any] | None = None,
     teacher: str = "teacher",
-    plain: str = "plain",
+    baseline: str = "plain",
     groups: ArrayLike | None = None,
     confidence: float = 0.95,
     timing: bool = True,
@@ -51,41 +43,43 @@ def compare(
 ) -> Comparison:
     """Compare fitted classifiers on rows that none of them was trained on.
 
-    Quality, size and speed of each, and for each pair the difference of accuracy with
-    its interval. What does not apply to a model is blank. No model is changed.
+    Quality, size and speed of each model, and for each pair the difference in accuracy
+    with its interval. A measure that does not apply to a model is blank. No model is
+    changed.
 
     Parameters
     ----------
     models : dict of str to object
         Fitted classifiers by name: of scikit-learn, pipelines, skorch nets,
-        DistilledClassifier, recipes; also whatever teaches, torch modules that return
-        logits, callables, lists of these, which are averaged, and what
-        :func:`~skkd.teachers.as_teacher` made.
+        DistilledClassifier, recipes; also every kind of teacher: torch modules that
+        return logits, callables, lists of these, which are averaged, and what
+        :func:`~skkd.teachers.as_teacher` returns.
     X : array-like of n rows
-        Given to each model: arrays, images, paths for pipelines that begin with an
+        The input of each model: arrays, images, paths for pipelines that begin with an
         ImageReader, a DataFrame, a torch Dataset.
     y : array-like of shape (n,), default=None
-        True labels. May be None where X is a Dataset that holds them.
-    X_of : dict of str to array-like of n rows, default=None
-        The same rows for a model that wants them otherwise, such as larger images.
+        True labels. May be None if X is a Dataset that holds them.
+    X_by_model : dict of str to array-like of n rows, default=None
+        The same rows in another form, for the models that need it, such as larger
+        images.
     teacher : str, default="teacher"
-        Name of the model with which the agreement is measured, where there is one.
-    plain : str, default="plain"
-        Name of the student that had no teacher; examples are of images on which it
-        and the teacher differ. Where one of the two is missing, any models.
+        Name of the model with which agreement is measured, if there is one.
+    baseline : str, default="plain"
+        Name of the student trained without a teacher; the examples are images on which
+        it and the teacher differ. If one of the two is missing, on which any models do.
     groups : array-like of shape (n,), default=None
-        Rows that belong together, such as copies of an image: drawn together for the
-        intervals, one piece of evidence for the tests.
+        Rows that belong together, such as copies of an image: they are drawn together
+        for the intervals, and count as one for the tests.
     confidence : float, default=0.95
-        Of the intervals, in (0, 1).
+        Confidence level of the intervals, in (0, 1).
     timing : bool, default=True
         Whether to measure times, which takes about two seconds for each model.
     batch_size : int, default=64
-        Rows that are predicted together to measure throughput; of X the first.
+        How many rows, the first of X, are predicted together to measure throughput.
     n_examples : int, default=12
         How many images to keep as examples, for uint8 images.
     random_state : int, RandomState or None, default=0
-        Of the bootstrap.
+        Seed of the bootstrap.
 
     Returns
     -------
@@ -97,33 +91,33 @@ def compare(
     NotFittedError
         If a model is not fitted.
     TypeError
-        If `models` is no dict, or holds what does not classify.
+        If `models` is not a dict, or one of them is not a classifier.
     ValueError
-        If a model does not take X or knows none of the labels of y, y has rows without
-        a label, or a parameter has a wrong value.
+        If a model does not accept X or knows none of the labels of y, y has rows
+        without a label, or a parameter has a wrong value.
 
     Notes
     -----
     - Averages over classes are over the classes of y, the same for all models.
-    - A classifier that gives scores and no probabilities, such as an SVC as it is, has
-      no log loss and no calibration error; nor has log loss one that does not know a
-      class of y, which it would call impossible. In log loss probabilities
-      below 1.2e-7 count as that, scikit-learn's bound for float32, for all models.
-    - The expected calibration error [1]_ is that of the most probable label, over 15
-      bins of equal width.
+    - A classifier without probabilities, such as an SVC by default, has no log loss and
+      no calibration error. A model that does not know a class of y has no log loss
+      either, since it would be infinite. Probabilities are clipped at 1.2e-7 for the
+      log loss of all models, as scikit-learn does for float32.
+    - The expected calibration error [1]_ is that of the predicted class, over 15 bins
+      of equal width.
     - The columns of a torch module or callable stand for the classes that y and the
       other models know, sorted. ``as_teacher(module, classes=[...])`` names them.
     - Parameters and multiply-adds are those of networks; steps before a network in a
-      pipeline add to the bytes only. Multiply-adds are counted by torch for one row,
-      half of its FLOPs. They are blank where one of the operations cannot be counted,
-      as in most recurrent and transformer layers.
-    - Timed is `predict` on rows in memory, without reading files; of a pipeline
-      without its ImageReader. All models are timed in turn, over and over.
-    - The interval is by a percentile bootstrap over rows, paired: it tells how much the
-      difference may owe to this sample of rows, and nothing of another training run,
-      which :func:`gain` is for. Of models that agree on all rows it has no width.
-    - McNemar's test is the exact one. Of several pairs some differ by chance: "Holm p"
-      is corrected for their number; the intervals are not.
+      pipeline add to the bytes only. Multiply-adds are half of the FLOPs that torch
+      counts for one row. They are blank if one of the operations cannot be counted, as
+      in most recurrent and transformer layers.
+    - Times are of `predict` on rows in memory, without reading files; for a pipeline
+      without its ImageReader. All models are timed in turn, in many rounds.
+    - The interval is a paired percentile bootstrap over rows: it covers another sample
+      of test rows, but not another training run, for which there is :func:`gain`. For
+      models that agree on all rows its width is zero.
+    - McNemar's test is the exact one. With several pairs some differ by chance: "Holm
+      p" is corrected for their number; the intervals are not.
 
     References
     ----------
@@ -147,45 +141,44 @@ def compare(
     >>> result.measures["teacher"]["parameters"] is None
     True
     """
-    _check(models, X_of, teacher, plain, confidence)
+    _check(models, X_by_model, teacher, baseline, confidence)
     check_count("batch_size", batch_size)
-    y, _ = check_labels(X, labels_of(X, y))
-    groups = _check_groups(groups, y)
     seed = check_random_state(random_state).randint(2**31 - 1)
-    subjects = make_subjects(models)
-    check_labelled(subjects, y)
-    with guarded(subjects):
-        rows = read_all(subjects, X, X_of or {})
-        asked = ask_all(subjects, rows, y)
-        costs, conditions = costs_of(
-            subjects, rows, asked.classes, batch_size if timing else 0
-        )
-    pairs = _pairs(asked, groups, confidence, seed)
-    known = {"teacher": teacher, "plain": plain}
-    known = {role: name for role, name in known.items() if name in subjects}
-    examples, differ = choose_examples(X, asked, rows, known, groups, n_examples)
+    roles = {"teacher": teacher, "baseline": baseline}
+    roles = {role: name for role, name in roles.items() if name in models}
+    found = evaluate(
+        models,
+        X,
+        y,
+        X_by_model=X_by_model,
+        teacher=roles.get("teacher"),
+        groups=groups,
+        batch_size=batch_size if timing else 0,
+    )
+    pairs = _pairs(found.predictions, found.groups, confidence, seed)
+    examples, disagreement = choose_examples(X, found, roles, n_examples)
     return Comparison(
-        measures={
-            name: quality_of(asked, name, known.get("teacher"), groups) | costs[name]
-            for name in subjects
-        },
+        measures=found.measures,
         pairs=pairs,
-        answers={
-            name: Answers(asked.classes[asked.labels[name]], asked.proba[name])
-            for name in subjects
-        },
-        y=y,
-        classes=asked.classes,
-        notes=[_about_rows(y, groups), *conditions, *_about_pairs(pairs, groups)],
+        predictions={name: found.predictions.of_model(name) for name in models},
+        y=found.y,
+        classes=found.predictions.classes,
+        notes=[
+            _about_rows(found.y, found.groups),
+            *found.conditions,
+            *_about_pairs(pairs, found.groups),
+        ],
         machine=describe_machine(),
         confidence=confidence,
-        **known,
+        **roles,
         examples=examples,
-        differ=differ,
+        disagreement=disagreement,
     )
 
 
-def _check(models: Any, X_of: Any, teacher: Any, plain: Any, confidence: Any) -> None:
+def _check(
+    models: Any, X_by_model: Any, teacher: Any, baseline: Any, confidence: Any
+) -> None:
     if not isinstance(models, Mapping) or not models:
         raise TypeError(
             f"models={models!r:.100}: expected a dict of fitted classifiers by name, "
@@ -196,31 +189,28 @@ def _check(models: Any, X_of: Any, teacher: Any, plain: Any, confidence: Any) ->
         raise TypeError(f"models has the keys {wrong}: expected names, as strings.")
     for name, value, default in (
         ("teacher", teacher, "teacher"),
-        ("plain", plain, "plain"),
+        ("baseline", baseline, "plain"),
     ):
         if value != default and value not in models:
             raise ValueError(
                 f"{name}={value!r} is none of the models: expected one of {[*models]}."
             )
-    unknown = [name for name in X_of or {} if name not in models]
+    unknown = [name for name in X_by_model or {} if name not in models]
     if unknown:
-        raise ValueError(f"X_of names {unknown}: expected names of {[*models]}.")
+        raise ValueError(
+            f"X_by_model has the keys {unknown}: expected names of models, {[*models]}."
+        )
     check_confidence(confidence)
 
 
-def _check_groups(groups: Any, y: np.ndarray) -> np.ndarray | None:
-    if groups is None:
-        return None
-    groups = column_or_1d(groups)
-    check_consistent_length(groups, y)
-    # A group for each row is none.
-    return None if len(np.unique(groups)) == len(groups) else groups
-
-
 def _pairs(
-    asked: Asked, groups: np.ndarray | None, confidence: float, seed: int
+    predictions: AlignedPredictions,
+    groups: np.ndarray | None,
+    confidence: float,
+    seed: int,
 ) -> list[Pair]:
-    right = {name: y_encoded == asked.truth for name, y_encoded in asked.labels.items()}
+    y = predictions.y_encoded
+    right = {name: labels == y for name, labels in predictions.labels.items()}
     names = list(combinations(right, 2))
     p_values = [mcnemar(right[one], right[other], groups) for one, other in names]
     pairs = []
@@ -254,8 +244,8 @@ def _about_pairs(pairs: list[Pair], groups: np.ndarray | None) -> list[str]:
         return []
     unit = "rows" if groups is None else "groups"
     text = (
-        f"Intervals: paired bootstrap over {unit}, of these trained models, not of "
-        "another training run. p: McNemar's exact test, two-sided"
+        f"Intervals: paired bootstrap over {unit}; they do not cover another training "
+        "run. p: McNemar's exact test, two-sided"
     )
     if len(pairs) > 1:
         text += f"; Holm p is corrected for {len(pairs)} pairs, intervals are not"

@@ -1,4 +1,4 @@
-"""The images from which most can be learnt about the models: where they differ."""
+"""Example images: those on which the models differ most."""
 
 from __future__ import annotations
 
@@ -12,31 +12,32 @@ from typing import Any
 import numpy as np
 
 from skkd._data.rows import take_rows
-from skkd._evaluate.predictions import Asked
+from skkd._evaluate.evaluate import Evaluation
+from skkd._evaluate.predictions import AlignedPredictions
 
 # Gray, or red, green and blue.
 _CHANNELS = (1, 3)
-# Labels that are shown of an image, where there are as many.
-_LEAST = 4
+# Labels that are shown for an image, if there are as many.
+_N_LABELS = 4
 
 
 @dataclass(frozen=True)
 class Example:
-    """An image, and what each model says of it.
+    """An image, and what each model predicts for it.
 
     Attributes
     ----------
     row : int
-        Its number in X.
+        Its index in X.
     name : str
-        Of its file, where X has paths; otherwise its number.
+        Name of its file if X holds paths, otherwise its index.
     picture : ndarray of shape (C, H, W), uint8
     label : object
         Its true label.
     labels : dict of str to object
-        The label that each model gives.
+        The label that each model predicts.
     soft : dict of str to dict
-        For each model that gives probabilities, those of the labels that matter.
+        For each model with probabilities, those of the labels that are shown.
     """
 
     row: int
@@ -46,52 +47,55 @@ class Example:
     labels: dict[str, Any]
     soft: dict[str, dict[Any, float]]
 
+    @property
+    def shown_labels(self) -> list[Any]:
+        """The labels whose probabilities are shown."""
+        return list(dict.fromkeys(label for one in self.soft.values() for label in one))
+
+    def percent(self, name: str, label: Any) -> float | None:
+        """Return the probability in percent that a model gives to a label."""
+        proba = self.soft.get(name, {}).get(label)
+        return None if proba is None else 100 * proba
+
 
 def choose_examples(
-    X: Any,
-    asked: Asked,
-    rows: Mapping[str, Any],
-    roles: Mapping[str, str],
-    groups: np.ndarray | None,
-    n: int,
+    X: Any, found: Evaluation, roles: Mapping[str, str], n: int
 ) -> tuple[list[Example], str]:
     """Return the images on which the models differ most, and how often they differ.
 
-    Teacher and plain student where both are there, any of the models otherwise.
+    Teacher and baseline if both are there, otherwise any of the models.
 
     Parameters
     ----------
     X : array-like of n rows
-        As the caller has them: paths have names.
-    asked : Asked
-    rows : mapping of str to array-like of n rows
-        Of each model.
+        As passed by the user: paths name the examples.
+    found : Evaluation
+        At most one image is taken from each of its groups.
     roles : mapping of str to str
-        Which model is "teacher", and which "plain".
-    groups : ndarray of shape (n,) or None
-        One image is taken of a group.
+        Which model is the "teacher", and which the "baseline".
     n : int
-        At most so many.
+        Maximum number of examples.
 
     Returns
     -------
     examples : list of Example
-        Empty where no model is given images that can be shown.
-    differ : str
+        Empty if the input of no model is images that can be shown.
+    disagreement : str
     """
-    images = [own for own in rows.values() if _is_images(own)]
-    names = [*roles.values()] if len(roles) == 2 else [*asked.labels]
+    predictions = found.predictions
+    images = [own for own in found.rows.values() if _is_images(own)]
+    names = [*roles.values()] if len(roles) == 2 else [*predictions.labels]
     if not images or n < 1 or len(names) < 2:
         return [], ""
-    # The finest that any of them sees.
+    # The finest resolution that any model sees.
     finest = max(images, key=lambda own: np.prod(own.shape[1:]))
-    chosen = _most_different(asked, names, groups)[:n]
+    chosen = _most_different(predictions, names, found.groups)[:n]
     pictures: Any = take_rows(finest, chosen) if len(chosen) else []
     examples = [
-        _example(asked, int(row), _name(X, int(row)), picture)
+        _example(predictions, int(row), _name(X, int(row)), picture)
         for row, picture in zip(chosen, pictures, strict=True)
     ]
-    return examples, _how_often(asked, names)
+    return examples, _disagreement(predictions, names)
 
 
 def _is_images(rows: Any) -> bool:
@@ -101,12 +105,12 @@ def _is_images(rows: Any) -> bool:
 
 
 def _most_different(
-    asked: Asked, names: list[str], groups: np.ndarray | None
+    predictions: AlignedPredictions, names: list[str], groups: np.ndarray | None
 ) -> np.ndarray:
     """Return rows whose labels differ, the most different probabilities first."""
-    apart = np.zeros(len(asked.truth))
+    apart = np.zeros(len(predictions.y_encoded))
     for first, second in combinations(names, 2):
-        apart = np.maximum(apart, _distance(asked, first, second))
+        apart = np.maximum(apart, _distance(predictions, first, second))
     order = np.argsort(-apart, kind="stable")
     order = order[apart[order] > 0]
     if groups is not None:
@@ -115,13 +119,14 @@ def _most_different(
     return order
 
 
-def _distance(asked: Asked, first: str, second: str) -> np.ndarray:
-    """Return the total variation where labels differ; 1 without probabilities."""
-    proba, other = asked.proba[first], asked.proba[second]
-    distance = np.ones(len(asked.truth))
+def _distance(predictions: AlignedPredictions, first: str, second: str) -> np.ndarray:
+    """Return the total variation of rows whose labels differ, 1 without proba."""
+    proba, other = predictions.proba[first], predictions.proba[second]
+    distance = np.ones(len(predictions.y_encoded))
     if proba is not None and other is not None:
         distance = np.abs(proba - other).sum(axis=1) / 2
-    return np.where(asked.labels[first] != asked.labels[second], distance, 0)
+    labels = predictions.labels
+    return np.where(labels[first] != labels[second], distance, 0)
 
 
 def _name(X: Any, row: int) -> str:
@@ -131,19 +136,22 @@ def _name(X: Any, row: int) -> str:
     return f"image {row}"
 
 
-def _example(asked: Asked, row: int, name: str, picture: np.ndarray) -> Example:
-    labels = {name: int(y_encoded[row]) for name, y_encoded in asked.labels.items()}
-    soft = {name: p[row] for name, p in asked.proba.items() if p is not None}
-    shown = list(dict.fromkeys([int(asked.truth[row]), *labels.values()]))
+def _example(
+    predictions: AlignedPredictions, row: int, name: str, picture: np.ndarray
+) -> Example:
+    truth = int(predictions.y_encoded[row])
+    labels = {name: int(one[row]) for name, one in predictions.labels.items()}
+    soft = {name: p[row] for name, p in predictions.proba.items() if p is not None}
+    shown = list(dict.fromkeys([truth, *labels.values()]))
     if soft:
-        most = np.argsort(-np.max([*soft.values()], axis=0), kind="stable").tolist()
-        shown += [code for code in most if code not in shown][: _LEAST - len(shown)]
-    classes = asked.classes.tolist()
+        order = np.argsort(-np.max([*soft.values()], axis=0), kind="stable").tolist()
+        shown += [code for code in order if code not in shown][: _N_LABELS - len(shown)]
+    classes = predictions.classes.tolist()
     return Example(
         row=row,
         name=name,
         picture=picture,
-        label=classes[asked.truth[row]],
+        label=classes[truth],
         labels={name: classes[code] for name, code in labels.items()},
         soft={
             name: {classes[code]: float(p[code]) for code in shown}
@@ -152,13 +160,13 @@ def _example(asked: Asked, row: int, name: str, picture: np.ndarray) -> Example:
     )
 
 
-def _how_often(asked: Asked, names: list[str]) -> str:
-    labels = np.array([asked.labels[name] for name in names])
+def _disagreement(predictions: AlignedPredictions, names: list[str]) -> str:
+    labels = np.array([predictions.labels[name] for name in names])
     differ = (labels != labels[0]).any(axis=0)
-    n, total = int(differ.sum()), len(asked.truth)
+    n, total = int(differ.sum()), labels.shape[1]
     if len(names) > 2:
         return f"The models do not agree on {n:,} of {total:,} images."
-    first, second = (asked.truth == y_encoded for y_encoded in labels)
+    first, second = (predictions.y_encoded == one for one in labels)
     right, wrong = int((differ & first).sum()), int((differ & second).sum())
     return (
         f"{names[0]} and {names[1]} differ on {n:,} of {total:,} images: "

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 
 @dataclass(frozen=True)
 class Pair:
@@ -18,11 +16,11 @@ class Pair:
     difference : float
         Accuracy of the first minus that of the second.
     low, high : float
-        Its interval, by a paired bootstrap of rows or groups.
+        Interval of the difference, by a paired bootstrap of rows or groups.
     only_first, only_second : int
-        How many rows only the one of them has right.
+        How many rows only that model predicts correctly.
     p_value : float
-        Of McNemar's exact test, two-sided.
+        P-value of McNemar's exact test, two-sided.
     p_holm : float
         The same, corrected for the number of pairs by Holm's method.
     """
@@ -36,19 +34,3 @@ class Pair:
     only_second: int
     p_value: float
     p_holm: float
-
-
-@dataclass(frozen=True)
-class Answers:
-    """What a model predicted.
-
-    Attributes
-    ----------
-    labels : ndarray of shape (n,)
-    proba : ndarray of shape (n, n_classes) or None
-        Columns in the order of ``Comparison.classes``; 0 for a class that the model
-        does not know. None where it gives no probabilities.
-    """
-
-    labels: np.ndarray
-    proba: np.ndarray | None

@@ -5,24 +5,27 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from skkd.report._compare._result import Comparison
+from skkd.displays import (
+    ConfusionDifferenceDisplay,
+    ParetoDisplay,
+    ReliabilityDisplay,
+)
 
-# Letters can be read where it is shown as wide as a phone.
+# Readable when it is shown as wide as a phone.
 _INCHES = (5.2, 4.2)
 
 
 @dataclass(frozen=True)
 class Plot:
-    """A picture, and what is said of it.
+    """A picture and its texts.
 
     Attributes
     ----------
     svg : bytes
     alt : str
-        In place of the picture.
+        Text instead of the picture.
     caption : str
         Below it.
     """
@@ -32,7 +35,7 @@ class Plot:
     caption: str
 
 
-def plots_of(result: Comparison) -> list[Plot]:
+def plots_of(result: Any) -> list[Plot]:
     """Return the plots that apply.
 
     Parameters
@@ -52,9 +55,7 @@ def plots_of(result: Comparison) -> list[Plot]:
     return [plot for plot in plots if plot is not None]
 
 
-def _accuracy_against_size(result: Comparison) -> Plot | None:
-    from skkd.displays import ParetoDisplay
-
+def _accuracy_against_size(result: Any) -> Plot | None:
     of_all = all(values["parameters"] for values in result.measures.values())
     cost = "parameters" if of_all else "bytes"
     shown = {name: v for name, v in result.measures.items() if v[cost]}
@@ -67,18 +68,16 @@ def _accuracy_against_size(result: Comparison) -> Plot | None:
     return Plot(
         _drawn(lambda ax: ParetoDisplay.from_results(shown, cost=cost, ax=ax)),
         f"Accuracy against {cost}: {words}.",
-        "Accuracy against size, with standard errors: the higher and the further left "
-        "the better. The line joins the models that none beats in both.",
+        "Accuracy against size, with standard errors: the higher and the further left, "
+        "the better. The line joins the models that no other beats in both.",
     )
 
 
-def _reliability(result: Comparison) -> Plot | None:
-    from skkd.displays import ReliabilityDisplay
-
+def _reliability(result: Any) -> Plot | None:
     proba = {
-        name: answers.proba
-        for name, answers in result.answers.items()
-        if answers.proba is not None
+        name: one.proba
+        for name, one in result.predictions.items()
+        if one.proba is not None
     }
     if not proba:
         return None
@@ -93,35 +92,33 @@ def _reliability(result: Comparison) -> Plot | None:
             )
         ),
         f"Reliability curves. Expected calibration errors: {errors}.",
-        "How often a model is right that is so sure. On the diagonal it is as often "
-        "right as it says; below it is too sure, above not sure enough.",
+        "How often a model is right, against its confidence. On the diagonal the two "
+        "are equal; below it the model is overconfident, above it underconfident.",
     )
 
 
-def _confusion(result: Comparison) -> Plot | None:
-    from skkd.displays import ConfusionDifferenceDisplay
-
+def _confusion(result: Any) -> Plot | None:
     names = _two(result)
     if names is None:
         return None
     first, second = names
-    said = {name: result.answers[name].labels for name in names}
+    predicted = {name: result.predictions[name].labels for name in names}
     return Plot(
         _drawn(
             lambda ax: ConfusionDifferenceDisplay.from_predictions(
-                result.y, said, labels=result.classes, ax=ax
+                result.y, predicted, labels=result.classes, ax=ax
             )
         ),
         f"Confusion matrix of {first} minus that of {second}.",
         f"Rows by true and predicted label: those of {first} minus those of {second}. "
-        f"More on the diagonal, or fewer beside it, is better for {first}.",
+        f"More on the diagonal, or fewer elsewhere, is better for {first}.",
     )
 
 
-def _two(result: Comparison) -> tuple[str, str] | None:
-    """Return a student and what it is held against."""
-    roles = [name for name in (result.plain, result.teacher) if name is not None]
-    others = [name for name in result.answers if name not in roles]
+def _two(result: Any) -> tuple[str, str] | None:
+    """Return a student and the model that it is compared with."""
+    roles = [name for name in (result.baseline, result.teacher) if name is not None]
+    others = [name for name in result.predictions if name not in roles]
     if others and roles:
         return others[0], roles[0]
     names = roles or others
@@ -132,7 +129,7 @@ def _drawn(draw: Callable[[Any], Any]) -> bytes:
     from matplotlib import style
     from matplotlib.figure import Figure
 
-    # Whatever the user has set elsewhere; the same bytes each time.
+    # Whatever the user's settings of matplotlib: the same bytes each time.
     own = {"svg.hashsalt": "skkd", "font.size": 12}
     with style.context(["default", own]):
         figure = Figure(figsize=_INCHES, layout="constrained")

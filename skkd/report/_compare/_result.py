@@ -1,4 +1,4 @@
-"""What came out of a comparison, and how it is shown."""
+"""The result of a comparison, as text, Markdown, frame and page."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import os
 import textwrap
 from dataclasses import dataclass, field
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from skkd._evaluate.models import Predictions
 from skkd.report._compare._examples import Example
-from skkd.report._compare._pairs import Answers, Pair
+from skkd.report._compare._page import page_of
+from skkd.report._compare._pairs import Pair
 from skkd.report._compare._table_rows import COUNTS, MEASURES
 from skkd.report._tables import Table
 
@@ -22,49 +25,49 @@ _WIDTH = 88
 class Comparison:
     """Models compared on the same rows, as :func:`compare` returns them.
 
-    Prints as a table, and is one in a notebook.
+    Prints as a table, and shows as one in a notebook.
 
     Attributes
     ----------
     measures : dict of str to dict
-        For each model its measures, None where one does not apply. Latency is in
-        seconds, throughput in rows a second; their quartiles are under
+        For each model its measures, None for one that does not apply. Latency is in
+        seconds, throughput in rows per second; their quartiles are under
         ``latency_low``, ``latency_high`` and so on, the standard error of the accuracy
         under ``accuracy_error``.
     pairs : list of Pair
         Each model with each that comes after it.
-    answers : dict of str to Answers
+    predictions : dict of str to Predictions
         What each model predicted.
     y : ndarray of shape (n,)
         The true labels.
     classes : ndarray of shape (n_classes,)
         All labels of y and of the models, sorted.
     notes : list of str
-        Under which conditions all this was measured.
+        How it was measured.
     machine : str
-        Hardware and versions, in lines.
+        Hardware and versions, one a line.
     confidence : float
-        Of the intervals.
-    teacher, plain : str or None
-        Names of two of the models.
+        Confidence level of the intervals.
+    teacher, baseline : str or None
+        Names of two of the models, None if they are missing.
     examples : list of Example
-        Where X holds images, those on which the models differ most.
-    differ : str
+        If X holds images, those on which the models differ most.
+    disagreement : str
         How often they differ, in a sentence.
     """
 
     measures: dict[str, dict[str, Any]]
     pairs: list[Pair]
-    answers: dict[str, Answers]
+    predictions: dict[str, Predictions]
     y: np.ndarray
     classes: np.ndarray
     notes: list[str]
     machine: str = ""
     confidence: float = 0.95
     teacher: str | None = None
-    plain: str | None = None
+    baseline: str | None = None
     examples: list[Example] = field(default_factory=list)
-    differ: str = ""
+    disagreement: str = ""
 
     def __str__(self) -> str:
         tables = [table.text() for table in self.tables()]
@@ -82,7 +85,7 @@ class Comparison:
         return f"<div>{tables}{notes}</div>"
 
     def tables(self) -> list[Table]:
-        """Return the table of the models and, where there are several, of the pairs.
+        """Return the table of the models and, if there are several, of the pairs.
 
         Returns
         -------
@@ -131,12 +134,12 @@ class Comparison:
         Parameters
         ----------
         what : {"models", "pairs"}, default="models"
-            A row for each model, or for each pair.
+            One row for each model, or for each pair.
 
         Returns
         -------
         pandas.DataFrame
-            Numbers as they are; what does not apply is missing.
+            Unrounded numbers; a measure that does not apply is missing.
 
         Raises
         ------
@@ -150,7 +153,7 @@ class Comparison:
         except ImportError as error:
             raise ImportError(
                 "Comparison.to_frame requires pandas: `pip install pandas`. str(), "
-                "to_markdown() and to_html() need nothing."
+                "to_markdown() and to_html() work without it."
             ) from error
         if what == "pairs":
             return pd.DataFrame([vars(pair) for pair in self.pairs])
@@ -163,19 +166,17 @@ class Comparison:
         Parameters
         ----------
         path : str or path-like
-            Of the file. It needs nothing but itself, no connection either.
+            The file to write. It contains everything it shows and loads nothing.
         title : str, default=""
-            Heading; "" names the models.
+            Heading; "" lists the models.
 
         Notes
         -----
-        Plots need matplotlib; without it the page says that
-        they are left out.
+        Requires jinja2, which torch installs. Plots require matplotlib; without it the
+        page says that they are left out.
         """
-        from skkd.report._compare._page import page_of
-
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(page_of(self, title))
+        page = page_of(self, title)  # which may fail: nothing is written then
+        Path(path).write_text(page, encoding="utf-8")
 
 
 def _p(value: float) -> str:

@@ -1,4 +1,4 @@
-"""The lines of the table, what they mean, and how their numbers are written."""
+"""The lines of the table, their meaning, and the format of their numbers."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ class Measure:
     key : str
         Name in ``Comparison.measures``.
     title : str
-        Name that is shown.
+        Name in the table.
     form : str
-        How a number is written.
+        Format of a number.
     meaning : str
-        What it says, in a line.
+        Explanation, in a sentence or two.
     below : {"", "quartiles", "standard error"}, default=""
-        What stands in a second line.
+        What a second line shows.
     scale : int, default=1
-        By which numbers are multiplied where they are shown.
+        Factor by which numbers are multiplied in the table.
     """
 
     key: str
@@ -40,7 +40,7 @@ class Measure:
     def rows(self, models: Iterable[Mapping[str, Any]]) -> list[list[str]]:
         """Return the lines of the table, given all measures of each model.
 
-        One, a second one for quartiles, or none where no model has this measure.
+        One line, a second one for `below`, or none if no model has this measure.
         """
         models = list(models)
         if all(values.get(self.key) is None for values in models):
@@ -67,7 +67,7 @@ def _number(value: float, form: str) -> str:
         return format(value, form)
     if not value:
         return "0"
-    # Three of them, without an exponent: 0.0123, 1.23, 1,234.
+    # Three significant digits, without an exponent: 0.0123, 1.23, 1,234.
     return f"{value:,.{max(0, 2 - math.floor(math.log10(abs(value))))}f}"
 
 
@@ -76,28 +76,29 @@ MEASURES = (
         "accuracy",
         "accuracy",
         ".3f",
-        "The share of rows that are right, and how far that of other such rows would "
-        "be from it.",
+        "The share of rows that are right, and its standard error over other rows of "
+        "the same kind.",
         below="standard error",
     ),
     Measure(
         "balanced_accuracy",
         "balanced accuracy",
         ".3f",
-        "The share that is right of each class, averaged over the classes.",
+        "The share of each class that is right, averaged over the classes.",
     ),
     Measure(
         "precision",
         "precision",
         ".3f",
-        "Of the rows given a label, the share that have it; mean over classes.",
+        "Of the rows predicted as a class, the share that belong to it; mean over "
+        "classes.",
     ),
     Measure(
         "recall",
         "recall",
         ".3f",
-        "Of the rows that have a label, the share given it; mean over classes, which "
-        "is balanced accuracy by another name.",
+        "Of the rows of a class, the share predicted as it; mean over classes. The "
+        "same as balanced accuracy.",
     ),
     Measure(
         "f1",
@@ -109,26 +110,26 @@ MEASURES = (
         "log_loss",
         "log loss",
         ".3f",
-        "The mean of -log p of the true class: lower is better, 0 the best.",
+        "The mean of -log p of the true class: lower is better, 0 is best.",
     ),
     Measure(
         "calibration_error",
         "calibration error",
         ".3f",
-        "How far confidence is from accuracy, on average (expected calibration error: "
-        "top label, 15 bins of equal width). Lower is better.",
+        "How far confidence is from accuracy, on average (expected calibration error "
+        "of the predicted class, 15 bins of equal width). Lower is better.",
     ),
     Measure(
         "agreement",
         "agreement",
         ".3f",
-        "The share of rows that get the label which the teacher gives.",
+        "The share of rows that get the same label from the teacher.",
     ),
     Measure(
         "parameters",
         "parameters",
         ",d",
-        "The numbers inside the networks, trained or not.",
+        "The number of weights in the networks, trained or not.",
     ),
     Measure(
         "multiply_adds",
@@ -147,16 +148,15 @@ MEASURES = (
         "latency",
         "ms for one row",
         "3 digits",
-        "Median time of a prediction, in milliseconds, and between which times half of "
-        "them lay.",
+        "Median time of a prediction, in milliseconds, and its quartiles.",
         below="quartiles",
         scale=1000,
     ),
     Measure(
         "throughput",
-        "rows a second",
+        "rows per second",
         "3 digits",
-        "Median for rows in batches, and between which rates half of them lay.",
+        "Median for rows in batches, and its quartiles.",
         below="quartiles",
     ),
 )

@@ -18,6 +18,7 @@ from skkd.recipes._base import Recipe
 from skkd.report._gain._folds import Fold
 from skkd.report._gain._students import (
     distilled,
+    has_teacher_folds,
     net_of,
     plain,
     split_steps,
@@ -26,7 +27,7 @@ from skkd.teachers._as_teacher import as_teacher
 
 
 class Job(NamedTuple):
-    """What is to be fitted of one seed and one fold.
+    """The missing fits of one seed and one fold.
 
     Attributes
     ----------
@@ -41,24 +42,39 @@ class Job(NamedTuple):
     networks: tuple[str, ...]
 
 
-def fit_job(
-    estimator: Any, X: Any, y: np.ndarray, labelled: np.ndarray, job: Job
-) -> Iterator[dict[str, Any]]:
-    """Fit the students of a job, and yield a record of each as soon as it is there.
+class Data(NamedTuple):
+    """The rows of all folds.
+
+    Attributes
+    ----------
+    X : array-like of n rows
+    y : ndarray of shape (n,)
+    labelled : ndarray of bool, shape (n,)
+    groups : ndarray of shape (n,) or None
+    """
+
+    X: Any
+    y: np.ndarray
+    labelled: np.ndarray
+    groups: np.ndarray | None
+
+
+def fit_job(estimator: Any, data: Data, job: Job) -> Iterator[dict[str, Any]]:
+    """Fit the students of a job, and yield a record of each as soon as it is fitted.
 
     Parameters
     ----------
     estimator : DistilledClassifier, Recipe or Pipeline
-    X, y : array-like of n rows
-    labelled : ndarray of bool, shape (n,)
+    data : Data
     job : Job
 
     Yields
     ------
     dict
-        That JSON can hold.
+        JSON-serializable.
     """
     warm_up()
+    X, y, labelled, groups = data
     train, test = job.rows
     head, student = split_steps(estimator)
     X_train, X_test = pick(X, train), pick(X, test)
@@ -71,8 +87,12 @@ def fit_job(
         fitted = (plain if alone else distilled)(student, job.seed)
         kept = labelled[train] if alone else np.ones(len(train), dtype=bool)
         rows = X_train if kept.all() else pick(X_train, np.flatnonzero(kept))
+        params = {}
+        if groups is not None and not alone and has_teacher_folds(student):
+            # Or copies of a row would be on both sides of the teacher's folds.
+            params["groups"] = groups[train]
         start = time.perf_counter()
-        fitted.fit(rows, y[train][kept])
+        fitted.fit(rows, y[train][kept], **params)
         seconds = time.perf_counter() - start
         net = fitted.student_ if isinstance(fitted, Recipe) else fitted
         record = {
@@ -84,25 +104,23 @@ def fit_job(
             "n_parameters": count_parameters(net.module_),
         }
         if not alone:
-            record["teacher"] = _ask_teacher(fitted, net, X_test)
+            record["teacher"] = _predict_with_teacher(fitted, net, X_test)
         yield record
 
 
 @functools.cache  # once in each process
 def warm_up() -> None:
-    """Let torch import what an optimizer needs: seconds that belong to no fit."""
+    """Import what torch imports for an optimizer, so that no fit is charged for it."""
     torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))])
 
 
-def fit_apart(
-    estimator: Any, X: Any, y: np.ndarray, labelled: np.ndarray, job: Job
-) -> list[dict[str, Any]]:
-    """Do a job in a process that has others beside it.
+def fit_apart(estimator: Any, data: Data, job: Job) -> list[dict[str, Any]]:
+    """Do a job in a worker process, on one thread.
 
     Parameters
     ----------
-    estimator, X, y, labelled, job
-        As :func:`fit_job` takes them.
+    estimator, data, job
+        As for :func:`fit_job`.
 
     Returns
     -------
@@ -111,19 +129,19 @@ def fit_apart(
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        return [*fit_job(estimator, X, y, labelled, job)]
-    finally:  # the process may be the user's own, with a backend of threads
+        return [*fit_job(estimator, data, job)]
+    finally:  # a worker is used again, for other tasks of the user
         torch.set_num_threads(threads)
 
 
-def _ask_teacher(fitted: Any, net: Any, X: Any) -> dict[str, Any] | None:
-    """Return what the teacher says of the test rows, None where there is none."""
+def _predict_with_teacher(fitted: Any, net: Any, X: Any) -> dict[str, Any] | None:
+    """Return the teacher's predictions of the test rows, None without a teacher."""
     settings = net_of(fitted)
-    outside = settings.teacher is not None and isinstance(settings.teacher_cv, str)
-    teacher = settings.teacher if outside else net.teacher_
+    is_prefit = settings.teacher is not None and isinstance(settings.teacher_cv, str)
+    teacher = settings.teacher if is_prefit else net.teacher_
     if teacher is None:
         return None
-    transform = settings.teacher_transform if outside else None
+    transform = settings.teacher_transform if is_prefit else None
     adapter = as_teacher(teacher, transform=transform)
     classes = net.classes_
 
@@ -131,7 +149,7 @@ def _ask_teacher(fitted: Any, net: Any, X: Any) -> dict[str, Any] | None:
         return np.asarray(adapter.logits(rows, classes), dtype=np.float32)
 
     # Cached if these rows were trained on in another fold.
-    memory = settings.memory if outside else False
+    memory = settings.memory if is_prefit else False
     logits = lookup_or_compute(forward, adapter, classes, X, memory=memory)[0]
     best = np.asarray(logits[np.arange(len(logits))]).argmax(axis=1)
     return {

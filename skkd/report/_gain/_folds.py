@@ -1,4 +1,4 @@
-"""The rows that train and test: the same for both students, told apart by seeds."""
+"""Training and test rows of each seed, the same for both students."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sklearn.utils import check_consistent_length
 
 
 class Fold(NamedTuple):
-    """Numbers of rows; all that test are labelled."""
+    """Indices of rows; all test rows are labelled."""
 
     train: np.ndarray
     test: np.ndarray
@@ -45,7 +45,7 @@ def check_seeds(seeds: Any) -> list[int]:
 def folds_of_seeds(
     cv: Any, seeds: list[int], y: np.ndarray, labelled: np.ndarray, groups: Any
 ) -> list[list[Fold]]:
-    """Return the folds of each seed, equally many.
+    """Return the folds of each seed, the same number for all.
 
     Parameters
     ----------
@@ -53,8 +53,8 @@ def folds_of_seeds(
     seeds : list of int
     y : ndarray of shape (n,)
     labelled : ndarray of bool, shape (n,)
-        Rows without a label are never tested. They train in each fold that a splitter
-        makes, unless one of their group is tested.
+        Rows without a label are never tested. They are training rows of each fold that
+        a splitter makes, unless a row of their group is tested.
     groups : array-like of shape (n,) or None
 
     Returns
@@ -65,14 +65,14 @@ def folds_of_seeds(
         check_consistent_length(groups, y)
         groups = np.asarray(groups)
     if not callable(cv) or hasattr(cv, "split"):
-        # Split once: an unseeded splitter would give others each time.
+        # Split once: a splitter without a seed gives others each time.
         return [_folds(cv, y, labelled, groups)] * len(seeds)
     folds = [_folds(cv(seed), y, labelled, groups) for seed in seeds]
     numbers = [len(of_seed) for of_seed in folds]
     if len({*numbers}) > 1:
         raise ValueError(
-            f"cv(seed) gives {numbers} folds for the seeds {seeds}: expected equally "
-            "many for each."
+            f"cv(seed) gives {numbers} folds for the seeds {seeds}: expected the same "
+            "number for each."
         )
     return folds
 
@@ -100,7 +100,7 @@ def _split(
     cv: Any, y: np.ndarray, labelled: np.ndarray, groups: np.ndarray | None
 ) -> list[Fold]:
     known, rest = np.flatnonzero(labelled), np.flatnonzero(~labelled)
-    # As labels, not as objects, which check_cv does not know for classes.
+    # Encoded: check_cv does not recognise objects as classes.
     _, y_encoded = np.unique(y[known], return_inverse=True)
     of_known = None if groups is None else groups[known]
     folds = []
@@ -120,15 +120,15 @@ def _as_rows(split: Any, n: int) -> Fold:
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"cv holds {split!r:.100}: expected pairs of row numbers, (train, test). "
-            "One split goes into a list, [(train, test)]."
+            "Put a single split into a list, [(train, test)]."
         ) from error
     parts = [np.flatnonzero(p) if p.dtype == bool else p for p in (train, test)]
     for part in parts:
         if part.ndim != 1 or part.dtype.kind not in "iu" or not len(part):
             raise ValueError(
                 f"cv holds an array of shape {part.shape} and dtype {part.dtype}: "
-                "expected pairs of row numbers, (train, test). One split goes into a "
-                "list, [(train, test)]."
+                "expected pairs of row numbers, (train, test). Put a single split into "
+                "a list, [(train, test)]."
             )
         if part.min() < 0 or part.max() >= n:
             raise ValueError(f"cv names row {part.max()}, and X has {n} rows.")

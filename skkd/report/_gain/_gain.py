@@ -1,4 +1,4 @@
-"""Was it worth it? The same student with and without its teacher."""
+"""The same student with and without its teacher, over seeds and folds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from skkd._data.labels import check_labels, find_classes, labels_of
 from skkd._evaluate.statistics import check_confidence
-from skkd.report._gain._fits import Job, fit_apart, fit_job
+from skkd.report._gain._fits import Data, Job, fit_apart, fit_job
 from skkd.report._gain._folds import Fold, check_seeds, folds_of_seeds
 from skkd.report._gain._result import Gain
 from skkd.report._gain._resume import Journal, about, split_key
@@ -20,6 +20,7 @@ from skkd.report._gain._scoring import Fit, check_metric
 from skkd.report._gain._students import (
     check_estimator,
     check_teacher_of,
+    has_teacher_folds,
     net_of,
     split_steps,
 )
@@ -42,46 +43,49 @@ def gain(
     n_jobs: int | None = None,
     verbose: int = 0,
 ) -> Gain:
-    r"""Train a student with and without its teacher, and say what the teacher is worth.
+    r"""Train a student with and without its teacher, and measure the difference.
 
     Both students are clones of `estimator`, with the same seed, folds, augmentation
-    and epochs; one has no teacher. So they begin with the same weights and see the same
-    batches; not so the students of a recipe, which draws seeds of their own. Each is
-    tested on rows that neither of them has seen.
+    and epochs; one has no teacher. They start from the same weights and see the same
+    batches, except for recipes, which draw seeds for their students. Each is tested on
+    rows that neither of them has seen.
 
     Parameters
     ----------
     estimator : DistilledClassifier, recipe of skkd.recipes, or Pipeline
-        With its teacher. A Pipeline ends in one of the others; the steps before are
-        fitted once for both students, for each seed and fold: let them remember, as
-        ``ImageReader(memory=...)`` does. Of a recipe, the plain student is its
-        ``estimator`` without a teacher. It is not changed, nor is a fitted teacher.
+        The student with its teacher. The steps of a Pipeline before the student are
+        fitted once for both students, for each seed and fold: cache what they compute,
+        such as with ``ImageReader(memory=...)``. The plain student of a recipe is its
+        ``estimator`` without a teacher. Neither `estimator` nor a fitted teacher is
+        changed.
     X : array-like of n rows
-        As the estimator takes them: also paths of images, or a torch Dataset.
+        In the form that the estimator expects: also paths of images, or a torch
+        Dataset.
     y : array-like of shape (n,)
         Labels. Rows equal to the estimator's ``unlabeled`` are never tested; the plain
         student trains without them.
     seeds : int or iterable of int, default=5
-        Each is the student's ``random_state`` once. An int n stands for 0 to n - 1.
+        Values for the student's ``random_state``. An int n stands for 0 to n - 1.
     cv : None, int, splitter, iterable of (train, test), or callable, default=None
-        The folds, the same for all seeds. None: 5, stratified; with `groups`, groups
-        are kept together. One split into training and test rows is
-        ``[(train, test)]``. A function is called with the seed and returns any of
-        these, so that each seed has folds of its own.
+        The folds, the same for all seeds. None: 5 stratified folds, which keep `groups`
+        together. A single split into training and test rows is ``[(train, test)]``. A
+        function is called with the seed and returns any of these, so that each seed
+        has its own folds.
     groups : array-like of shape (n,), default=None
-        Rows of a group go to one side of a fold, and are drawn together in the
-        interval: copies, or images of one patient.
+        Rows that belong together, such as copies or images of one patient: they stay on
+        one side of a fold, also of ``teacher_cv``, and count as one in the interval.
     metric : {"accuracy", "balanced_accuracy"} or callable, default="accuracy"
-        Of the test rows of a fold; a callable is a function of (y_true, y_pred), the
-        higher the better.
+        Score of the test rows of a fold; a callable takes (y_true, y_pred), and higher
+        is better.
     confidence : float, default=0.95
-        Of the interval.
+        Confidence level of the interval.
     resume : str or path, default=None
-        A file to which each finished fit is written. Fits that are in it already are
-        not repeated; more seeds may be added. One of another estimator, other data,
-        folds or versions is refused. A file ``.lock`` beside it keeps others away.
+        A file to which each finished fit is written. Fits that it contains are not
+        repeated; more seeds may be added. A file of another estimator, other data,
+        folds or versions is refused. A ``.lock`` file beside it keeps other processes
+        from writing.
     n_jobs : int, default=None
-        Processes, as joblib counts them, each of one thread. Each remembers the
+        Number of processes, as in joblib, with one thread each. Each caches the
         teacher's logits for itself, unless the estimator's ``memory`` is a folder.
     verbose : int, default=0
         1 shows a progress bar.
@@ -89,35 +93,35 @@ def gain(
     Returns
     -------
     Gain
-        The scores, the gain with its interval, and the verdict; prints as a table.
+        Scores, the gain with its interval, and a verdict; prints as a table.
 
     Raises
     ------
     TypeError
-        If `estimator` is something else.
+        If `estimator` is of another type.
     ValueError
-        If it has no teacher or ``alpha=0``, the folds or another parameter make no
-        sense, or `resume` is a file of something else.
+        If it has no teacher or ``alpha=0``, the folds or another parameter are invalid,
+        or `resume` is a file of other fits.
 
     See Also
     --------
-    skkd.teachers.check_health : What is probably wrong with a teacher.
+    skkd.teachers.check_health : Find what is probably wrong with a teacher.
 
     Notes
     -----
-    A fitted teacher must not have seen the rows that test here: it would pass on their
-    labels. With ``teacher_cv=None`` a clone is fitted to the training rows of each
-    fold, which is always clean. Where ``teacher_cv`` fits several, the score of the
-    teacher is that of the mean of their probabilities. With ``unlabeled`` the plain
-    student has fewer rows, so that it also takes fewer steps in as many epochs.
+    A fitted teacher must not have been fitted on the test rows: it would pass on their
+    labels. With ``teacher_cv=None`` a clone is fitted on the training rows of each
+    fold, which is always clean. If ``teacher_cv`` fits several teachers, the score of
+    the teacher is that of the mean of their probabilities. With ``unlabeled`` the plain
+    student has fewer rows, and takes fewer steps in the same number of epochs.
 
-    The gain is the mean of the differences over seeds and folds. Its interval takes
-    seeds and test rows for two crossed random samples: its variance is that between
-    the seeds, divided by their number, plus the mean covariance of two seeds over the
-    test rows, each with a quantile of Student's t, since with few seeds a bootstrap is
-    too narrow. With one seed it covers test rows alone. It does not cover other
-    training data: the folds of a cross-validation share most of their training rows,
-    and no unbiased estimate of that variance exists [1]_.
+    The gain is the mean of the differences over seeds and folds. Its interval treats
+    seeds and test rows as two crossed random samples: the variance is that between
+    seeds, divided by their number, plus the mean covariance of two seeds over the test
+    rows, each with a quantile of Student's t, since with few seeds a bootstrap is too
+    narrow. With one seed it covers test rows alone. It does not cover other training
+    data: the folds of a cross-validation share most of their training rows, and no
+    unbiased estimate of that variance exists [1]_.
 
     References
     ----------
@@ -144,7 +148,7 @@ def gain(
     >>> low <= result.gain <= high
     True
     """
-    check_estimator(estimator)
+    check_estimator(estimator, groups)
     check_metric(metric)
     check_confidence(confidence)
     numbers = check_seeds(seeds)
@@ -153,8 +157,10 @@ def gain(
     check_teacher_of(net, find_classes(y[labelled], net.classes))
     folds = folds_of_seeds(cv, numbers, y, labelled, groups)
     plan = dict(zip(numbers, folds, strict=True))
-    records = _collect(estimator, X, y, labelled, plan, resume, n_jobs, verbose)
-    rows = np.arange(len(y)) if groups is None else np.asarray(groups)
+    groups = None if groups is None else np.asarray(groups)
+    data = Data(X, y, labelled, groups)
+    records = _collect(estimator, data, plan, resume, n_jobs, verbose)
+    rows = np.arange(len(y)) if groups is None else groups
     units = np.unique(rows, return_inverse=True)[1]
     fits = _as_fits(records, plan, y)
     return Gain(fits, units, metric, confidence, grouped=groups is not None)
@@ -169,7 +175,7 @@ def _labels(X: Any, y: Any, unlabeled: Any) -> tuple[np.ndarray, np.ndarray]:
             "nothing to test."
         )
     if checked.dtype.kind in "US" and not labelled.all():
-        # NumPy made strings of the mark, which the estimator would not know again.
+        # NumPy turned the mark into a string, which differs from `unlabeled`.
         values = np.empty(len(checked), dtype=object)
         values[:] = [*given]
         checked = values
@@ -178,19 +184,19 @@ def _labels(X: Any, y: Any, unlabeled: Any) -> tuple[np.ndarray, np.ndarray]:
 
 def _collect(
     estimator: Any,
-    X: Any,
-    y: np.ndarray,
-    labelled: np.ndarray,
+    data: Data,
     plan: dict[int, list[Fold]],
     resume: Any,
     n_jobs: int | None,
     verbose: int,
 ) -> list[Record]:
-    """Return a record of each fit: those of the file, and those that are missing."""
+    """Return a record of each fit, from the file or computed."""
     with ExitStack() as stack:
         journal, done = None, []
         if resume is not None:
-            journal = Journal(resume, about(estimator, X, y))
+            student = split_steps(estimator)[1]
+            groups = data.groups if has_teacher_folds(student) else None
+            journal = Journal(resume, about(estimator, data.X, data.y, groups))
             keys = {s: [split_key(f) for f in folds] for s, folds in plan.items()}
             done = _of_plan(stack.enter_context(journal.opened()), keys, resume)
         jobs = _missing(plan, {(r["seed"], r["fold"], r["network"]) for r in done})
@@ -204,9 +210,7 @@ def _collect(
                 disable=not verbose,
             )
         )
-        fresh = stack.enter_context(
-            closing(_run(estimator, X, y, labelled, jobs, n_jobs))
-        )
+        fresh = stack.enter_context(closing(_run(estimator, data, jobs, n_jobs)))
         for record in fresh:
             if journal is not None:
                 journal.add({**record, "rows": keys[record["seed"]][record["fold"]]})
@@ -216,21 +220,16 @@ def _collect(
 
 
 def _run(
-    estimator: Any,
-    X: Any,
-    y: np.ndarray,
-    labelled: np.ndarray,
-    jobs: Sequence[Job],
-    n_jobs: int | None,
+    estimator: Any, data: Data, jobs: Sequence[Job], n_jobs: int | None
 ) -> Generator[Record, None, None]:
     if min(effective_n_jobs(n_jobs), len(jobs)) <= 1:
         for job in jobs:
-            yield from fit_job(estimator, X, y, labelled, job)
+            yield from fit_job(estimator, data, job)
         return
-    # Whatever is finished first is written first.
+    # Unordered: each fit is recorded as soon as it is finished.
     with parallel_config(inner_max_num_threads=1, backend="loky"):
         parallel = Parallel(n_jobs=n_jobs, return_as="generator_unordered")
-        tasks = (delayed(fit_apart)(estimator, X, y, labelled, job) for job in jobs)
+        tasks = (delayed(fit_apart)(estimator, data, job) for job in jobs)
         with closing(parallel(tasks)) as results:
             for records in results:
                 yield from records
@@ -249,7 +248,7 @@ def _missing(plan: dict[int, list[Fold]], done: set[tuple[int, int, str]]) -> li
 def _of_plan(
     records: list[Record], keys: dict[int, list[str]], resume: Any
 ) -> list[Record]:
-    """Return the records of the seeds that are asked for, each fit once."""
+    """Return the records of the planned seeds, each fit once."""
     found = {}
     for record in records:
         seed, fold = record["seed"], record["fold"]
@@ -259,7 +258,7 @@ def _of_plan(
             raise ValueError(
                 f"resume={str(resume)!r} holds fits of other folds: those of seed "
                 f"{seed}, fold {fold} differ. Pass the same cv (a splitter that "
-                "shuffles needs its random_state), or another path."
+                "shuffles needs a random_state), or another path."
             )
         found[seed, fold, record["network"]] = record
     return [*found.values()]
@@ -273,8 +272,8 @@ def _as_fits(
     if any(r.get("teacher") for r in records):
         for seed in plan:
             for number in range(len(plan[seed])):
-                said = by_key["distilled", seed, number]["teacher"]
-                by_key["teacher", seed, number] = {**said, "seconds": None}
+                record = by_key["distilled", seed, number]["teacher"]
+                by_key["teacher", seed, number] = {**record, "seconds": None}
     fits = []
     for network in ("plain", "distilled", "teacher"):
         for seed, folds in plan.items():
@@ -282,12 +281,11 @@ def _as_fits(
                 record = by_key.get((network, seed, number))
                 if record is None:
                     continue
-                truth = y[test]
-                said = np.asarray(record["predicted"])
-                if truth.dtype.kind != "U":  # may be longer than any of y
-                    said = said.astype(truth.dtype)
+                y_true, y_pred = y[test], np.asarray(record["predicted"])
+                if y_true.dtype.kind != "U":  # a predicted string may be longer
+                    y_pred = y_pred.astype(y_true.dtype)
                 seconds, size = record["seconds"], record["n_parameters"]
                 fits.append(
-                    Fit(network, seed, number, test, truth, said, seconds, size)
+                    Fit(network, seed, number, test, y_true, y_pred, seconds, size)
                 )
     return tuple(fits)

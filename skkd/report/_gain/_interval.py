@@ -1,4 +1,4 @@
-"""How far a gain may be off: variance between seeds, and between test rows."""
+"""The interval of a gain: variance between seeds, and between test rows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from scipy.stats import t as student_t
 
 
 class Interval(NamedTuple):
-    """Bounds of a difference.
+    """Interval of a difference.
 
     Attributes
     ----------
@@ -29,17 +29,17 @@ def crossed_interval(
 ) -> Interval:
     r"""Return the interval of a mean over seeds and test rows, both drawn at random.
 
-    Each seed meets the same rows, so that two rows of a seed, and two seeds on a row,
+    All seeds have the same rows, so that two rows of a seed, and two seeds on a row,
     are not independent: the factors are crossed [1]_. The variance of the mean over
     :math:`S` seeds is the sum of two components,
 
     .. math:: V = s^2 / S + c,
 
-    :math:`s^2` the variance between the seeds, which holds what is of a seed, and of a
-    seed on a row, and :math:`c` the mean covariance of two seeds under other rows,
-    which holds what is of a row. The first has few degrees of freedom: with five seeds
-    a bootstrap is too narrow. Each component has its own quantile of Student's t, and
-    the two are put together as distances at a right angle [2]_:
+    with :math:`s^2` the variance between the seeds, which contains the effect of a seed
+    and its interaction with rows, and :math:`c` the mean covariance of two seeds over
+    rows, which contains the effect of a row. The first has few degrees of freedom:
+    with five seeds a bootstrap is too narrow. Each component has its own quantile of
+    Student's t, and the two half-widths are combined as a root of squares [2]_:
 
     .. math:: \pm \sqrt{t_{S-1}^2 s^2 / S + t_{U-1}^2 c},
 
@@ -48,19 +48,19 @@ def crossed_interval(
     Parameters
     ----------
     of_seeds : ndarray of shape (n_seeds,)
-        The difference that each seed shows.
+        The difference of each seed.
     influence : ndarray of shape (n_seeds, n_units)
-        What each row, or group of rows, adds to it; each seed's sum is zero.
+        What each row, or group of rows, contributes; the sum of each seed is zero.
     confidence : float
         In (0, 1).
     least : float, default=0.0
-        Standard error below which none is believed.
+        Lower bound of the standard error.
 
     Returns
     -------
     Interval
-        Of one seed: over rows alone. Of one unit: over seeds alone. Of one of both:
-        from minus to plus infinity.
+        With one seed, over rows alone; with one unit, over seeds alone; with one of
+        each, from minus to plus infinity.
 
     References
     ----------
@@ -86,7 +86,7 @@ def crossed_interval(
         return Interval(-math.inf, math.inf)
     covariance = _row_covariance(influence)
     t_rows = _quantile(confidence, n_units)
-    # Two seeds may agree by chance: no less than for these very seeds, other rows.
+    # Two seeds may agree by chance: at least the width for these seeds, other rows.
     width = t_rows * max(float(covariance.mean()), least**2) ** 0.5
     if n_seeds > 1:
         seeds = float(of_seeds.var(ddof=1)) / n_seeds
@@ -103,7 +103,7 @@ def _quantile(confidence: float, n: int) -> float:
 
 
 def _row_covariance(influence: np.ndarray) -> np.ndarray:
-    """Return the covariance, (n_seeds, n_seeds), of the seeds under other rows."""
+    """Return the covariance of the seeds over rows, (n_seeds, n_seeds)."""
     n_units = influence.shape[1]
     if n_units == 1:
         return np.zeros((len(influence), len(influence)))

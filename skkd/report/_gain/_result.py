@@ -1,4 +1,4 @@
-"""What came out of training a student with and without its teacher."""
+"""The result of gain()."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ _NAMES = {
 
 @dataclass(frozen=True, repr=False)
 class Gain:
-    """Scores of a student with its teacher and without, and what to conclude.
+    """Scores of a student with and without its teacher, and what to conclude.
 
-    Returned by :func:`gain`. Printed, it is a table and the verdict; a notebook shows
-    the same.
+    Returned by :func:`gain`. Prints as a table with the verdict, also in a notebook.
 
     Parameters
     ----------
     predictions : tuple of Fit
-        What each network said of its test rows, a teacher for each distilled student.
+        Predictions of each network on its test rows; one teacher for each distilled
+        student.
     units : ndarray of shape (n,)
-        Number of the row, or of its group, for each row of X.
+        For each row of X, its index or that of its group.
     metric : {"accuracy", "balanced_accuracy"} or callable
     confidence : float
     grouped : bool
@@ -48,20 +48,20 @@ class Gain:
     plain, distilled : ndarray of shape (n_seeds, n_folds)
         Scores of the students.
     teacher : ndarray of shape (n_seeds, n_folds) or None
-        Scores of the teacher on the same rows; None where nobody can be asked.
+        Scores of the teacher on the same rows; None if there is no teacher.
     gain : float
         Mean of ``distilled - plain``.
     interval : Interval
-        ``(low, high)`` of it.
+        ``(low, high)``.
     verdict : str
-        What to conclude, in a line.
+        The conclusion, in a line.
     covers : str
         What the interval covers, and what not, in a line.
     seconds : dict of str to ndarray of shape (n_seeds, n_folds)
-        Of "plain" and "distilled": what `fit` took, asking the teacher included, steps
-        before the student not.
+        Duration of `fit` of "plain" and "distilled", including the teacher's forward
+        passes, excluding the steps before the student.
     n_parameters : dict of str to int or None
-        Of "plain", "distilled" and "teacher".
+        For "plain", "distilled" and "teacher".
     """
 
     predictions: tuple[Fit, ...]
@@ -71,12 +71,12 @@ class Gain:
     grouped: bool = False
 
     def with_metric(self, metric: Any) -> Gain:
-        """Return the same fits, judged by another metric.
+        """Return the same fits, scored by another metric.
 
         Parameters
         ----------
         metric : {"accuracy", "balanced_accuracy"} or callable
-            Of (y_true, y_pred); higher is better.
+            A function of (y_true, y_pred); higher is better.
 
         Returns
         -------
@@ -85,7 +85,7 @@ class Gain:
         check_metric(metric)
         return Gain(self.predictions, self.units, metric, self.confidence, self.grouped)
 
-    # Figures ------------------------------------------------------------------
+    # Numbers ------------------------------------------------------------------
 
     @cached_property
     def plain(self) -> np.ndarray:
@@ -99,7 +99,7 @@ class Gain:
 
     @cached_property
     def teacher(self) -> np.ndarray | None:
-        """Scores of the teacher, (n_seeds, n_folds), None where it cannot be asked."""
+        """Scores of the teacher, (n_seeds, n_folds), None without one."""
         return self._scores("teacher") if self._of("teacher") else None
 
     @property
@@ -109,19 +109,19 @@ class Gain:
 
     @cached_property
     def interval(self) -> Interval:
-        """Bounds of the gain, at the confidence that was asked for."""
+        """Interval of the gain."""
         pairs: dict[int, list[tuple[Fit, Fit]]] = {}
         for one, two in zip(self._of("plain"), self._of("distilled"), strict=True):
             pairs.setdefault(one.seed, []).append((one, two))
         of_seeds, influence = differences(self.metric, [*pairs.values()], self.units)
-        # As if one row, or group, could always be judged otherwise: that two students
-        # agree on a few rows does not prove that they are the same.
+        # As if one more row, or group, could always differ: that two students agree on
+        # a few rows does not prove that they are equal.
         least = 1 / influence.shape[1] if self._percent else 0.0
         return crossed_interval(of_seeds, influence, self.confidence, least)
 
     @property
     def seconds(self) -> dict[str, np.ndarray]:
-        """Seconds that `fit` took, of "plain" and "distilled"."""
+        """Duration of `fit` in seconds, of "plain" and "distilled"."""
         return {
             name: self._table(name, lambda fit: fit.seconds)
             for name in ("plain", "distilled")
@@ -129,7 +129,7 @@ class Gain:
 
     @property
     def n_parameters(self) -> dict[str, int | None]:
-        """Numbers of parameters, None where a teacher is no network."""
+        """Numbers of parameters, None for a teacher that is not a network."""
         firsts = {name: self._of(name)[:1] for name in _NAMES}
         return {n: fits[0].n_parameters if fits else None for n, fits in firsts.items()}
 
@@ -137,7 +137,7 @@ class Gain:
 
     @property
     def verdict(self) -> str:
-        """What to conclude."""
+        """The conclusion."""
         low, high = self.interval
         level = f"{100 * self.confidence:g} %"
         bounds = f"{level} interval {self._show(low)} to {self._show(high)}"
@@ -187,7 +187,7 @@ class Gain:
         return f"<div>{table}<p><b>{verdict}</b><br>{covers}</p></div>"
 
     def to_frame(self) -> Any:
-        """Return a row for each network, seed and fold.
+        """Return one row for each network, seed and fold.
 
         Returns
         -------
@@ -203,8 +203,8 @@ class Gain:
             import pandas as pd
         except ImportError as error:
             raise ImportError(
-                "to_frame needs pandas: pip install pandas. The figures are arrays in "
-                "plain, distilled, teacher and seconds, too."
+                "Gain.to_frame requires pandas: `pip install pandas`. The attributes "
+                "plain, distilled, teacher and seconds do not."
             ) from error
         return pd.DataFrame(
             {
@@ -217,7 +217,7 @@ class Gain:
             }
         )
 
-    # How it is made -----------------------------------------------------------
+    # Internals ----------------------------------------------------------------
 
     def _of(self, network: str) -> list[Fit]:
         return [fit for fit in self.predictions if fit.network == network]
@@ -246,7 +246,7 @@ class Gain:
 
     def _shown(self) -> Table:
         name = getattr(self.metric, "__name__", self.metric)
-        known = isinstance(name, str) and name.isidentifier()  # not so "<lambda>"
+        known = isinstance(name, str) and name.isidentifier()  # unlike "<lambda>"
         name = name.replace("_", " ") if known else "score"
         rows = []
         for network, title in _NAMES.items():

@@ -1,4 +1,4 @@
-"""A file of finished fits, so that what was interrupted can go on."""
+"""A file of finished fits, so that an interrupted run can be resumed."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from skkd.report._gain._folds import Fold
 from skkd.teachers._as_teacher import as_teacher
 
 _FORMAT = 1
-# Parameters that do not decide what is learnt.
-_ASIDE = {"verbose", "memory", "device", "n_jobs", "strict"}
+# Parameters that do not affect what is learnt.
+_IGNORED = {"verbose", "memory", "device", "n_jobs", "strict"}
 
 
 class Journal:
-    """Records of fits, one a line of JSON, after a line that tells of what they are.
+    """Records of fits, one line of JSON each, after a header that identifies the run.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class Journal:
     Raises
     ------
     ValueError
-        If the file is of something else; it says what differs.
+        If the file is of another run; the message says what differs.
     """
 
     def __init__(self, path: Any, about: dict[str, Any]) -> None:
@@ -50,7 +50,7 @@ class Journal:
 
     @contextmanager
     def opened(self) -> Iterator[list[dict[str, Any]]]:
-        """Keep other processes away; give the records that are there."""
+        """Lock the file, and return the records in it."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(f"{self.path}.lock", timeout=0)
         try:
@@ -58,7 +58,7 @@ class Journal:
         except Timeout as error:
             raise ValueError(
                 f"resume={str(self.path)!r}: another process is writing to this file. "
-                "Give each its own."
+                "Pass another path, or wait until it is finished."
             ) from error
         try:
             yield self._read()
@@ -66,7 +66,7 @@ class Journal:
             lock.release()
 
     def add(self, record: dict[str, Any]) -> None:
-        """Append a record, to be found even if the process is killed thereafter."""
+        """Append a record, which is on disk when this returns."""
         with open(self.path, "a", encoding="utf-8") as file:
             file.write(json.dumps(record, separators=(",", ":")) + "\n")
             file.flush()
@@ -97,7 +97,7 @@ class Journal:
             if number == 1:
                 raise self._foreign() from error
             raise ValueError(
-                f"resume={str(self.path)!r}: line {number} cannot be read. Take it out."
+                f"resume={str(self.path)!r}: line {number} cannot be read. Delete it."
             ) from error
         if not isinstance(record, dict):
             raise self._foreign()
@@ -105,8 +105,8 @@ class Journal:
 
     def _foreign(self) -> ValueError:
         return ValueError(
-            f"resume={str(self.path)!r} was not written by gain: expected a file of "
-            "its own, or a path where there is none yet."
+            f"resume={str(self.path)!r} was not written by gain: expected a file "
+            "that gain wrote, or the path of a new one."
         )
 
     def _check_header(self, header: dict[str, Any]) -> None:
@@ -122,19 +122,23 @@ class Journal:
         if differs:
             raise ValueError(
                 f"resume={str(self.path)!r} holds fits of something else: "
-                f"{', '.join(differs)} differ. Give another path, or delete the file "
-                "to begin anew."
+                f"{', '.join(differs)} differ. Pass another path, or delete the file "
+                "to start again."
             )
 
 
-def about(estimator: Any, X: Any, y: np.ndarray) -> dict[str, dict[str, str]]:
-    """Return what tells these fits from others.
+def about(
+    estimator: Any, X: Any, y: np.ndarray, groups: np.ndarray | None = None
+) -> dict[str, dict[str, str]]:
+    """Return fingerprints that identify these fits.
 
     Parameters
     ----------
     estimator : DistilledClassifier, Recipe or Pipeline
     X : array-like of n rows
     y : ndarray of shape (n,)
+    groups : ndarray of shape (n,), default=None
+        If fits depend on them.
 
     Returns
     -------
@@ -143,6 +147,8 @@ def about(estimator: Any, X: Any, y: np.ndarray) -> dict[str, dict[str, str]]:
     keys, kind = row_keys(X)
     labels = repr((y.dtype.kind, y.tolist()))
     data = {"X": _digest(kind.encode() + keys.tobytes()), "y": _digest(labels.encode())}
+    if groups is not None:
+        data["groups"] = _digest(repr(groups.tolist()).encode())
     names = ("skkd", "torch", "scikit-learn")
     return {
         "estimator": _described(clone(estimator)),
@@ -162,17 +168,17 @@ def _digest(content: bytes) -> str:
 
 
 def _described(estimator: Any, prefix: str = "") -> dict[str, str]:
-    """Return a fingerprint of each parameter, in the steps and the net of a recipe."""
-    # By name: the code of ours, and of scikit-learn's, goes by the versions.
+    """Return a fingerprint of each parameter, also of steps and of a recipe's net."""
+    # The type by name: the code of skkd and scikit-learn is known by the versions.
     out = {f"{prefix}type": f"{type(estimator).__module__}.{type(estimator).__name__}"}
     if isinstance(estimator, Pipeline):
         params: Mapping[str, Any] = dict(estimator.steps)
     else:
         params = estimator.get_params(deep=False)
-    # The seed of each fit stands in for that of a student, not for that of a step.
-    aside = _ASIDE | ({"random_state"} if _is_seeded(estimator) else set())
+    # The random_state of a student is replaced by the seed, that of a step is not.
+    ignored = _IGNORED | ({"random_state"} if _is_seeded(estimator) else set())
     for name, value in params.items():
-        if name in aside:
+        if name in ignored:
             continue
         inside = isinstance(estimator, (Pipeline, Recipe))
         if inside and isinstance(value, BaseEstimator):
@@ -190,14 +196,14 @@ def _is_seeded(estimator: Any) -> bool:
 def _fingerprint(name: str, value: Any, *, fitted: bool = False) -> str:
     if fitted and value is not None:
         value = as_teacher(value)
-    elif isinstance(value, NeuralNet):  # to be fitted: how it learns counts as well
+    elif isinstance(value, NeuralNet):  # unfitted: its training parameters matter
         value = (type(value), sorted(value.get_params(deep=False).items()))
     try:
-        if isinstance(value, FunctionType):  # as one inside of another has no name
+        if isinstance(value, FunctionType):  # also lambdas and nested functions
             value = _ContentHasher()._describe_function(value)
         return fingerprint(value)[:16]
     except FingerprintError as error:
         raise ValueError(
-            f"resume= cannot tell {name} of the estimator from another: "
-            f"{error.__cause__}. Leave out resume=."
+            f"resume= requires a fingerprint of {name} of the estimator, which has "
+            f"none: {error.__cause__}. Leave out resume=."
         ) from error

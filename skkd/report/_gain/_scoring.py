@@ -1,4 +1,4 @@
-"""Scores of predictions, and what each row adds to the difference of two."""
+"""Scores of predictions, and the influence of each row on their difference."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-# Parts of the rows that are left out in turn, where a metric is known by calling it.
+# Number of parts of the rows that the jackknife leaves out in turn.
 _N_PARTS = 100
 
 
 class Fit(NamedTuple):
-    """What one network said about the test rows of one fold.
+    """The predictions of one network on the test rows of one fold.
 
     Attributes
     ----------
@@ -21,13 +21,14 @@ class Fit(NamedTuple):
     seed : int
     fold : int
     rows : ndarray of shape (n_test,)
-        Numbers of the rows in X.
+        Indices of the rows in X.
     y_true, y_pred : ndarray of shape (n_test,)
         Labels.
     seconds : float or None
-        The student's `fit` took, without the steps before it. None for a teacher.
+        Duration of the student's `fit`, without the steps before it. None for a
+        teacher.
     n_parameters : int or None
-        None where the network is none.
+        None for a teacher that is not a network.
     """
 
     network: str
@@ -41,7 +42,7 @@ class Fit(NamedTuple):
 
 
 def check_metric(metric: Any) -> None:
-    """Raise where `metric` is none."""
+    """Raise if `metric` is not a metric."""
     if metric not in ("accuracy", "balanced_accuracy") and not callable(metric):
         raise ValueError(
             f"metric={metric!r}: expected 'accuracy', 'balanced_accuracy', or a "
@@ -71,21 +72,21 @@ def score_of(metric: Any, y_true: np.ndarray, y_pred: np.ndarray) -> float:
 def differences(
     metric: Any, pairs: Sequence[Sequence[tuple[Fit, Fit]]], units: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return each seed's difference, and what each unit adds to it.
+    """Return each seed's difference, and the influence of each unit on it.
 
     Parameters
     ----------
     metric : {"accuracy", "balanced_accuracy"} or callable
     pairs : sequence of sequences of (plain, distilled)
-        Of each seed, of each fold.
+        For each seed, the fits of each fold.
     units : ndarray of shape (n,)
-        Number of the unit, a row or a group of rows, of each row of X.
+        Index of the unit, a row or a group of rows, of each row of X.
 
     Returns
     -------
     of_seeds : ndarray of shape (n_seeds,)
     influence : ndarray of shape (n_seeds, n_units)
-        Of the units that test.
+        Only of units that are tested.
     """
     of_seeds = np.array([_difference(metric, of_seed) for of_seed in pairs])
     tested = np.unique(
@@ -113,7 +114,7 @@ def _difference(metric: Any, pairs: Sequence[tuple[Fit, Fit]]) -> float:
 
 
 def _row_weights(metric: str, y_true: np.ndarray) -> np.ndarray:
-    """Return the weight of each row in the score, of sum one."""
+    """Return the weight of each row in the score; the sum is one."""
     if metric == "accuracy":
         return np.full(len(y_true), 1 / len(y_true))
     _, y_encoded, counts = np.unique(y_true, return_inverse=True, return_counts=True)
@@ -134,10 +135,10 @@ def _by_row(
     classes = np.zeros(len(labels), dtype=int)
     if metric == "balanced_accuracy":
         classes = np.unique(labels, return_inverse=True)[1]
-    # Against the mean of its class: how many rows a class has is not what counts.
+    # Relative to the mean of the class: the number of its rows is not what varies.
     mean = np.bincount(classes, weight * gain) / np.bincount(classes, weight)
     numbers = np.concatenate([units[one.rows] for one, _ in pairs])
-    # A class of few rows has a mean of its own few rows, around which these vary less.
+    # Rows of a small class vary less around their own mean: a correction for that.
     pairs_of = np.unique(np.stack([classes, numbers]), axis=1)[0]
     n_of_class = np.maximum(np.bincount(pairs_of), 2)
     n = max(len(np.unique(numbers)), 2)
@@ -152,20 +153,20 @@ def _by_jackknife(
     units: np.ndarray,
     n_units: int,
 ) -> np.ndarray:
-    """Return the influence of parts of the units, each found by leaving it out."""
+    """Return the influence of parts of the units, by leaving out each in turn."""
     n_parts = min(_N_PARTS, n_units)
     part_of = np.random.default_rng(0).permutation(n_units) % n_parts
     if n_parts == 1:
         return np.zeros(1)
     without = np.empty(n_parts)
     with warnings.catch_warnings():
-        # Of a class that is left out: what matters of it was said of the whole fold.
+        # About a class that is left out; the score of the whole fold has warned.
         warnings.simplefilter("ignore")
         for part in range(n_parts):
             kept = [_rows_outside(pair, part_of[units], part) for pair in pairs]
             without[part] = _difference(metric, [pair for pair in kept if pair])
-    # Such that the sum of squares is the jackknife's variance, up to a factor of
-    # n / (n - 1) that all kinds of influence share.
+    # The sum of squares is the jackknife's variance, up to a factor of n / (n - 1)
+    # that all kinds of influence share.
     return (without.mean() - without) * (n_parts - 1) / n_parts
 
 

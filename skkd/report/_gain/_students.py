@@ -22,7 +22,7 @@ _TAKEN = (
 
 
 def split_steps(estimator: Any) -> tuple[Pipeline | None, Any]:
-    """Return the steps before the student, None where there are none, and the student.
+    """Return the steps before the student, None for none, and the student.
 
     Parameters
     ----------
@@ -31,7 +31,8 @@ def split_steps(estimator: Any) -> tuple[Pipeline | None, Any]:
     Returns
     -------
     head : Pipeline or None
-        Ends in "passthrough", so that its ``memory`` keeps what the last step made.
+        Ends in "passthrough", so that its ``memory`` caches the output of the last
+        step.
     student : DistilledClassifier or Recipe
     """
     if not isinstance(estimator, Pipeline):
@@ -44,31 +45,39 @@ def split_steps(estimator: Any) -> tuple[Pipeline | None, Any]:
 
 
 def net_of(student: Any) -> DistilledClassifier:
-    """Return the net that holds the settings: the student, or the recipe's."""
+    """Return the net with the parameters: the student, or that of the recipe."""
     return student.estimator if isinstance(student, Recipe) else student
 
 
-def check_estimator(estimator: Any) -> None:
-    """Raise where no student with and without a teacher can be made of it.
+def has_teacher_folds(student: Any) -> bool:
+    """Tell whether `fit` splits the rows into folds for the teacher."""
+    net = net_of(student)
+    is_split = net.teacher_cv is not None and not isinstance(net.teacher_cv, str)
+    return net.teacher is not None and is_split
+
+
+def check_estimator(estimator: Any, groups: Any = None) -> None:
+    """Raise if `estimator` cannot be trained with and without a teacher.
 
     Parameters
     ----------
     estimator : object
+    groups : array-like of shape (n,), default=None
 
     Raises
     ------
     TypeError
-        If it is something else than ``gain`` takes.
+        If it is of a type that ``gain`` does not accept.
     ValueError
-        If it has no teacher, or does not listen to it.
+        If it has no teacher, or does not use it, or cannot keep `groups` together.
     """
     student = split_steps(estimator)[1]
     if not isinstance(net_of(student), DistilledClassifier):
         remedy = ""
         if hasattr(student, "estimator"):
             remedy = (
-                " A search would choose for one student and not for the other: search "
-                "on other rows first, and pass its best_estimator_."
+                " A search would tune only one of the students: search on other rows "
+                "first, and pass its best_estimator_."
             )
         name = type(student).__name__
         raise TypeError(f"gain was given a {name}, {_TAKEN}.{remedy}")
@@ -76,20 +85,27 @@ def check_estimator(estimator: Any) -> None:
     check_hyperparameters(net.temperature, net.alpha)
     if net.alpha == 0:
         raise ValueError(
-            "alpha=0: this student does not listen to its teacher, and there is no "
-            "gain to be had. Pass an alpha above 0, such as 0.3."
+            "alpha=0: this student does not use its teacher, so that there is no gain "
+            "to measure. Pass an alpha above 0, such as 0.3."
         )
     lacks = net.teacher is None and needs_of(loss_of(net))
     if lacks and not isinstance(student, Recipe):
         raise ValueError(
-            "teacher=None: there is nothing to gain from. Pass "
-            "DistilledClassifier(teacher=...), fitted on none of the rows that test "
-            "here; or an unfitted one with teacher_cv=None, to be fitted in each fold."
+            "teacher=None: there is no gain to measure. Pass "
+            "DistilledClassifier(teacher=...) with a teacher fitted on other rows, or "
+            "an unfitted one with teacher_cv=None, which is fitted in each fold."
+        )
+    in_recipe = isinstance(student, Recipe) and has_teacher_folds(student)
+    if groups is not None and in_recipe:
+        raise ValueError(
+            f"groups= with teacher_cv={net.teacher_cv!r} inside of a recipe: its "
+            "teacher's folds would not keep the groups together. Pass a teacher with "
+            "teacher_cv=None, or a fitted one."
         )
 
 
 def check_teacher_of(net: DistilledClassifier, classes: np.ndarray) -> None:
-    """Raise, before anything is trained, where the teacher cannot teach.
+    """Raise, before anything is trained, if the teacher cannot be used.
 
     Parameters
     ----------
@@ -121,7 +137,7 @@ def distilled(student: Any, seed: int) -> Any:
 
 
 def plain(student: Any, seed: int) -> DistilledClassifier:
-    """Return the same student with this seed, who hears no teacher.
+    """Return the same student with this seed and without a teacher.
 
     Parameters
     ----------
@@ -132,15 +148,15 @@ def plain(student: Any, seed: int) -> DistilledClassifier:
     -------
     DistilledClassifier
     """
-    # Its clone has everything else: the same weights, batches and views.
+    # All other parameters are kept: the same weights, batches and views.
     net = clone(net_of(student)).set_params(
         teacher=None,
         teacher_cv="prefit",
         teacher_transform=None,
         random_state=seed,
     )
-    # Where nobody teaches alpha weighs nothing, and a schedule of it needs one. A loss
-    # that asks no teacher would still be heard.
+    # Without a teacher alpha has no effect, and a schedule of alpha needs it to be
+    # above 0. But a loss that needs no teacher would still be used.
     if all(needs_of(part) for _, part in flatten(loss_of(net))):
         return net
     return net.set_params(alpha=0.0)

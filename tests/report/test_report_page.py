@@ -159,7 +159,7 @@ def test_examples_are_where_teacher_and_plain_differ(result, page):
     assert first.label == "dog"
     assert first.labels == {"teacher": "dog", "plain": "<cat>", "A & <B>": "dog"}
     assert first.soft["teacher"] == {"dog": 0.996, "<cat>": 0.004}
-    assert result.differ == (
+    assert result.disagreement == (
         "teacher and plain differ on 4 of 6 images: teacher is right on 3, plain on 1, "
         "neither on 0."
     )
@@ -168,7 +168,7 @@ def test_examples_are_where_teacher_and_plain_differ(result, page):
     png = base64.b64decode(pictures[0]["src"].partition(",")[2])
     pixels = np.asarray(Image.open(io.BytesIO(png)))
     assert (pixels == IMAGES[5].transpose(1, 2, 0)).all()
-    assert "says ✓ dog ✗ <cat> ✓ dog" in re.sub(" +", " ", " ".join(page.words))
+    assert "predicts ✓ dog ✗ <cat> ✓ dog" in " ".join(" ".join(page.words).split())
     widths = [s["style"] for s in page.all("span") if s.get("class") == "bar"]
     assert widths[:3] == ["width:99.6%", "width:0.5%", "width:99.6%"]
 
@@ -190,7 +190,7 @@ def test_without_roles_any_models_that_differ():
     }
     result = compare(models, IMAGES, LABELS, timing=False)
     assert [example.row for example in result.examples] == [5, 1, 4, 2]
-    assert result.differ == "The models do not agree on 4 of 6 images."
+    assert result.disagreement == "The models do not agree on 4 of 6 images."
 
 
 def test_models_that_give_labels_alone(tmp_path, without_plots):
@@ -287,3 +287,10 @@ def test_the_page_is_the_same_each_time(result, page, tmp_path):
     with matplotlib.rc_context({"axes.facecolor": "red"}):
         result.to_html(tmp_path / "again.html", title="<i>Cats & dogs</i>")
     assert (tmp_path / "again.html").read_bytes() == page.path.read_bytes()
+
+
+def test_without_jinja2(result, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    with pytest.raises(ImportError, match="to_html requires jinja2: `pip install"):
+        result.to_html(tmp_path / "page.html")
+    assert not (tmp_path / "page.html").exists()

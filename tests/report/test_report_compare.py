@@ -12,7 +12,6 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import softmax
-from scipy.stats import binomtest, bootstrap
 from sklearn.base import BaseEstimator
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_breast_cancer, load_digits
@@ -36,13 +35,8 @@ from skorch import NeuralNetClassifier
 from torch import nn
 
 from skkd import DistilledClassifier
-from skkd._evaluate.costs import n_multiply_adds
-from skkd._evaluate.parts import parts_of
 from skkd._evaluate.statistics import (
     bootstrap_mean,
-    holm,
-    mcnemar,
-    standard_error,
 )
 from skkd.recipes import BornAgain, DistilledEnsemble
 from skkd.report import compare
@@ -78,7 +72,7 @@ def quick(models, X=X_test, y=y_test, **params):
     return compare(models, X, y, **{"timing": False, **params})
 
 
-# Quality ----------------------------------------------------------------------
+# Quality -----------------------------------------------------------------------
 
 
 def calibration_error(y, proba, classes):
@@ -114,7 +108,7 @@ def test_quality_is_what_scikit_learn_says(models, result, name):
     assert 0.5 < expected["accuracy"] < 0.99
     for key, value in expected.items():
         assert_allclose(measured[key], value, rtol=1e-5, err_msg=key)
-    assert_array_equal(result.answers[name].labels, predicted)
+    assert_array_equal(result.predictions[name].labels, predicted)
 
 
 def test_what_does_not_apply_is_blank(result):
@@ -184,7 +178,7 @@ def test_a_model_with_other_labels_is_refused(models):
         quick({"plain": models["plain"]}, y=digits.target[1000:1400])
 
 
-# Whatever classifies ------------------------------------------------------------
+# Whatever classifies -----------------------------------------------------------
 
 
 def test_the_same_network_in_every_guise(models):
@@ -263,9 +257,11 @@ def test_rows_of_its_own_for_a_model(models):
     squares = nn.Sequential(nn.Flatten(), models["plain"].module_)
     images = X_test.reshape(-1, 1, 8, 8)
     both = {"plain": models["plain"], "squares": squares}
-    result = quick(both, X_of={"squares": images})
-    assert_array_equal(result.answers["plain"].labels, result.answers["squares"].labels)
-    with pytest.raises(ValueError, match=r"X_of=\{'plain': ...\}"):
+    result = quick(both, X_by_model={"squares": images})
+    assert_array_equal(
+        result.predictions["plain"].labels, result.predictions["squares"].labels
+    )
+    with pytest.raises(ValueError, match=r"X_by_model=\{'plain': ...\}"):
         quick({"plain": models["plain"]}, images)
 
 
@@ -288,35 +284,6 @@ def test_nothing_is_changed(models):
 
 
 # Costs -------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("layer", "shape", "expected"),
-    [
-        (nn.Linear(12, 5), (12,), 12 * 5),
-        (nn.Conv2d(3, 8, 3, padding=1), (3, 10, 12), 3 * 8 * 9 * 120),
-        (nn.Conv2d(3, 8, 3, stride=2), (3, 11, 11), 3 * 8 * 9 * 25),
-        (nn.Conv2d(6, 6, 3, padding=1, groups=6), (6, 10, 10), 6 * 9 * 100),
-        (nn.Conv1d(2, 4, 5), (2, 20), 2 * 4 * 5 * 16),
-    ],
-)
-def test_multiply_adds_by_hand(layer, shape, expected):
-    module, x = nn.Sequential(layer), torch.zeros(1, *shape)
-    assert n_multiply_adds(parts_of(module), lambda: module(x)) == expected
-
-
-@pytest.mark.parametrize(
-    "layer",
-    [
-        nn.LSTM(4, 4, batch_first=True),
-        nn.TransformerEncoderLayer(4, 2, batch_first=True).eval(),
-    ],
-)
-def test_what_cannot_be_counted_is_blank(layer):
-    with torch.no_grad():
-        counted = n_multiply_adds(parts_of(layer), lambda: layer(torch.zeros(1, 3, 4)))
-    expected = sum(p.numel() for p in layer.parameters() if p.ndim > 1) * 3
-    assert counted is None or counted >= expected
 
 
 def test_sizes(models, result, tmp_path):
@@ -353,64 +320,6 @@ def test_times_and_what_they_are_of(models):
 
 
 # Differences -------------------------------------------------------------------
-
-
-def test_the_interval_is_that_of_a_paired_bootstrap():
-    rng = np.random.default_rng(0)
-    difference = rng.choice([-1, 0, 1], p=[0.1, 0.6, 0.3], size=200).astype(float)
-    expected = bootstrap(
-        (difference,), np.mean, method="percentile", n_resamples=20_000, random_state=1
-    ).confidence_interval
-    assert_allclose(bootstrap_mean(difference, rng=0), expected, atol=0.006)
-
-
-def test_copies_of_a_row_are_drawn_together():
-    rng = np.random.default_rng(0)
-    difference = rng.choice([-1.0, 0, 1], p=[0.1, 0.6, 0.3], size=100)
-    groups = np.arange(100)
-    alone = bootstrap_mean(difference, groups, rng=0)
-    copies = bootstrap_mean(np.repeat(difference, 4), np.repeat(groups, 4), rng=0)
-    assert alone == copies == bootstrap_mean(difference, rng=0)
-    wrong = bootstrap_mean(np.repeat(difference, 4), rng=0)
-    assert wrong[1] - wrong[0] < 0.6 * (copies[1] - copies[0])
-
-
-def test_groups_of_several_sizes_against_draws_of_them():
-    rng = np.random.default_rng(0)
-    groups = rng.integers(0, 30, size=150)
-    values = rng.choice([-1.0, 0, 1], size=150) + 0.3 * (groups % 3)
-    names = np.unique(groups)
-    means = []
-    for _ in range(4000):
-        drawn = rng.choice(names, size=len(names))
-        means.append(np.mean(np.concatenate([values[groups == g] for g in drawn])))
-    expected = np.quantile(means, [0.025, 0.975])
-    assert_allclose(bootstrap_mean(values, groups, rng=0), expected, atol=0.02)
-    assert_allclose(standard_error(values, groups), np.std(means), rtol=0.08)
-
-
-def test_mcnemar_by_hand():
-    right = np.array([1] * 9 + [0] * 3 + [1] * 20, dtype=bool)
-    other = np.array([0] * 9 + [1] * 3 + [1] * 20, dtype=bool)
-    expected = 2 * sum(map(lambda k: binomial(12, k), range(4))) / 2**12
-    assert_allclose(mcnemar(right, other), expected)
-    assert mcnemar(right, right) == 1.0
-    copies = np.arange(32).repeat(3)
-    assert_allclose(mcnemar(right.repeat(3), other.repeat(3), copies), expected)
-    assert binomtest(27, 36).pvalue < expected / 10
-
-
-def binomial(n, k):
-    out = 1
-    for i in range(k):
-        out = out * (n - i) // (i + 1)
-    return out
-
-
-def test_holm_by_hand():
-    assert_allclose(holm([0.01, 0.04, 0.03, 0.005]), [0.03, 0.06, 0.06, 0.02])
-    assert_allclose(holm([0.6, 0.7]), [1, 1])
-    assert holm([]).size == 0
 
 
 def test_pairs_are_of_the_same_rows(models, result):
@@ -495,7 +404,7 @@ def test_it_can_be_pickled(result):
         ({"models": {}}, "expected a dict of fitted classifiers by name"),
         ({"models": {1: None}}, "expected names, as strings"),
         ({"teacher": "master"}, "teacher='master' is none of the models"),
-        ({"X_of": {"other": X_test}}, "X_of names \\['other'\\]"),
+        ({"X_by_model": {"other": X_test}}, "X_by_model has the keys \\['other'\\]"),
         ({"confidence": 95}, "expected a number in \\(0, 1\\)"),
         ({"batch_size": 0}, "batch_size=0"),
         ({"groups": [1, 2]}, "inconsistent numbers of samples"),
@@ -533,14 +442,14 @@ def test_models_that_cannot_be_asked_are_named(models):
             quick({"a": unfitted})
     with pytest.raises(TypeError, match=r"models\['a'\]: teacher is a dict"):
         quick({"a": {}})
-    with pytest.raises(ValueError, match=r"models\['a'\], .* cannot be asked about X"):
+    with pytest.raises(ValueError, match=r"models\['a'\], .* cannot predict X"):
         quick({"a": nn.Linear(64, 9)})
 
 
 def test_a_module_is_softmaxed_over_all_classes(models):
     torch.manual_seed(0)
     module = nn.Linear(64, 10)
-    answers = quick({"module": module}).answers["module"]
+    answers = quick({"module": module}).predictions["module"]
     with torch.no_grad():
         expected = softmax(
             module(torch.as_tensor(X_test)).numpy().astype(float), axis=1
