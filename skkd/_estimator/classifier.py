@@ -426,7 +426,8 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
         def train(samples: TrainingSet) -> None:
             loop(samples, samples.y, **kwargs, **fit_params)
 
-        if hasattr(self, "_skl_callbacks"):  # scikit-learn's, from 1.9 on
+        is_fit = kwargs.get("_routing_method") == "fit"
+        if is_fit and hasattr(self, "_skl_callbacks"):  # scikit-learn's, from 1.9 on
             return run_as_task(self, plan, partial(self._run, plan, fit_params), train)
         return self._run(plan, fit_params, train)
 

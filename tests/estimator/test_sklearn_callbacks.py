@@ -106,9 +106,14 @@ def test_a_refused_fit_is_torn_down():
     student = net(alpha=2).set_callbacks(record)
     with pytest.raises(ValueError, match="alpha"):
         student.fit(X, y)
+    assert record.events == []  # it never began
+    student = net(module__width=3).set_callbacks(record)
+    with pytest.raises(TypeError, match="width"):
+        student.fit(X, y)
     assert record.events[-1] == ("teardown", "fit")
     assert not hasattr(student, "_callback_fit_ctx")
-    student.set_params(alpha=0.5).fit(X, y)
+    del student.module__width
+    student.fit(X, y)
     assert record.epochs() == [0, 1, 2]
 
 
