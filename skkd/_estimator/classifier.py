@@ -494,7 +494,7 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
         if not (self.compile or not self.max_epochs or fit_params):
             check_student(self, samples)
         n_teacher = None if plan.teacher is None else plan.teacher.n_parameters
-        if n_teacher is not None and n_teacher < count_parameters(self.module_):
+        if n_teacher and n_teacher < count_parameters(self.module_):
             warn(
                 f"The student {describe(self.module_)} is larger than its teacher, "
                 f"{n_teacher:,} parameters: nothing is saved by distilling. "
