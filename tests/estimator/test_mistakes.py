@@ -116,5 +116,5 @@ def test_a_teacher_is_not_asked_about_images_that_it_would_not_predict():
 def test_a_marker_of_rows_without_a_label_is_recognised():
     teacher = RandomForestClassifier(n_estimators=5).fit(X, y)
     partly = np.where(np.arange(150) % 5 == 0, -1, y)
-    with pytest.raises(ValueError, match="without a label, say unlabeled=-1"):
+    with pytest.raises(ValueError, match="unlabelled samples, pass unlabeled=-1"):
         DistilledClassifier(teacher=teacher).fit(X, partly)
