@@ -98,15 +98,7 @@ def check_inputs(net: Any, X: Any) -> Any:
 
 
 def check_images(net: Any, X: Any) -> None:
-    """Raise, or warn, if images are not such as a net was fitted on.
-
-    Parameters
-    ----------
-    net : skorch net
-        A DistilledClassifier, of others nothing is known.
-    X : object
-        What is no array of images passes.
-    """
+    """Raise, or warn, if images are not such as a net was fitted on."""
     shape = tuple(getattr(X, "shape", ()))
     if len(shape) != 4 or not hasattr(net, "input_shape_"):
         return

@@ -47,13 +47,7 @@ def labels_of(X: Any, y: Any) -> Any:
 def check_labels(
     X: Any, y: Any, unlabeled: Any = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Validate `y` and tell its labelled rows from its unlabelled ones.
-
-    Returns
-    -------
-    y : ndarray of shape (n,)
-    labelled : ndarray of bool, shape (n,)
-    """
+    """Validate `y` and tell its labelled rows from its unlabelled ones."""
     if y is None:
         raise ValueError(
             "DistilledClassifier requires y to be passed, but the target y is None."

@@ -13,18 +13,12 @@ from skorch.dataset import unpack_data
 
 from skkd._data.batches import TrainingSet, batch_of, loader
 from skkd._data.keys import INPUT, SOFT_WEIGHT
-from skkd._utils.modules import describe, eval_mode, first_tensor
-from skkd.students import Standardize, default_student
+from skkd._utils.modules import describe, eval_mode, first_tensor, is_out_of_memory
+from skkd.students import MLP, Standardize, default_student
 
 
 def build_student(net: Any) -> torch.nn.Module:
-    """Return a new student; a module instance is copied, never trained in place.
-
-    Parameters
-    ----------
-    net : SkorchClassifier
-        Its ``module`` and ``module__*``; ``input_shape_`` and ``classes_`` if known.
-    """
+    """Return a new student; a module instance is copied, never trained in place."""
     kwargs = net.get_params_for("module")
     factory = net.module
     if isinstance(factory, torch.nn.Module):
@@ -37,7 +31,8 @@ def build_student(net: Any) -> torch.nn.Module:
                 "module=None chooses a student by the shape of X, which is not "
                 "known before fit: pass module=, or call fit first."
             )
-        factory = default_student(net.input_shape_)
+        is_table = len(net.input_shape_) == 1
+        factory = MLP if is_table else default_student(net.input_shape_)
     kwargs = {**_known_arguments(net, factory), **kwargs}
     try:
         inspect.signature(factory).bind(**kwargs)
@@ -75,21 +70,15 @@ def _known_arguments(net: Any, factory: Any) -> dict[str, Any]:
 
 
 def check_student(net: Any, samples: TrainingSet) -> None:
-    """Raise, before training, if the student does not fit the data.
-
-    Parameters
-    ----------
-    net : SkorchClassifier
-    samples : TrainingSet
-    """
+    """Raise, before training, if the student does not fit the data."""
     inputs, _ = batch_of(samples, range(min(2, len(samples))))
     net._set_training(False)
     with torch.no_grad():
         try:
             outputs = net.infer(inputs)
-        except torch.OutOfMemoryError:  # a RuntimeError that says all there is to say
-            raise
         except (RuntimeError, TypeError) as error:
+            if is_out_of_memory(error):
+                raise
             raise ValueError(
                 f"The student {describe(net.module_)} does not take rows of X "
                 f"({net.input_shape_}, {net.input_dtype_}): {error}. Standardize "
@@ -122,15 +111,7 @@ def check_student(net: Any, samples: TrainingSet) -> None:
 
 
 def adapt_standardize(net: Any, dataset: Any, fit_params: Mapping[str, Any]) -> None:
-    """Let every new `Standardize` of the student learn from the training samples.
-
-    Parameters
-    ----------
-    net : SkorchClassifier
-    dataset : torch.utils.data.Dataset
-    fit_params : mapping
-        Further arguments of the student's ``forward``.
-    """
+    """Let every new `Standardize` of the student learn from the training samples."""
     for layer in net.module_.modules():
         if isinstance(layer, Standardize) and not layer.adapted:
             layer.adapt(_inputs_of(net, layer, dataset, fit_params))

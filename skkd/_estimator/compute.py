@@ -13,22 +13,7 @@ from skkd._utils.modules import cast_floats, channels_last, has_conv2d, is_layou
 
 
 def optimized_pass(net: Any, inputs: Any, forward: Callable[[Any], Any]) -> Any:
-    """Run a forward pass in the net's precision and in the layout that suits it.
-
-    Parameters
-    ----------
-    net : SkorchClassifier
-        Its ``precision``; ``channels_last_`` is found out at the first pass.
-    inputs : object
-        Of the module.
-    forward : callable
-        From inputs on the device to outputs.
-
-    Returns
-    -------
-    object
-        The outputs, float32 at least.
-    """
+    """Run a forward pass in the net's precision and in the layout that suits it."""
     device = device_of(net)
     # Before they move: not every device has float64.
     inputs = cast_floats(inputs, net.module_)
@@ -100,14 +85,7 @@ def autocast(precision: str, device: torch.device) -> AbstractContextManager[Any
 
 
 def fetch_losses(batches: list[dict[str, Any]], key: str) -> None:
-    """Replace the tensors under `key` by numbers, in a single transfer.
-
-    Parameters
-    ----------
-    batches : list of dict
-        The batches of an epoch, as the history has them.
-    key : str
-    """
+    """Replace the tensors under `key` by numbers, in a single transfer."""
     waiting = [b for b in batches if isinstance(b.get(key), torch.Tensor)]
     if waiting:
         values = torch.stack([batch[key] for batch in waiting]).tolist()
@@ -116,19 +94,7 @@ def fetch_losses(batches: list[dict[str, Any]], key: str) -> None:
 
 
 def resolve_precision(precision: str, kind: str) -> str:
-    """Return "fp32" or "bf16" for what was asked of a kind of device.
-
-    Parameters
-    ----------
-    precision : {"fp32", "bf16", "auto"}
-        "auto" takes bf16 if the hardware multiplies in it.
-    kind : str
-        "cpu", "cuda" and so on.
-
-    Returns
-    -------
-    {"fp32", "bf16"}
-    """
+    """Return "fp32" or "bf16" for what was asked of a kind of device."""
     if precision != "auto":
         return precision
     if kind == "cuda":

@@ -7,8 +7,6 @@ import pickle
 from types import MappingProxyType
 from typing import Any
 
-from skorch.history import History
-
 from skkd._utils.modules import resolve_device
 
 # Prefixes of what skorch builds the network anew for.
@@ -53,15 +51,6 @@ class SklearnParamsMixin:
             in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
         }
         cls._named_params = frozenset(named - {"self"})
-
-    @property
-    def history(self) -> History:
-        """What was recorded of each epoch; empty before the first fit."""
-        return History() if self.history_ is None else self.history_
-
-    @history.setter
-    def history(self, value: History) -> None:
-        self.history_ = value
 
     def _get_param_names(self) -> list[str]:
         # Unknown keywords stay parameters until skorch complains of them in fit.

@@ -77,6 +77,15 @@ class SkorchClassifier(SklearnParamsMixin, NeuralNetClassifier):
     def device(self, device: Any) -> None:
         self.__dict__["device"] = device
 
+    @property
+    def history(self) -> History:
+        """What was recorded of each epoch; empty before the first fit."""
+        return History() if self.history_ is None else self.history_
+
+    @history.setter
+    def history(self, value: History) -> None:
+        self.history_ = value
+
     # Building -----------------------------------------------------------------
 
     def initialize(self) -> Any:

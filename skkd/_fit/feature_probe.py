@@ -1,4 +1,4 @@
-"""What a probe of some rows shows of layers, before anything is trained."""
+"""Losses on features, built from a forward pass of some samples before training."""
 
 from __future__ import annotations
 
@@ -33,29 +33,10 @@ def build_feature_terms(
     rows: TrainingSet,
     fit_params: Mapping[str, Any],
 ) -> FeatureTerms:
-    """Pair layers of student and teacher, and build adapters for what these give.
+    """Pair layers of student and teacher, and build adapters for their features.
 
-    Parameters
-    ----------
-    estimator : DistilledClassifier
-        With its student built.
-    loss : DistillationLoss
-        Its parts on features are compared.
-    adapter : Teacher
-    X : array-like of n rows
-        As the teacher wants them.
-    rows : TrainingSet
-    fit_params : mapping
-        What the student's ``forward`` is given, beside the input.
-
-    Returns
-    -------
-    FeatureTerms
-
-    Raises
-    ------
-    ValueError
-        If a layer does not exist, two cannot be compared, or nothing would be learnt.
+    Raises ValueError if a layer does not exist, two cannot be compared, or nothing
+    would be learnt.
     """
     student, network = estimator.module_, adapter.network
     for compiled, whose in ((estimator.compile, "student"), (network, "teacher")):
@@ -67,9 +48,9 @@ def build_feature_terms(
     terms = FeatureTerms(flatten(loss), student, network)
     few = np.arange(min(2, len(rows)))
     shown, asked = _probe(estimator, X, rows, few)
-    with eval_mode(student), torch.enable_grad(), terms.watcher as watcher:
+    with eval_mode(student), torch.enable_grad(), terms.recorder as recorder:
         estimator.infer(shown, **fit_params)
-        mine = watcher.last()
+        mine = recorder.last()
     names = terms.teacher_names
     theirs = features_of(adapter, asked, estimator.classes_, names)[1]
     _check_rows(terms.student_names, mine, "student", len(few))
@@ -88,7 +69,7 @@ def build_feature_terms(
 def _probe(
     estimator: Any, X: Any, rows: TrainingSet, few: np.ndarray
 ) -> tuple[Any, Any]:
-    """Return some rows as the student sees them in training, and as the teacher."""
+    """Return some samples as the student gets them in training, and as the teacher."""
     inputs = split_inputs(unpack_data(batch_of(rows, few.tolist()))[0])[0]
     augment = estimator.augment
     if augment is None or getattr(augment, "mixes_rows", False):
@@ -113,7 +94,7 @@ def _check_rows(
 def _check_learning(
     estimator: Any, terms: FeatureTerms, features: Sequence[Tensor], *, labelled: bool
 ) -> None:
-    """Raise where the layers do not learn, or nothing but them."""
+    """Raise if a layer does not learn, or if nothing but the layers does."""
     student = estimator.module_
     for name, part in zip(terms.student_names, features, strict=True):
         if not part.requires_grad:

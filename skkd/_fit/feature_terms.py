@@ -1,4 +1,4 @@
-"""Losses on features in a fit: layers paired, watched, compared, and let go."""
+"""Losses on features in a fit: pairs of layers, recorded and compared."""
 
 from __future__ import annotations
 
@@ -18,19 +18,10 @@ from skkd.teachers import Teacher
 
 
 class FeatureTerms:
-    """What a fit compares between layers of the student and of the teacher.
+    """What a fit compares between layers of student and teacher.
 
-    Parameters
-    ----------
-    parts : sequence of (float, loss)
-        Weighted parts of the distillation, on features and on logits.
-    student : torch.nn.Module
-    teacher : torch.nn.Module
-
-    Raises
-    ------
-    ValueError
-        If a layer does not exist, or layers cannot be paired.
+    `parts` are the weighted losses of the distillation, on features and on logits. A
+    ValueError is raised if a layer does not exist, or layers cannot be paired.
     """
 
     def __init__(
@@ -43,10 +34,10 @@ class FeatureTerms:
         self.losses = [loss for _, loss in parts if isinstance(loss, FeatureLoss)]
         self.pairs = [pair_layers(loss) for loss in self.losses]
         every = [pair for pairs in self.pairs for pair in pairs]
-        # A layer that several losses name is watched, and remembered, once.
+        # A layer that several losses name is recorded, and cached, once.
         self.student_names = [*dict.fromkeys(name for name, _ in every)]
         self.teacher_names = [*dict.fromkeys(name for _, name in every)]
-        self.watcher = LayerRecorder(
+        self.recorder = LayerRecorder(
             student, self.student_names, keep=False, whose="student"
         )
         for name in self.teacher_names:  # a wrong one is told before any pass
@@ -63,14 +54,9 @@ class FeatureTerms:
     def build(
         self, student: Sequence[Tensor], teacher: Sequence[Tensor], labels: np.ndarray
     ) -> None:
-        """Make adapters for features as they are in a probe of some rows.
+        """Make adapters for the shapes of layers, as features of some rows show them.
 
-        Parameters
-        ----------
-        student, teacher : sequence of Tensor, each of shape (n, ...)
-            In the order of ``student_names`` and ``teacher_names``.
-        labels : ndarray of shape (n_rows,), int64
-            Class numbers of the training data, -1 where unlabelled.
+        `labels` are the encoded labels of the training data, -1 for unlabelled ones.
         """
         mine = dict(zip(self.student_names, student, strict=True))
         theirs = dict(zip(self.teacher_names, teacher, strict=True))
@@ -85,18 +71,18 @@ class FeatureTerms:
 
     @property
     def needs_indices(self) -> bool:
-        """Whether a row is compared with others of the training data."""
+        """Whether a sample is compared with others of the training data."""
         return any(hasattr(part, "set_train_indices") for part in self.comparisons)
 
     def set_train_indices(self, rows: Tensor) -> None:
-        """Contrast rows with these alone, where others are held out."""
+        """Contrast samples with these alone, if others are held out."""
         for comparison in self.comparisons:
             if hasattr(comparison, "set_train_indices"):
                 comparison.set_train_indices(rows)  # type: ignore[operator]
 
     @contextmanager
     def training(self, optimizer: torch.optim.Optimizer) -> Iterator[None]:
-        """Watch the student, and train the adapters with it, in this block only."""
+        """Record the student, and train the adapters with it, in this block only."""
         adapters = [p for p in self.comparisons.parameters() if p.requires_grad]
         if adapters and isinstance(optimizer, torch.optim.LBFGS):
             raise ValueError(
@@ -109,32 +95,23 @@ class FeatureTerms:
         group = optimizer.param_groups[-1]["params"]
         group.extend(adapters)
         try:
-            with self.watcher:
+            with self.recorder:
                 yield
         finally:
             added = {id(adapter) for adapter in adapters}
             group[:] = [p for p in group if id(p) not in added]
             for adapter in adapters:
                 optimizer.state.pop(adapter, None)
-            self.watcher.passes = []
+            self.recorder.passes = []
 
     def total(
         self, on_logits: Callable[[Any], Tensor], batch_fields: Mapping[str, Tensor]
     ) -> Tensor:
-        """Return the weighted sum of all parts, of those on logits too.
+        """Return the weighted sum of all parts, (n,), or () if one is of the batch.
 
-        Parameters
-        ----------
-        on_logits : callable
-            From a loss on logits to its value.
-        batch_fields : mapping of str to Tensor
-            Of the batch that the student saw last.
-
-        Returns
-        -------
-        Tensor of shape (n,), or () where a part is defined over the batch
+        `on_logits` gives the value of a loss on logits.
         """
-        features = [part.to(_working_dtype(part)) for part in self.watcher.last()]
+        features = [part.to(_working_dtype(part)) for part in self.recorder.last()]
         mine = dict(zip(self.student_names, features, strict=True))
         theirs = dict(zip(self.teacher_names, self._unpack(batch_fields), strict=True))
         compared = iter(zip(self.pairs, self.comparisons, strict=True))
@@ -171,23 +148,10 @@ class FeatureTerms:
 def features_of(
     teacher: Teacher, X: Any, classes: np.ndarray, names: Sequence[Any]
 ) -> tuple[np.ndarray, list[Tensor]]:
-    """Return the logits of a teacher, and the features of its layers.
-
-    Parameters
-    ----------
-    teacher : Teacher
-    X : array-like of n rows
-    classes : ndarray of shape (n_classes,)
-    names : sequence of (str or None)
-
-    Returns
-    -------
-    logits : ndarray of shape (n, n_classes)
-    features : list of Tensor, each of shape (n, ...)
-    """
-    with LayerRecorder(teacher.network, names, keep=True, whose="teacher") as watcher:
+    """Return the logits of a teacher, and the features of its layers."""
+    with LayerRecorder(teacher.network, names, keep=True, whose="teacher") as recorder:
         logits = teacher.logits(X, classes)
-        return logits, watcher.gathered(len_of(X))
+        return logits, recorder.gathered(len_of(X))
 
 
 def flat_features(features: Sequence[Tensor]) -> Tensor:

@@ -21,22 +21,10 @@ class LayerRecorder:
     """Records the outputs of layers, one forward pass after the other, in its block.
 
     Only passes of the thread that entered it count: several fits in threads may
-    record the layers of one teacher.
-
-    Parameters
-    ----------
-    module : torch.nn.Module
-    names : sequence of (str or None)
-        As in ``named_modules()``; None is the input of the last ``nn.Linear``.
-    keep : bool
-        True keeps all passes, detached; False only the last one, with its graph.
-    whose : str
-        "student" or "teacher", for error messages.
-
-    Raises
-    ------
-    ValueError
-        If there is no such layer, or if a forward pass does not call it exactly once.
+    record the layers of one teacher. A name of None is the input of the last
+    ``nn.Linear``. With `keep` all passes are kept, detached, else only the last one,
+    with its graph. A layer that does not exist, or that a forward pass does not call
+    exactly once, is an error.
     """
 
     def __init__(
@@ -126,24 +114,7 @@ class LayerRecorder:
 
 
 def find_layer(module: torch.nn.Module, name: Any, whose: str) -> torch.nn.Module:
-    """Return the layer of that name, or the last ``nn.Linear`` for None.
-
-    Parameters
-    ----------
-    module : torch.nn.Module
-    name : str or None
-    whose : str
-        "student" or "teacher", for error messages.
-
-    Returns
-    -------
-    torch.nn.Module
-
-    Raises
-    ------
-    ValueError
-        If there is none: the names that exist are listed.
-    """
+    """Return the layer of that name, or the last ``nn.Linear`` for None."""
     layers = dict(module.named_modules())
     del layers[""]
     if name is None:

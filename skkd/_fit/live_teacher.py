@@ -1,4 +1,4 @@
-"""A teacher that is asked about every batch, in the view that the student sees."""
+"""A teacher that computes targets batch by batch, for the view that is trained on."""
 
 from __future__ import annotations
 
@@ -17,18 +17,9 @@ from skkd.teachers._base import check_logits
 
 
 class LiveTeacher:
-    """What is asked of a teacher for every batch: logits, features, or both.
+    """What a teacher computes for every batch: logits, features of layers, or both.
 
-    Parameters
-    ----------
-    adapter : Teacher
-    classes : ndarray of shape (n_classes,)
-    like : object, default=None
-        A data frame, if the teacher is given such, for the names of the columns.
-    logits : bool
-        Whether its logits are wanted.
-    layers : sequence of (str or None), default=()
-        Layers whose features are wanted.
+    `like` is a data frame if the teacher takes such, for the names of the columns.
     """
 
     def __init__(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -55,21 +56,7 @@ class SoftTargets(NamedTuple):
 def compute_soft_targets(
     plan: FitPlan, net: Any, samples: TrainingSet, fit_params: Mapping[str, Any]
 ) -> SoftTargets:
-    """Compute what can be computed before training, once for each sample.
-
-    Parameters
-    ----------
-    plan : FitPlan
-    net : DistilledClassifier
-        With its student built.
-    samples : TrainingSet
-    fit_params : mapping
-        Further arguments of the student's ``forward``.
-
-    Returns
-    -------
-    SoftTargets
-    """
+    """Compute what can be computed before training, once for each sample."""
     fields: dict[str, Any] = {}
     if net.n_views is not None:
         fields[VIEW_SEEDS] = view_seeds(row_keys(samples.X)[0], net.n_views)
@@ -82,7 +69,8 @@ def compute_soft_targets(
         shown = net.teacher if isinstance(net.teacher_cv, str) else None
         return SoftTargets(shown, fields=fields)
     check_repeatable(plan.teacher_X)
-    if len_of(plan.teacher_X) != len(samples):
+    own_rows = plan.teacher_X is not plan.X_as_given
+    if own_rows and len_of(plan.teacher_X) != len(samples):
         raise ValueError(
             f"teacher_X has {len_of(plan.teacher_X)} rows, expected {len(samples)}, "
             "those of X."
@@ -135,16 +123,26 @@ def _from_teacher(
                 "that it is asked about all rows of teacher_X beforehand."
             )
     live = _live_teacher(plan, net, adapter, needs, terms)
-    cached = _Cached(adapter, plan.classes, net, X, fields.get(VIEW_SEEDS), memory)
+    infos = [CacheInfo()]
+
+    def lookup(key: str, *computation: Any) -> None:
+        seeds = fields.get(VIEW_SEEDS)
+        fields[key], info = _lookup(net, X, seeds, *computation)
+        infos.append(info)
+
     if "logits" in needs and (live is None or not live.logits):
-        fields[TEACHER_LOGITS] = cached.logits()
+        forward = partial(_logits, adapter, plan.classes)
+        lookup(TEACHER_LOGITS, memory, forward, adapter, plan.classes)
     if terms is not None:
         fields[INDEX] = np.arange(len(samples))
-        if terms.cache:
-            fields[TEACHER_FEATURES] = cached.features(terms)
-    return SoftTargets(
-        teacher, adapter, fields, live, terms, sum_cache_infos(cached.passes)
-    )
+    if terms is not None and terms.cache:
+        names, columns = tuple(terms.teacher_names), np.arange(terms.n_numbers)
+        if memory is not None and memory is not False:  # `top_k` is meant for classes
+            memory = clone(as_memory(memory)).set_params(top_k=None)
+        forward = partial(_features, adapter, plan.classes, names)
+        lookup(TEACHER_FEATURES, memory, forward, (adapter, names), columns)
+    info = sum_cache_infos(infos)
+    return SoftTargets(teacher, adapter, fields, live, terms, info)
 
 
 def _live_teacher(
@@ -171,60 +169,43 @@ def _live_teacher(
     return LiveTeacher(adapter, plan.classes, like=like, logits=logits, layers=layers)
 
 
-class _Cached:
-    """What is computed of all samples before training, or found in the cache."""
+def _logits(adapter: Teacher, classes: np.ndarray, X: Any) -> np.ndarray:
+    logits = adapter.logits(X, classes)
+    return check_logits(logits, len(logits), classes)
 
-    def __init__(
-        self,
-        adapter: Teacher,
-        classes: np.ndarray,
-        net: Any,
-        X: Any,
-        seeds: np.ndarray | None,
-        memory: Any,
-    ) -> None:
-        self.adapter, self.classes = adapter, classes
-        self.net, self.X, self.seeds, self.memory = net, X, seeds, memory
-        self.passes = [CacheInfo()]
 
-    def logits(self) -> Any:
-        def forward(part: Any) -> np.ndarray:
-            logits = self.adapter.logits(part, self.classes)
-            return check_logits(logits, len_of(part), self.classes)
+def _features(
+    adapter: Teacher, classes: np.ndarray, names: Sequence[Any], X: Any
+) -> np.ndarray:
+    return flat_features(features_of(adapter, X, classes, names)[1]).cpu().numpy()
 
-        return self._lookup(forward, self.adapter, self.classes, self.memory)
 
-    def features(self, terms: FeatureTerms) -> Any:
-        names = terms.teacher_names
-        memory = self.memory
-        if memory is not None and memory is not False:  # `top_k` is meant for classes
-            memory = clone(as_memory(memory)).set_params(top_k=None)
+def _lookup(
+    net: Any,
+    X: Any,
+    view_seeds: np.ndarray | None,
+    memory: Any,
+    forward: Callable[[Any], np.ndarray],
+    content: Any,
+    columns: np.ndarray,
+) -> tuple[Any, CacheInfo]:
+    """Return what `forward` gives for all samples, or for the fixed views of them."""
+    is_frame = hasattr(X, "iloc")
 
-        def forward(part: Any) -> np.ndarray:
-            features = features_of(self.adapter, part, self.classes, names)[1]
-            return flat_features(features).cpu().numpy()
+    def forward_view(part: Any) -> np.ndarray:  # views are arrays, whatever X is
+        is_view = is_frame and isinstance(part, np.ndarray)
+        return forward(with_columns(part, X) if is_view else part)
 
-        columns = np.arange(terms.n_numbers)
-        return self._lookup(forward, (self.adapter, tuple(names)), columns, memory)
+    def cast(part: Any) -> Any:  # as the student gets it, before augmentation
+        return cast_floats(np.array(part) if is_frame else part, net.module_)
 
-    def _lookup(self, forward: Any, content: Any, columns: Any, memory: Any) -> Any:
-        def of_part(part: Any) -> np.ndarray:  # views are arrays, whatever X is
-            is_view = isinstance(part, np.ndarray)
-            return forward(with_columns(part, self.X) if is_view else part)
-
-        def as_seen(part: Any) -> Any:  # by the student, before augmentation
-            part = np.array(part) if hasattr(part, "iloc") else part
-            return cast_floats(part, self.net.module_)
-
-        values, info = lookup_or_compute(
-            of_part,
-            content,
-            columns,
-            self.X,
-            memory=memory,
-            view_seeds=self.seeds,
-            augment=self.net.augment,
-            cast=as_seen,
-        )
-        self.passes.append(info)
-        return values
+    return lookup_or_compute(
+        forward_view,
+        content,
+        columns,
+        X,
+        memory=memory,
+        view_seeds=view_seeds,
+        augment=net.augment,
+        cast=cast,
+    )

@@ -28,21 +28,7 @@ _N_SAMPLES, _N_ASKED = 1000, 200
 def check_teacher_outputs(
     plan: FitPlan, net: Any, samples: TrainingSet, targets: SoftTargets
 ) -> list[Finding]:
-    """Warn of what is probably wrong with the teacher, or raise if ``strict``.
-
-    Parameters
-    ----------
-    plan : FitPlan
-    net : DistilledClassifier
-        Its ``temperature``, ``strict`` and ``teacher_cv``.
-    samples : TrainingSet
-    targets : SoftTargets
-        Only without logits at hand is the teacher asked.
-
-    Returns
-    -------
-    list of Finding
-    """
+    """Warn of what is probably wrong with the teacher, or raise if ``strict``."""
     logits = targets.fields.get(TEACHER_LOGITS)
     teacher = None if plan.teacher_logits is not None else targets.adapter
     if logits is None and teacher is None:  # nobody teaches, or with a weight of 0

@@ -23,19 +23,7 @@ def fit_on_all(
     labelled: np.ndarray,
     sample_weight: np.ndarray | None = None,
 ) -> Any:
-    """Fit a clone of `teacher` on all labelled rows.
-
-    Parameters
-    ----------
-    teacher : estimator, or a list of estimators
-    X, y : array-like of n rows
-    labelled : ndarray of bool, shape (n,)
-    sample_weight : ndarray of shape (n,), default=None
-
-    Returns
-    -------
-    fitted estimator, or a list of them
-    """
+    """Fit a clone of `teacher` on all labelled rows."""
     return _fit_clone(teacher, X, y, np.flatnonzero(labelled), sample_weight)
 
 
@@ -52,23 +40,10 @@ def fit_out_of_fold(
 ) -> tuple[list[Any], np.ndarray]:
     """Fit clones of `teacher` so that none teaches a row whose label it saw.
 
-    Parameters
-    ----------
-    teacher : estimator, or a list of estimators
-    cv : int, splitter or iterable of (train, test)
-        A partition of the labelled rows; a clone is fitted for each split. A splitter
-        splits the labelled rows; in an iterable, indices are those of X.
-    X, y : array-like of n rows
-    labelled : ndarray of bool, shape (n,)
-    sample_weight : ndarray of shape (n,), default=None
-    classes : ndarray of shape (n_classes,)
-    groups : ndarray of shape (n,), default=None
-        Rows of one group are in one fold, if `cv` is an int or splits by groups.
-
-    Returns
-    -------
-    members : list of fitted estimators
-    logits : ndarray of shape (n, n_classes)
+    `cv` is a partition of the labelled rows; a clone is fitted for each split. A
+    splitter splits the labelled rows; in an iterable, indices are those of X. Rows of
+    one of the `groups` are in one fold, if `cv` is an int or splits by groups. Returns
+    the clones, and logits (n, n_classes).
     """
     known = np.flatnonzero(labelled)
     members = []
@@ -88,13 +63,7 @@ def fit_out_of_fold(
 def _partition(
     cv: Any, known: np.ndarray, y: np.ndarray, groups: np.ndarray | None
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Split the labelled rows; raise, before anything is fitted, if labels would leak.
-
-    Returns
-    -------
-    list of (train, test)
-        Indices of X.
-    """
+    """Return index of X of each split; raise if labels would leak, or be missing."""
     splits = _splits(cv, known, y[known], None if groups is None else groups[known])
     held_out = np.sort(np.concatenate([test for _, test in splits]))
     leaks = any(np.isin(test, train).any() for train, test in splits)

@@ -24,15 +24,9 @@ from skkd._utils.modules import cast_floats
 
 
 class BatchViews:
-    """Augments training batches, and asks a live teacher about what came out.
+    """Augments training batches, and adds a live teacher's targets for the views.
 
-    Parameters
-    ----------
-    augment : callable or None
-    live : LiveTeacher or None
-        Asked about every batch.
-    teacher_view : {"same", "clean"}
-        Whether it is asked about the view that the student sees.
+    With ``teacher_view="clean"`` the teacher gets the samples without augmentation.
     """
 
     def __init__(
@@ -41,18 +35,7 @@ class BatchViews:
         self.augment, self.live, self.teacher_view = augment, live, teacher_view
 
     def __call__(self, X: Any, module: torch.nn.Module, device: Any, epoch: int) -> Any:
-        """Return the X of a batch as the student is to see it, with batch fields.
-
-        Parameters
-        ----------
-        X : object
-            Of a batch, with its fields.
-        module : torch.nn.Module
-            The student, whose floating-point type counts.
-        device : str, torch.device or None
-        epoch : int
-            Counts which of several fixed views is the turn of.
-        """
+        """Return the X of a batch as the student is to see it, with batch fields."""
         inputs, fields = split_inputs(X)
         view = inputs
         if self.augment is not None:
@@ -95,15 +78,7 @@ def check_augment(
     teacher_logits: Any,
     teacher_X: Any,
 ) -> None:
-    """Refuse soft targets of the clean inputs for augmented ones, unless asked for.
-
-    Parameters
-    ----------
-    augment, n_views, teacher_view, teacher_cv : object
-        Parameters of DistilledClassifier.
-    teacher_logits, teacher_X : object
-        As passed to ``fit``.
-    """
+    """Refuse soft targets of the clean inputs for augmented ones, unless asked for."""
     if teacher_view not in ("same", "clean"):
         raise ValueError(
             f"teacher_view={teacher_view!r}: expected 'same', the augmented view "
