@@ -71,7 +71,8 @@ class SkorchClassifier(SklearnParamsMixin, NeuralNetClassifier):
     @property
     def device(self) -> Any:
         """The device in use, with ``"auto"`` resolved; None leaves it to accelerate."""
-        return resolve_device(vars(self)["device"])
+        device = vars(self)["device"]
+        return resolve_device(device) if isinstance(device, str) else device
 
     @device.setter
     def device(self, device: Any) -> None:
