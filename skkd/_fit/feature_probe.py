@@ -15,6 +15,7 @@ from skkd._data.batches import TrainingSet, batch_of
 from skkd._data.keys import split_inputs
 from skkd._data.rows import pick, with_columns
 from skkd._fit.feature_terms import FeatureTerms, features_of
+from skkd._fit.views import mixes_rows
 from skkd._utils.modules import (
     cast_floats,
     describe,
@@ -57,7 +58,7 @@ def build_feature_terms(
     _check_rows(names, theirs, "teacher", len(few))
     _check_learning(estimator, terms, mine, labelled=bool((rows.y_encoded >= 0).any()))
     terms.build([part.detach() for part in mine], theirs, rows.y_encoded)
-    if getattr(estimator.augment, "mixes_rows", False) and terms.needs_indices:
+    if mixes_rows(estimator.augment) and terms.needs_indices:
         raise ValueError(
             f"augment={estimator.augment!r} mixes rows, and {terms.losses[0]!r} "
             "contrasts each row with others, which it may be mixed with: leave out "
@@ -72,7 +73,7 @@ def _probe(
     """Return some samples as the student gets them in training, and as the teacher."""
     inputs = split_inputs(unpack_data(batch_of(rows, few.tolist()))[0])[0]
     augment = estimator.augment
-    if augment is None or getattr(augment, "mixes_rows", False):
+    if augment is None or mixes_rows(augment):
         return inputs, pick(X, few)
     images = cast_floats(inputs, estimator.module_)
     view = augment(to_tensor(images, device=estimator.device))

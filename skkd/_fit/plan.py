@@ -16,6 +16,7 @@ from skkd._fit.objective import check_hyperparameters
 from skkd._fit.teacher_cv import check_fittable
 from skkd._fit.views import check_augment
 from skkd._utils.modules import describe
+from skkd.losses import FeatureLoss
 from skkd.losses._registry import flatten, loss_of, need_of, needs_of
 from skkd.memory._logits import as_memory
 from skkd.teachers import Teacher, as_teacher
@@ -167,7 +168,14 @@ def _check_parameters(net: Any, teacher_logits: Any, teacher_X: Any) -> Any:
             "the hardware multiplies in it)."
         )
     loss = loss_of(net)
-    kinds = {need_of(part) for _, part in flatten(loss)}
+    parts = [part for _, part in flatten(loss)]
+    kinds = {need_of(part) for part in parts}
+    if "features" in kinds and not any(isinstance(p, FeatureLoss) for p in parts):
+        raise ValueError(
+            f"distillation={net.distillation!r} has needs='features' and is no "
+            "FeatureLoss, which names the layers: derive it from "
+            "skkd.losses.FeatureLoss, or leave needs at 'logits'."
+        )
     alone = net.teacher is None and teacher_logits is None
     if alone and net.alpha > 0 and "nothing" in kinds and len(kinds) > 1:
         raise ValueError(

@@ -21,6 +21,7 @@ from skkd._data.keys import (
 from skkd._fit.live_teacher import LiveTeacher
 from skkd._utils.checks import is_number
 from skkd._utils.modules import cast_floats
+from skkd.augment import Augmentation
 
 
 class BatchViews:
@@ -52,7 +53,7 @@ class BatchViews:
         """Return a view of a batch; `fields` are changed to those of the view."""
         if VIEW_SEEDS in fields:
             return self.augment(inputs, _pick_view(fields, epoch))
-        if not getattr(self.augment, "mixes_rows", False):
+        if not mixes_rows(self.augment):
             return self.augment(inputs)
         view, index, lam = self.augment.mix(inputs)
         fields.update({MIXUP_INDEX: index.cpu(), MIXUP_LAM: lam})
@@ -68,6 +69,11 @@ def _pick_view(fields: dict[str, torch.Tensor], epoch: int) -> torch.Tensor:
     for key in {TEACHER_LOGITS, TEACHER_FEATURES} & fields.keys():
         fields[key] = fields[key][samples, picked]
     return seeds[samples, picked]
+
+
+def mixes_rows(augment: Any) -> bool:
+    """Tell whether a view is made of several samples, and so are its labels."""
+    return isinstance(augment, Augmentation) and augment.mixes_rows
 
 
 def check_augment(
@@ -97,11 +103,11 @@ def check_augment(
         raise TypeError(
             f"augment={augment!r}: expected a callable, tensor to tensor, or None."
         )
-    if hasattr(augment, "check"):
+    if isinstance(augment, Augmentation):
         augment.check()
     _check_n_views(augment, n_views, clean)
     if clean:
-        if getattr(augment, "mixes_rows", False):
+        if mixes_rows(augment):
             raise ValueError(
                 f"augment={augment!r} mixes the rows of a batch, of which a teacher "
                 "can only be asked once there is one, and teacher_view='clean' teaches "
@@ -135,7 +141,7 @@ def _check_n_views(augment: Any, n_views: Any, clean: bool) -> None:
             f"n_views={n_views} has the teacher asked about that many views of each "
             "row, and teacher_view='clean' about the row itself: use one of the two."
         )
-    if getattr(augment, "mixes_rows", False):
+    if mixes_rows(augment):
         raise ValueError(
             f"augment={augment!r} mixes the rows of a batch, of which a teacher can "
             f"only be asked once there is one, and n_views={n_views!r} asks it before "

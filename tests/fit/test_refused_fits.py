@@ -11,6 +11,7 @@ from torch import nn
 
 from skkd import DistilledClassifier
 from skkd.callbacks import Anneal
+from skkd.losses import DistillationLoss
 
 X, Y = load_iris(return_X_y=True)
 X = X.astype("float32")
@@ -143,3 +144,29 @@ def test_classes_that_are_not_sorted_name_no_columns():
     with pytest.raises(ValueError, match=r"classes=\[2, 1, 0\] is not sorted"):
         student(classes=[2, 1, 0]).fit(X, Y, teacher_logits=np.zeros((150, 3)))
     assert student(classes=[2, 1, 0]).fit(X, Y).classes_.tolist() == [0, 1, 2]
+
+
+def test_what_a_loss_and_an_augmentation_call_their_attributes_means_nothing():
+    class Plain:
+        """A user's own augmentation, with attributes that have other meanings."""
+
+        check = "a setting"
+        mixes_rows = 3
+
+        def __call__(self, x):
+            return x * 1.0
+
+    images = np.random.RandomState(0).rand(20, 1, 8, 8).astype("float32")
+    net = student(teacher=None, augment=Plain())
+    assert net.fit(images, np.arange(20) % 2).predict(images).shape == (20,)
+
+
+def test_a_loss_on_features_that_names_no_layers_is_refused():
+    class Strange(DistillationLoss):
+        needs = "features"
+
+        def __call__(self, student_logits, teacher_logits, y, temperature):
+            return student_logits.sum(dim=1)
+
+    with pytest.raises(ValueError, match="is no FeatureLoss, which names the layers"):
+        student(teacher=network(4, 3), distillation=Strange()).fit(X, Y)
