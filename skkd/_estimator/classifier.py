@@ -465,7 +465,7 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
         before, n_epochs = dict(vars(self)), len(self.history_ or ())
         try:
             yield
-        except Exception:
+        except BaseException:  # an interrupt while the teacher is asked, too
             same = self.history_ is before.get("history_")
             epochs = (self.history_ or [])[n_epochs if same else 0 :]
             if not any("train_loss" in b for epoch in epochs for b in epoch["batches"]):

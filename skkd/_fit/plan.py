@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 from sklearn.utils import check_consistent_length
 from skorch import NeuralNet
+from torch.utils.data import DataLoader
 
 from skkd._data.inputs import InputFacts, check_inputs, read_inputs
 from skkd._data.labels import check_labels, encode_labels, find_classes, labels_of
@@ -15,6 +17,7 @@ from skkd._data.weights import check_sample_weight, combine_weights
 from skkd._fit.objective import check_hyperparameters
 from skkd._fit.teacher_cv import check_fittable
 from skkd._fit.views import check_augment
+from skkd._utils.checks import check_number
 from skkd._utils.modules import describe
 from skkd.losses import FeatureLoss
 from skkd.losses._registry import flatten, loss_of, need_of, needs_of
@@ -152,6 +155,10 @@ def plan_fit(
 def _check_parameters(net: Any, teacher_logits: Any, teacher_X: Any) -> Any:
     """Raise if a parameter makes no sense; return the loss of the teacher's term."""
     check_hyperparameters(net.temperature, net.alpha)
+    check_number("max_epochs", net.max_epochs, Integral, low=0)
+    if net.iterator_train is DataLoader and net.batch_size != -1:
+        hint = "-1 takes all samples as one batch."
+        check_number("batch_size", net.batch_size, Integral, low=1, hint=hint)
     cv, view = net.teacher_cv, net.teacher_view
     if isinstance(cv, str) and cv != "prefit":
         raise ValueError(

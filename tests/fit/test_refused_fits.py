@@ -54,6 +54,8 @@ REFUSED = {
     ),
     "folds": ({"teacher_cv": 200}, {}),
     "a batch size": ({"batch_size": "many"}, {}),
+    "a batch size of nothing": ({"batch_size": None}, {}),
+    "a number of epochs": ({"max_epochs": -1}, {}),
     "a schedule": ({"callbacks": [Anneal("alpha", 0.5, 3.0)]}, {}),
     "teacher_logits": ({}, {"teacher_logits": np.zeros((150, 2))}),
     "infinite teacher_logits": ({}, {"teacher_logits": np.full((150, 3), np.inf)}),
@@ -64,7 +66,7 @@ REFUSED = {
 # What would build the student anew as soon as it is set, or stop it from predicting.
 UNBUILT = [
     *("a parameter of the module", "a module", "the module's outputs"),
-    *("an unknown parameter", "a batch size"),
+    *("an unknown parameter", "a batch size", "a batch size of nothing"),
 ]
 
 
@@ -104,6 +106,18 @@ def test_other_labels_leave_a_fitted_student_as_it_was():
         net.fit(X, np.array(["x", "y", "z"])[Y][::-1].copy())
     np.testing.assert_array_equal(net.predict(X), answers)
     assert net.classes_.tolist() == [0, 1, 2]
+
+
+def test_an_interrupt_of_the_teacher_leaves_a_fitted_student_as_it_was():
+    def interrupted(X):
+        raise KeyboardInterrupt
+
+    net = student().fit(X, Y)
+    answers = net.predict_proba(X)
+    net.set_params(teacher=interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        net.fit(X, Y)
+    np.testing.assert_array_equal(net.predict_proba(X), answers)
 
 
 def test_an_error_in_the_middle_keeps_what_was_trained():
