@@ -6,7 +6,7 @@ import io
 import pickle
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -17,7 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
 from skkd._data.rows import len_of, take_rows
-from skkd._evaluate.models import EvaluatedModel, Models
+from skkd._evaluate.models import Models
 from skkd._evaluate.parts import Parts
 from skkd._utils.modules import uncompiled
 
@@ -42,8 +42,8 @@ def n_parameters(parts: Parts) -> int | None:
 def n_bytes(parts: Parts) -> int | None:
     """Return the size on disk, None if it cannot be stored.
 
-    For a network, the file that ``torch.save(module.state_dict())`` writes; for
-    anything else, its pickle, with the fitted steps before it.
+    Of a network, the file that ``torch.save(module.state_dict())`` writes; of anything
+    else, its pickle, with the fitted steps before it.
     """
     total = 0
     for network in {id(net): net for net in parts.networks}.values():
@@ -62,19 +62,10 @@ def n_bytes(parts: Parts) -> int | None:
 
 
 def n_multiply_adds(parts: Parts, predict_one: Callable[[], Any]) -> int | None:
-    """Return the multiply-adds of a prediction, None if they cannot be counted.
+    """Return the multiply-adds of a call that predicts one row.
 
-    Those of convolutions and matrix products, as torch counts them.
-
-    Parameters
-    ----------
-    parts : Parts
-    predict_one : callable
-        Predicts one row.
-
-    Returns
-    -------
-    int or None
+    Those of convolutions and matrix products, as torch counts them; None if there are
+    others, or no networks.
     """
     compiled = any(uncompiled(network) is not network for network in parts.networks)
     if parts.others or not parts.networks or compiled:
@@ -106,20 +97,8 @@ def costs_of(
 ) -> tuple[dict[str, dict[str, Any]], list[str]]:
     """Return sizes, multiply-adds and times of all models, and how they were measured.
 
-    Parameters
-    ----------
-    models : mapping of str to EvaluatedModel
-    rows : mapping of str to array-like of n rows
-        The input of each model.
-    classes : ndarray of shape (n_classes,)
-        As for :meth:`EvaluatedModel.predict`.
-    batch_size : int
-        Rows that are timed together; 0 measures no times.
-
-    Returns
-    -------
-    costs : dict of str to dict
-    conditions : list of str
+    `rows` holds the input of each model, `classes` are those of
+    :meth:`EvaluatedModel.predict`. Times are of `batch_size` rows; 0 measures none.
     """
     costs: dict[str, dict[str, Any]] = {}
     calls = {}
@@ -139,17 +118,13 @@ def costs_of(
     seconds = measure_times(calls)
     for name, measured in seconds.items():
         costs[name] |= _as_measures(measured, n)
-    devices = {str(p.device) for m in models.values() for p in _parameters(m)}
+    networks = [net for model in models.values() for net in model.parts.networks]
+    devices = {str(p.device) for net in networks for p in net.parameters()}
     return costs, [
         f"Times: of predict on rows in memory (no file is read), {len(measured)} "
         f"rounds of all models in turn, after {_WARM_UPS} to warm up; batches of {n} "
         f"rows; {_threads()}; networks on {', '.join(sorted(devices)) or 'none'}."
     ]
-
-
-def _parameters(model: EvaluatedModel) -> Iterator[torch.nn.Parameter]:
-    for network in model.parts.networks:
-        yield from network.parameters()
 
 
 def _as_measures(seconds: np.ndarray, batch_size: int) -> dict[str, float]:
@@ -169,15 +144,8 @@ def measure_times(
 ) -> dict[str, np.ndarray]:
     """Time all models in turn, round by round, so that noise affects all alike.
 
-    Parameters
-    ----------
-    calls : mapping of str to pair of callables
-        For each model: one predicts a single row, the other a batch.
-
-    Returns
-    -------
-    dict of str to ndarray of shape (n_rounds, 2)
-        Seconds of both calls.
+    Each has two calls: one predicts a single row, the other a batch. Returns the
+    seconds of both, of shape (n_rounds, 2), for each model.
     """
     seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in calls}
     for _ in range(_WARM_UPS):

@@ -21,29 +21,15 @@ from skkd._evaluate.statistics import standard_error
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Models measured on the same rows.
+    """Models measured on the same rows."""
 
-    Attributes
-    ----------
-    measures : dict of str to dict
-        Quality and costs of each model, None for a measure that does not apply.
-    predictions : AlignedPredictions
-    y : ndarray of shape (n,)
-        The true labels.
-    rows : dict of str to array-like of n rows
-        The input of each model.
-    groups : ndarray of shape (n,) or None
-        None if each row is a group of its own.
-    conditions : list of str
-        How times were measured.
-    """
-
+    # Quality and costs of each model, None for a measure that does not apply.
     measures: dict[str, dict[str, Any]]
     predictions: AlignedPredictions
-    y: np.ndarray
-    rows: dict[str, Any]
-    groups: np.ndarray | None
-    conditions: list[str]
+    y: np.ndarray  # the true labels
+    rows: dict[str, Any]  # the input of each model
+    groups: np.ndarray | None  # None if each row is a group of its own
+    conditions: list[str]  # how times were measured
 
 
 def evaluate(
@@ -58,23 +44,8 @@ def evaluate(
 ) -> Evaluation:
     """Measure quality and costs of all models; none of them is changed.
 
-    Parameters
-    ----------
-    models : mapping of str to fitted model
-    X : array-like of n rows
-    y : array-like of shape (n,) or None
-        None if X is a torch Dataset that holds the labels.
-    X_by_model : mapping of str to array-like of n rows, default=None
-        The same rows in another form, for the models that need it.
-    teacher : str, default=None
-        The model with which agreement is measured.
-    groups : array-like of shape (n,), default=None
-    batch_size : int, default=0
-        Rows that are timed together; 0 measures no times.
-
-    Returns
-    -------
-    Evaluation
+    Parameters are those of :func:`skkd.report.compare`, with `teacher` the model with
+    which agreement is measured, and no times for a `batch_size` of 0.
     """
     y, _ = check_labels(X, labels_of(X, y))
     groups = _check_groups(groups, y)

@@ -49,16 +49,7 @@ def describe_machine(packages: Iterable[str] = ()) -> str:
 
 
 def version(package: str) -> str | None:
-    """Return the version of an installed package, None if it is not installed.
-
-    Parameters
-    ----------
-    package : str
-
-    Returns
-    -------
-    str or None
-    """
+    """Return the version of an installed package, None if it is not installed."""
     if package == "skkd":  # the running checkout may not be the installed one
         return __version__
     try:

@@ -43,37 +43,19 @@ class Predictions:
 
 
 class EvaluatedModel:
-    """A fitted model that is measured.
-
-    Parameters
-    ----------
-    name : str
-    model : object
-        A classifier, network, teacher, callable or a list of these.
-
-    Attributes
-    ----------
-    reader : ImageReader or None
-        Reads the image files; its time is not measured.
-    body : object
-        The model without its reader.
-    teacher : Teacher or None
-        Predicts instead of `body` if that has no `predict` that returns labels.
-    parts : Parts
-        What runs when the model predicts.
-    """
+    """A fitted classifier, network, teacher, callable or list of these."""
 
     def __init__(self, name: str, model: Any) -> None:
         self.name = name
+        # The reader of image files is no part of the body: its time is not measured.
         self.reader, body = split_reader(model)
         # A module or teacher has no `predict`; that of a plain skorch net returns
         # column numbers, not labels.
         is_plain_net = isinstance(body, NeuralNet) and not isinstance(
             body, DistilledClassifier
         )
-        self.teacher: Teacher | None = None
-        if is_plain_net or not hasattr(body, "predict"):
-            self.teacher = as_teacher(body)
+        is_teacher = is_plain_net or not hasattr(body, "predict")
+        self.teacher: Teacher | None = as_teacher(body) if is_teacher else None
         self.body = body
         self.parts = parts_of(body)
 
@@ -95,18 +77,9 @@ class EvaluatedModel:
         return cache[key]
 
     def predict(self, rows: Any, classes: np.ndarray) -> Predictions:
-        """Return labels and probabilities.
+        """Return labels and probabilities of what `read_images` returned.
 
-        Parameters
-        ----------
-        rows : array-like of n rows
-            As returned by `read_images`.
-        classes : ndarray of shape (n_classes,)
-            Labels of the columns, for a model that does not know its own.
-
-        Returns
-        -------
-        Predictions
+        `classes` labels the columns of a model that does not know its own.
         """
         if self.teacher is not None:
             own = self.classes

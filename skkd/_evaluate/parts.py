@@ -24,22 +24,13 @@ from skkd.teachers._ensemble import EnsembleTeacher
 
 @dataclass
 class Parts:
-    """What runs when a model predicts.
-
-    Attributes
-    ----------
-    networks : list of torch.nn.Module
-    others : list
-        Classifiers that are not networks.
-    steps : list
-        Fitted transformers before them.
-    modules : list of torch.nn.Module
-        All that have a training mode: networks and criteria.
-    """
+    """What runs when a model predicts."""
 
     networks: list[Any] = field(default_factory=list)
+    # Classifiers that are not networks, and fitted transformers before the classifier.
     others: list[Any] = field(default_factory=list)
     steps: list[Any] = field(default_factory=list)
+    # All that have a training mode: networks and criteria.
     modules: list[Any] = field(default_factory=list)
 
 

@@ -9,31 +9,18 @@ from typing import Any
 import numpy as np
 
 from skkd._evaluate.models import EvaluatedModel, Models, Predictions
-from skkd._utils.modules import describe
+from skkd._utils.modules import describe, is_out_of_memory
 
 
 @dataclass(frozen=True)
 class AlignedPredictions:
-    """Predictions of all models, encoded by the same classes.
+    """Predictions of all models, encoded by the same classes."""
 
-    Attributes
-    ----------
-    classes : ndarray of shape (n_classes,)
-        All labels of y and of the models, sorted.
-    y_encoded : ndarray of shape (n,), int
-        Class indices of the true labels.
-    labels : dict of str to ndarray of shape (n,), int
-        Class indices that each model predicts.
-    proba : dict of str to ndarray of shape (n, n_classes) or None
-    knows_all : dict of str to bool
-        Whether the model knows all classes of y.
-    """
-
-    classes: np.ndarray
-    y_encoded: np.ndarray
-    labels: dict[str, np.ndarray]
-    proba: dict[str, np.ndarray | None]
-    knows_all: dict[str, bool]
+    classes: np.ndarray  # all labels of y and of the models, sorted
+    y_encoded: np.ndarray  # (n,), class indices of the true labels
+    labels: dict[str, np.ndarray]  # (n,), class indices that each model predicts
+    proba: dict[str, np.ndarray | None]  # (n, n_classes)
+    knows_all: dict[str, bool]  # whether the model knows all classes of y
 
     def of_model(self, name: str) -> Predictions:
         """Return the predictions of one model, as labels."""
@@ -44,23 +31,10 @@ class AlignedPredictions:
 def predict_all(
     models: Models, rows: Mapping[str, Any], y: np.ndarray
 ) -> AlignedPredictions:
-    """Predict with all models.
+    """Predict with all models, each on its own input.
 
-    Parameters
-    ----------
-    models : mapping of str to EvaluatedModel
-    rows : mapping of str to array-like of n rows
-        The input of each model.
-    y : ndarray of shape (n,)
-
-    Returns
-    -------
-    AlignedPredictions
-
-    Raises
-    ------
-    ValueError
-        If a model does not accept its rows, or knows none of the labels of y.
+    Raises ValueError if a model does not accept its rows, or knows none of the labels
+    of y.
     """
     known = {
         name: model.classes.tolist()
@@ -92,6 +66,8 @@ def _predict(
     try:
         predicted = model.predict(rows, classes)
     except (ValueError, TypeError, RuntimeError) as error:
+        if is_out_of_memory(error):
+            raise
         raise ValueError(
             f"{what} cannot predict X: {error} If it needs another form of the rows "
             f"than the other models, pass it as X_by_model={{{model.name!r}: ...}}."

@@ -13,20 +13,7 @@ _LEAST = float(np.finfo(np.float32).eps)
 def quality(
     y: np.ndarray, labels: np.ndarray, proba: np.ndarray | None
 ) -> dict[str, float | None]:
-    """Return the measures of one model.
-
-    Parameters
-    ----------
-    y : ndarray of shape (n,), int
-        Indices of the true classes.
-    labels : ndarray of shape (n,), int
-        Indices of the predicted classes.
-    proba : ndarray of shape (n, n_classes) or None
-
-    Returns
-    -------
-    dict of str to float or None
-    """
+    """Return the measures of one model; `y` and `labels` are class indices."""
     # Averaged over the classes of y, for all models alike. Predicting a class that y
     # lacks lowers the recall of another class.
     precision, recall, f1, _ = precision_recall_fscore_support(
@@ -59,16 +46,6 @@ def calibration_error(
     The largest probability of each row is its confidence. Rows are binned by it, in
     bins of equal width that include their upper bound. The error is the mean distance
     between mean confidence and accuracy over the bins, weighted by their rows.
-
-    Parameters
-    ----------
-    y : ndarray of shape (n,), int
-    proba : ndarray of shape (n, n_classes) or None
-    n_bins : int, default=15
-
-    Returns
-    -------
-    float or None
 
     References
     ----------

@@ -3,36 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Real
 from typing import Any
 
 import numpy as np
 from scipy.stats import binomtest
+
+from skkd._utils.checks import check_number
 
 _N_RESAMPLES = 9999
 
 
 def check_confidence(confidence: Any) -> None:
     """Raise if `confidence` is not a number in (0, 1)."""
-    number = isinstance(confidence, Real) and not isinstance(confidence, bool)
-    if not number or not 0 < confidence < 1:
-        raise ValueError(
-            f"confidence={confidence!r}: expected a number in (0, 1), such as 0.95."
-        )
+    check_number(
+        "confidence",
+        confidence,
+        low=0,
+        high=1,
+        low_inclusive=False,
+        high_inclusive=False,
+        hint="0.95 is usual.",
+    )
 
 
 def totals_of(values: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
-    """Return the sum of the values and the number of rows of each group.
+    """Return the sum of the values and the number of rows of each group, (n_groups, 2).
 
-    Parameters
-    ----------
-    values : ndarray of shape (n,)
-    groups : ndarray of shape (n,) or None
-        None makes each row a group.
-
-    Returns
-    -------
-    ndarray of shape (n_groups, 2)
+    Without groups, each row is one.
     """
     if groups is None:
         return np.column_stack([values, np.ones(len(values))])
@@ -43,15 +40,7 @@ def totals_of(values: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
 def standard_error(values: np.ndarray, groups: np.ndarray | None = None) -> float:
     """Return the standard error of the mean over rows that come in groups.
 
-    Parameters
-    ----------
-    values : ndarray of shape (n,)
-    groups : ndarray of shape (n,), default=None
-
-    Returns
-    -------
-    float
-        For values 0 and 1 without groups, sqrt(p (1 - p) / n).
+    For values 0 and 1 without groups, it is sqrt(p (1 - p) / n).
     """
     values = np.asarray(values, dtype=float)
     sums, sizes = totals_of(values, groups).T
@@ -65,25 +54,12 @@ def bootstrap_mean(
     confidence: float = 0.95,
     rng: Any = None,
 ) -> tuple[float, float]:
-    """Return the percentile bootstrap interval of the mean over rows.
+    """Return the percentile bootstrap interval (low, high) of the mean over rows.
 
     Groups are drawn with replacement, each with all its rows. Groups of the same sum
     and size are interchangeable, and there are few kinds (-1, 0 and 1 for single rows):
     drawing how often each kind occurs, which is multinomial, is equivalent to drawing
     the groups, and far cheaper.
-
-    Parameters
-    ----------
-    values : ndarray of shape (n,)
-        One value per row; for a paired difference, that of the row.
-    groups : ndarray of shape (n,), default=None
-        Rows that belong together, such as copies of an image.
-    confidence : float, default=0.95
-    rng : numpy.random.Generator, default=None
-
-    Returns
-    -------
-    low, high : float
     """
     totals = totals_of(np.asarray(values, dtype=float), groups)
     kinds, counts = np.unique(totals, axis=0, return_counts=True)
@@ -99,20 +75,10 @@ def bootstrap_mean(
 def mcnemar(
     right: np.ndarray, other_right: np.ndarray, groups: np.ndarray | None = None
 ) -> float:
-    """Return the p-value of McNemar's exact test, two-sided.
+    """Return the p-value of McNemar's exact test, two-sided; 1 if no row differs.
 
-    Parameters
-    ----------
-    right, other_right : ndarray of bool, shape (n,)
-        Which rows each of the two models predicts correctly.
-    groups : ndarray of shape (n,), default=None
-        A group counts once, for the model that is correct on more of its rows: rows
-        of a group are not independent evidence.
-
-    Returns
-    -------
-    float
-        1.0 if the two models never differ.
+    Takes which rows each model predicts correctly. A group counts once, for the model
+    that is correct on more of its rows: rows of a group are not independent evidence.
     """
     difference = right.astype(float) - other_right
     won = totals_of(difference, groups)[:, 0]
@@ -124,14 +90,6 @@ def mcnemar(
 
 def holm(p_values: Sequence[float]) -> np.ndarray:
     """Return p-values corrected for their number, by Holm's method.
-
-    Parameters
-    ----------
-    p_values : sequence of float, length m
-
-    Returns
-    -------
-    ndarray of shape (m,)
 
     References
     ----------

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 
 from skkd._evaluate.quality import bins_of
+from skkd._utils.checks import check_number
 
 
 @dataclass(frozen=True)
@@ -71,8 +73,7 @@ def reliability(
 def _check_proba(
     name: str, y: np.ndarray, proba: np.ndarray, classes: np.ndarray, n_bins: int
 ) -> None:
-    if not isinstance(n_bins, (int, np.integer)) or n_bins < 1:
-        raise ValueError(f"n_bins={n_bins!r}: expected an integer of at least 1.")
+    check_number("n_bins", n_bins, Integral, low=1)
     if proba.shape != (len(y), len(classes)):
         raise ValueError(
             f"{name} has probabilities of shape {proba.shape}, expected "

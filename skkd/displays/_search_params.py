@@ -26,7 +26,7 @@ def names_of(
             got = (
                 f"{len(fitting)} parameters end in it ({fitting})"
                 if fitting
-                else (f"none of the parameters {searched} ends in it")
+                else f"none of the parameters {searched} ends in it"
             )
             raise ValueError(f"{key}: {got}. Pass its name, {key}='...'.")
         found += fitting
@@ -51,4 +51,4 @@ def values_of(
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"{name} has values that are not numbers: {values[:5]}."
-        ) from (error)
+        ) from error

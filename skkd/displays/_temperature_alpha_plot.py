@@ -23,9 +23,7 @@ def is_grid(settings: np.ndarray) -> bool:
 
 def draw_grid(ax: Axes, settings: np.ndarray, best: int, cmap: str) -> Any:
     """Draw a heat map, the best cell framed."""
-    temperatures = np.unique(settings[settings[:, 1] > 0, 0])
-    alphas = np.unique(settings[:, 1])
-    cells = _cells(settings, temperatures, alphas)
+    cells, temperatures, alphas = _cells(settings)
     image = ax.imshow(cells, cmap=cmap, aspect="auto", origin="lower")
     _separate(ax, cells, alphas)
     temperature, alpha, _ = settings[best]
@@ -57,20 +55,19 @@ def label_cells(
     ax: Axes, image: Any, settings: np.ndarray, baseline: float | None
 ) -> list[Any]:
     """Name rows and columns; write the scores into the cells if they fit."""
-    temperatures = np.unique(settings[settings[:, 1] > 0, 0])
-    alphas = np.unique(settings[:, 1])
+    cells, temperatures, alphas = _cells(settings)
     x_names = [f"{value:.3g}" for value in temperatures]
     _style.name_ticks(ax, x_names or None, [f"{value:.3g}" for value in alphas])
     if not x_names:
         ax.set_xticks([])
     _style.size_in_points(ax)  # lays out the names
-    return _write(ax, image, _cells(settings, temperatures, alphas), alphas, baseline)
+    return _write(ax, image, cells, alphas, baseline)
 
 
-def _cells(
-    settings: np.ndarray, temperatures: np.ndarray, alphas: np.ndarray
-) -> np.ndarray:
-    """Return the scores, alphas by row, temperatures by column, NaN for none."""
+def _cells(settings: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the scores, NaN for none, and the values of their columns and rows."""
+    temperatures = np.unique(settings[settings[:, 1] > 0, 0])
+    alphas = np.unique(settings[:, 1])
     cells = np.full((len(alphas), max(len(temperatures), 1)), np.nan)
     for temperature, alpha, score in settings:
         row = np.searchsorted(alphas, alpha)
@@ -78,7 +75,7 @@ def _cells(
             cells[row] = score
         else:
             cells[row, np.searchsorted(temperatures, temperature)] = score
-    return cells
+    return cells, temperatures, alphas
 
 
 def _separate(ax: Axes, cells: np.ndarray, alphas: np.ndarray) -> None:

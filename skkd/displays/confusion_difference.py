@@ -50,8 +50,6 @@ class ConfusionDifferenceDisplay:
 
     Examples
     --------
-    >>> import matplotlib
-    >>> matplotlib.use("Agg")
     >>> import matplotlib.pyplot as plt
     >>> from skkd.displays import ConfusionDifferenceDisplay
     >>> y = ["cat", "cat", "dog", "dog"]

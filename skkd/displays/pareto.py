@@ -54,8 +54,6 @@ class ParetoDisplay:
 
     Examples
     --------
-    >>> import matplotlib
-    >>> matplotlib.use("Agg")
     >>> import matplotlib.pyplot as plt
     >>> from skkd.displays import ParetoDisplay
     >>> shown = ParetoDisplay.from_results(

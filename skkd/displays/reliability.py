@@ -48,8 +48,6 @@ class ReliabilityDisplay:
 
     Examples
     --------
-    >>> import matplotlib
-    >>> matplotlib.use("Agg")
     >>> import matplotlib.pyplot as plt
     >>> from skkd.displays import ReliabilityDisplay
     >>> proba = [[0.9, 0.1], [0.7, 0.3], [0.3, 0.7], [0.2, 0.8]]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import softmax
 
+from skkd._utils.checks import check_number
 from skkd.displays import _style
 from skkd.displays._images import as_picture, image_in
 from skkd.displays._inputs import logits_of
@@ -21,16 +23,14 @@ class SoftLabelsDisplay:
     """Soft labels of one sample at several temperatures, beside its image.
 
     A panel for each temperature, a bar for each of the `top` most probable classes, and
-    one for all the others together. Create it with
-    :meth:`from_estimator` or :meth:`from_predictions`.
+    one for all others together. Create it with :meth:`from_estimator` or
+    :meth:`from_predictions`.
 
     Parameters
     ----------
     probabilities : ndarray of shape (n_temperatures, n_classes)
-        One distribution for each temperature.
     temperatures : sequence of n_temperatures floats
     classes : sequence of n_classes labels
-        Labels of the columns.
     label : object, default=None
         The true class; its name is in bold.
     image : ndarray of shape (H, W), (H, W, 3) or (H, W, 4), default=None
@@ -49,8 +49,6 @@ class SoftLabelsDisplay:
 
     Examples
     --------
-    >>> import matplotlib
-    >>> matplotlib.use("Agg")
     >>> import matplotlib.pyplot as plt
     >>> from skkd.displays import SoftLabelsDisplay
     >>> shown = SoftLabelsDisplay.from_predictions(
@@ -157,10 +155,8 @@ class SoftLabelsDisplay:
             Logits or log-probabilities of one sample.
         classes : array-like of shape (n_classes,), default=None
             Labels; None numbers the classes.
-        image : array-like of shape (H, W), (C, H, W) or (H, W, C), default=None
-            The image to show.
-        temperatures, label, top, ax
-            As in :meth:`from_estimator`.
+        temperatures, label, image, top, ax
+            As in :meth:`from_estimator`; with ``image=None`` none is shown.
 
         Returns
         -------
@@ -215,8 +211,7 @@ class SoftLabelsDisplay:
         SoftLabelsDisplay
             The display itself.
         """
-        if top < 1:
-            raise ValueError(f"top={top}: expected at least 1.")
+        check_number("top", top, Integral, low=1)
         self.ax_ = ax = _style.axes_for(ax, "SoftLabelsDisplay.plot")
         self.figure_ = ax.figure
         panels = [1.0] * len(self.temperatures)
@@ -239,7 +234,11 @@ class SoftLabelsDisplay:
             self._draw(panel, temperature, shares, len(order) > top + 1)
         for panel in self.axes_[1:]:
             panel.tick_params(labelleft=False)
-        self._name(ax, names, order)
+        _style.name_ticks(ax, None, names)
+        if self.label is not None:
+            place = [self.classes[i] for i in order].index(self.label)
+            tick = ax.get_yticklabels()[min(place, len(names) - 1)]
+            tick.set_fontweight("bold")
         self._write()
         return self
 
@@ -276,17 +275,14 @@ class SoftLabelsDisplay:
     def _draw(
         self, ax: Axes, temperature: float, shares: np.ndarray, has_rest: bool
     ) -> None:
-        bars = ax.barh(
-            np.arange(len(shares)), shares, color=_style.COLORS[0], height=0.7
-        )
+        bars = ax.barh(range(len(shares)), shares, color=_style.COLORS[0], height=0.7)
         self.bars_.append(bars)
         if has_rest:
             bars[-1].set(facecolor="0.85", edgecolor="0.45", hatch="////")
         spare = max(4 - len(shares), 0) / 2  # keeps few bars thin
         ax.set_ylim(len(shares) - 0.4 + spare, -0.6 - spare)
-        ax.set_title(
-            f"T = {temperature:g}", y=1 - spare / (len(shares) + 0.2 + 2 * spare)
-        )
+        top = 1 - spare / (len(shares) + 0.2 + 2 * spare)
+        ax.set_title(f"T = {temperature:g}", y=top)
         _style.dress(ax)
         _style.without_frame(ax)
         ax.spines["bottom"].set_visible(False)
@@ -294,13 +290,6 @@ class SoftLabelsDisplay:
         ax.set_yticks(range(len(shares)))
         ax.tick_params(length=0)
         ax.spines["left"].set_bounds(-0.6, len(shares) - 0.4)
-
-    def _name(self, ax: Axes, names: list[str], order: np.ndarray) -> None:
-        _style.name_ticks(ax, None, names)
-        if self.label is None:
-            return
-        place = [self.classes[i] for i in order].index(self.label)
-        ax.get_yticklabels()[min(place, len(names) - 1)].set_fontweight("bold")
 
 
 def _percent(share: float) -> str:

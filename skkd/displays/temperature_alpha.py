@@ -56,8 +56,6 @@ class TemperatureAlphaDisplay:
 
     Examples
     --------
-    >>> import matplotlib
-    >>> matplotlib.use("Agg")
     >>> import matplotlib.pyplot as plt
     >>> from sklearn.datasets import load_iris
     >>> from sklearn.linear_model import LogisticRegression
@@ -144,10 +142,10 @@ class TemperatureAlphaDisplay:
         temperatures, alphas = (
             values_of(results["params"], name, params.get(name)) for name in names
         )
-        label = "accuracy" if metric == "score" and not search.scoring else metric
-        label = search.scoring if _is_plain(search.scoring, metric) else label
-        scores = results[column]
-        display = cls(temperatures, alphas, scores, score_name=f"mean {label}")
+        label = metric
+        if metric == "score" and isinstance(search.scoring or "", str):
+            label = search.scoring or "accuracy"
+        display = cls(temperatures, alphas, results[column], score_name=f"mean {label}")
         return display.plot(ax=ax)
 
     @classmethod
@@ -281,7 +279,3 @@ class TemperatureAlphaDisplay:
         sign = 1 if self.greater_is_better else -1
         place = np.argmax(sign * values)
         return place if arg else values[place]
-
-
-def _is_plain(scoring: Any, metric: str) -> bool:
-    return isinstance(scoring, str) and metric == "score"

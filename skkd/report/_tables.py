@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from typing import Any
 
 BLANK = "\N{EN DASH}"
 
@@ -13,14 +14,8 @@ BLANK = "\N{EN DASH}"
 class Table:
     """A table of formatted cells.
 
-    Attributes
-    ----------
-    head : sequence of str
-    rows : sequence of sequence of str
-    n_left : int
-        Number of first columns that hold words, which are aligned to the left.
-    caption : str
-        For HTML.
+    The first `n_left` columns hold words, which are aligned to the left. Only HTML
+    shows the caption.
     """
 
     head: Sequence[str]
@@ -72,6 +67,17 @@ class Table:
         if side == "left":
             attributes += 'class="word" '
         return f"<{tag} {attributes}{style}>{escape(text)}</{tag}>"
+
+
+def import_pandas(method: str, instead: str) -> Any:
+    """Return pandas; raise if it is not installed, and say what works without it."""
+    try:
+        import pandas
+    except ImportError as error:
+        raise ImportError(
+            f"{method} requires pandas: `pip install pandas`. {instead}"
+        ) from error
+    return pandas
 
 
 def count(number: int, what: str, many: str = "") -> str:

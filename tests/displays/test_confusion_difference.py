@@ -7,9 +7,7 @@ import torch
 from drawings import MANY, draw_difference
 from sklearn.metrics import confusion_matrix
 
-from skkd.displays import (
-    ConfusionDifferenceDisplay,
-)
+from skkd.displays import ConfusionDifferenceDisplay
 
 
 @pytest.mark.parametrize("normalize", [None, "true"])

@@ -5,9 +5,7 @@ import numpy as np
 import pytest
 from drawings import MANY, draw_pareto
 
-from skkd.displays import (
-    ParetoDisplay,
-)
+from skkd.displays import ParetoDisplay
 from skkd.displays._style import shorten
 from skkd.report import compare
 

@@ -9,9 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 
 from skkd import DistilledClassifier
-from skkd.displays import (
-    ReliabilityDisplay,
-)
+from skkd.displays import ReliabilityDisplay
 
 
 @pytest.mark.parametrize("n_bins", [1, 5, 10])

@@ -4,9 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from skkd.displays import (
-    SoftLabelsDisplay,
-)
+from skkd.displays import SoftLabelsDisplay
 
 
 def test_soft_labels_are_softened_probabilities(iris, fitted):

@@ -10,9 +10,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skkd import DistilledClassifier
-from skkd.displays import (
-    TemperatureAlphaDisplay,
-)
+from skkd.displays import TemperatureAlphaDisplay
 
 
 @pytest.fixture(scope="module")

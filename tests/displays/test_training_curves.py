@@ -3,9 +3,7 @@
 import pytest
 
 from skkd import DistilledClassifier
-from skkd.displays import (
-    TrainingCurvesDisplay,
-)
+from skkd.displays import TrainingCurvesDisplay
 
 
 def test_curves_are_the_history(fitted):

@@ -4,12 +4,7 @@ import numpy as np
 from numpy.testing import assert_allclose
 from scipy.stats import binomtest, bootstrap
 
-from skkd._evaluate.statistics import (
-    bootstrap_mean,
-    holm,
-    mcnemar,
-    standard_error,
-)
+from skkd._evaluate.statistics import bootstrap_mean, holm, mcnemar, standard_error
 
 
 def test_the_interval_is_that_of_a_paired_bootstrap():

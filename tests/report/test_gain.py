@@ -12,10 +12,7 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score
-from sklearn.model_selection import (
-    GridSearchCV,
-    StratifiedKFold,
-)
+from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -386,6 +383,7 @@ def test_other_estimators_are_refused(fits, estimator, error, message):
         ({"cv": (np.arange(100), np.arange(100, 150))}, r"\[\(train, test\)\]"),
         ({"cv": [(np.arange(100), np.arange(90, 150))]}, "tests 10 rows that train"),
         ({"cv": [(np.arange(100), [150])]}, "names row 150"),
+        ({"cv": [(np.arange(100), [120, -1])]}, "names row -1"),
         ({"cv": lambda seed: 2 + seed}, r"gives \[2, 3, 4, 5, 6\] folds"),
         (
             {"cv": [*CV.split(X, y)], "groups": y},

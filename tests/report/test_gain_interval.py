@@ -7,9 +7,7 @@ import pytest
 from gain_students import X, student, y
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
-from sklearn.model_selection import (
-    ShuffleSplit,
-)
+from sklearn.model_selection import ShuffleSplit
 
 from skkd.report import Fit, Gain, gain
 from skkd.report._gain._interval import crossed_interval

@@ -8,9 +8,7 @@ import torch
 from gain_students import CV, NAMES, TEACHER, X, outcome, student, y
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import (
-    StratifiedKFold,
-)
+from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import make_pipeline
 
 from skkd import DistilledClassifier

@@ -35,9 +35,7 @@ from skorch import NeuralNetClassifier
 from torch import nn
 
 from skkd import DistilledClassifier
-from skkd._evaluate.statistics import (
-    bootstrap_mean,
-)
+from skkd._evaluate.statistics import bootstrap_mean
 from skkd.recipes import BornAgain, DistilledEnsemble
 from skkd.report import compare
 from skkd.teachers import as_teacher
@@ -405,7 +403,7 @@ def test_it_can_be_pickled(result):
         ({"models": {1: None}}, "expected names, as strings"),
         ({"teacher": "master"}, "teacher='master' is none of the models"),
         ({"X_by_model": {"other": X_test}}, "X_by_model has the keys \\['other'\\]"),
-        ({"confidence": 95}, "expected a number in \\(0, 1\\)"),
+        ({"confidence": 95}, "expected a finite number in \\(0, 1\\)"),
         ({"batch_size": 0}, "batch_size=0"),
         ({"groups": [1, 2]}, "inconsistent numbers of samples"),
         ({"y": y_test[:-1]}, "inconsistent numbers of samples"),
@@ -415,6 +413,19 @@ def test_wrong_parameters_are_named(models, given, message):
     given = {"models": models, "X": X_test, "y": y_test, **given}
     with pytest.raises((TypeError, ValueError), match=message):
         compare(**given)
+
+
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("oom"), RuntimeError("CUDA error: out of memory")]
+)
+def test_a_model_that_is_out_of_memory_is_no_error_of_X(models, error, monkeypatch):
+    def predict(X):
+        raise error
+
+    monkeypatch.setattr(models["plain"], "predict_proba", predict)
+    with pytest.raises(type(error), match=str(error)) as caught:
+        quick(models)
+    assert caught.value is error
 
 
 def test_rows_without_a_label_are_refused(models):

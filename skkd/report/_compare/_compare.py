@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import combinations
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -13,17 +14,12 @@ from sklearn.utils import check_random_state
 from skkd._evaluate.evaluate import evaluate
 from skkd._evaluate.machine import describe_machine
 from skkd._evaluate.predictions import AlignedPredictions
-from skkd._evaluate.statistics import (
-    bootstrap_mean,
-    check_confidence,
-    holm,
-    mcnemar,
-)
+from skkd._evaluate.statistics import bootstrap_mean, check_confidence, holm, mcnemar
+from skkd._utils.checks import check_number
 from skkd.report._compare._examples import choose_examples
 from skkd.report._compare._pairs import Pair
 from skkd.report._compare._result import Comparison
 from skkd.report._tables import count
-from skkd.students._checks import check_count
 
 
 def compare(
@@ -44,7 +40,7 @@ def compare(
     """Compare fitted classifiers on rows that none of them was trained on.
 
     Quality, size and speed of each model, and for each pair the difference in accuracy
-    with its interval. A measure that does not apply to a model is blank. No model is
+    with its interval. A dash stands for a measure that does not apply. No model is
     changed.
 
     Parameters
@@ -109,8 +105,8 @@ def compare(
       other models know, sorted. ``as_teacher(module, classes=[...])`` names them.
     - Parameters and multiply-adds are those of networks; steps before a network in a
       pipeline add to the bytes only. Multiply-adds are half of the FLOPs that torch
-      counts for one row. They are blank if one of the operations cannot be counted, as
-      in most recurrent and transformer layers.
+      counts for one row. They are left out if an operation cannot be counted, as in
+      most recurrent and transformer layers.
     - Times are of `predict` on rows in memory, without reading files; for a pipeline
       without its ImageReader. All models are timed in turn, in many rounds.
     - The interval is a paired percentile bootstrap over rows: it covers another sample
@@ -142,7 +138,7 @@ def compare(
     True
     """
     _check(models, X_by_model, teacher, baseline, confidence)
-    check_count("batch_size", batch_size)
+    check_number("batch_size", batch_size, Integral, low=1)
     seed = check_random_state(random_state).randint(2**31 - 1)
     roles = {"teacher": teacher, "baseline": baseline}
     roles = {role: name for role, name in roles.items() if name in models}

@@ -63,24 +63,9 @@ def choose_examples(
 ) -> tuple[list[Example], str]:
     """Return the images on which the models differ most, and how often they differ.
 
-    Teacher and baseline if both are there, otherwise any of the models.
-
-    Parameters
-    ----------
-    X : array-like of n rows
-        As passed by the user: paths name the examples.
-    found : Evaluation
-        At most one image is taken from each of its groups.
-    roles : mapping of str to str
-        Which model is the "teacher", and which the "baseline".
-    n : int
-        Maximum number of examples.
-
-    Returns
-    -------
-    examples : list of Example
-        Empty if the input of no model is images that can be shown.
-    disagreement : str
+    Teacher and baseline if `roles` has both, otherwise any of the models. At most one
+    image is taken from each group, and none if no model's input can be shown. Paths in
+    X, as passed by the user, name the images.
     """
     predictions = found.predictions
     images = [own for own in found.rows.values() if _is_images(own)]

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from skkd.report._compare._pairs import Pair
-from skkd.report._compare._plots import Plot, plots_of
+from skkd.report._compare._plots import plots_of
 from skkd.report._compare._table_rows import MEASURES
 
 _SMALL = 64  # pixels; smaller images are enlarged without smoothing
@@ -18,23 +18,14 @@ _MAX_FINDINGS = 6
 
 
 def page_of(result: Any, title: str = "") -> str:
-    """Return a page as HTML.
+    """Return a page as HTML; without a title, it is called after the models.
 
-    Parameters
-    ----------
-    result : Comparison
-    title : str, default=""
-        "" lists the models.
-
-    Returns
-    -------
-    str
-
-    Raises
-    ------
-    ImportError
-        If jinja2 is not installed.
+    Raises ImportError if jinja2 is not installed.
     """
+    try:
+        plots = plots_of(result)
+    except ImportError:
+        plots = None  # the page says that matplotlib is not installed
     about_rows, *notes = result.notes
     pairs = result.pairs if len(result.pairs) <= _MAX_FINDINGS else []
     measures = [
@@ -50,7 +41,7 @@ def page_of(result: Any, title: str = "") -> str:
         findings=[_finding(pair, result.confidence) for pair in pairs],
         tables=result.tables(),
         measures=measures,
-        plots=_plots_or_none(result),
+        plots=plots,
         level=f"{100 * result.confidence:g}",
         disagreement=result.disagreement,
         examples=result.examples,
@@ -80,14 +71,6 @@ def _template() -> Any:
     }
     environment.tests["small"] = lambda picture: max(picture.shape[1:]) <= _SMALL
     return environment.get_template("page.html.jinja")
-
-
-def _plots_or_none(result: Any) -> list[Plot] | None:
-    """Return the plots, None if matplotlib is not installed."""
-    try:
-        return plots_of(result)
-    except ImportError:
-        return None
 
 
 def _finding(pair: Pair, confidence: float) -> str:

@@ -7,11 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from skkd.displays import (
-    ConfusionDifferenceDisplay,
-    ParetoDisplay,
-    ReliabilityDisplay,
-)
+from skkd.displays import ConfusionDifferenceDisplay, ParetoDisplay, ReliabilityDisplay
 
 # Readable when it is shown as wide as a phone.
 _INCHES = (5.2, 4.2)
@@ -19,16 +15,7 @@ _INCHES = (5.2, 4.2)
 
 @dataclass(frozen=True)
 class Plot:
-    """A picture and its texts.
-
-    Attributes
-    ----------
-    svg : bytes
-    alt : str
-        Text instead of the picture.
-    caption : str
-        Below it.
-    """
+    """A picture, the text for readers who cannot see it, and its caption."""
 
     svg: bytes
     alt: str
@@ -36,20 +23,9 @@ class Plot:
 
 
 def plots_of(result: Any) -> list[Plot]:
-    """Return the plots that apply.
+    """Return the plots that apply to a comparison.
 
-    Parameters
-    ----------
-    result : Comparison
-
-    Returns
-    -------
-    list of Plot
-
-    Raises
-    ------
-    ImportError
-        If matplotlib is not installed.
+    Raises ImportError if matplotlib is not installed.
     """
     plots = (_accuracy_against_size(result), _reliability(result), _confusion(result))
     return [plot for plot in plots if plot is not None]

@@ -16,7 +16,7 @@ from skkd.report._compare._examples import Example
 from skkd.report._compare._page import page_of
 from skkd.report._compare._pairs import Pair
 from skkd.report._compare._table_rows import COUNTS, MEASURES
-from skkd.report._tables import Table
+from skkd.report._tables import Table, import_pandas
 
 _WIDTH = 88
 
@@ -148,13 +148,8 @@ class Comparison:
         """
         if what not in ("models", "pairs"):
             raise ValueError(f"what={what!r}: expected 'models' or 'pairs'.")
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise ImportError(
-                "Comparison.to_frame requires pandas: `pip install pandas`. str(), "
-                "to_markdown() and to_html() work without it."
-            ) from error
+        instead = "str(), to_markdown() and to_html() work without it."
+        pd = import_pandas("Comparison.to_frame", instead)
         if what == "pairs":
             return pd.DataFrame([vars(pair) for pair in self.pairs])
         frame = pd.DataFrame.from_dict(self.measures, orient="index")

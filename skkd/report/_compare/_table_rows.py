@@ -12,30 +12,19 @@ from skkd.report._tables import BLANK
 
 @dataclass(frozen=True)
 class Measure:
-    """A line of the table.
+    """A line of the table."""
 
-    Attributes
-    ----------
-    key : str
-        Name in ``Comparison.measures``.
-    title : str
-        Name in the table.
-    form : str
-        Format of a number.
-    meaning : str
-        Explanation, in a sentence or two.
-    below : {"", "quartiles", "standard error"}, default=""
-        What a second line shows.
-    scale : int, default=1
-        Factor by which numbers are multiplied in the table.
-    """
+    key: str  # in ``Comparison.measures``
+    meaning: str  # in a sentence or two
+    title: str = ""  # in the table, if it is not the key
+    form: str = ".3f"  # of a number
+    below: str = ""  # what a second line shows: "quartiles" or "standard error"
+    scale: int = 1  # factor of the numbers in the table
 
-    key: str
-    title: str
-    form: str
-    meaning: str
-    below: str = ""
-    scale: int = 1
+    @property
+    def heading(self) -> str:
+        """Its name in the table."""
+        return self.title or self.key.replace("_", " ")
 
     def rows(self, models: Iterable[Mapping[str, Any]]) -> list[list[str]]:
         """Return the lines of the table, given all measures of each model.
@@ -45,7 +34,9 @@ class Measure:
         models = list(models)
         if all(values.get(self.key) is None for values in models):
             return []
-        rows = [[self.title, *(self._cell(values.get(self.key)) for values in models)]]
+        rows = [
+            [self.heading, *(self._cell(values.get(self.key)) for values in models)]
+        ]
         if self.below == "quartiles":
             ends = [
                 [self._cell(values.get(f"{self.key}_{end}")) for values in models]
@@ -74,89 +65,68 @@ def _number(value: float, form: str) -> str:
 MEASURES = (
     Measure(
         "accuracy",
-        "accuracy",
-        ".3f",
         "The share of rows that are right, and its standard error over other rows of "
         "the same kind.",
         below="standard error",
     ),
     Measure(
         "balanced_accuracy",
-        "balanced accuracy",
-        ".3f",
         "The share of each class that is right, averaged over the classes.",
     ),
     Measure(
         "precision",
-        "precision",
-        ".3f",
         "Of the rows predicted as a class, the share that belong to it; mean over "
         "classes.",
     ),
     Measure(
         "recall",
-        "recall",
-        ".3f",
         "Of the rows of a class, the share predicted as it; mean over classes. The "
         "same as balanced accuracy.",
     ),
     Measure(
         "f1",
-        "F1",
-        ".3f",
         "The harmonic mean of precision and recall of a class; mean over classes.",
+        title="F1",
     ),
     Measure(
-        "log_loss",
-        "log loss",
-        ".3f",
-        "The mean of -log p of the true class: lower is better, 0 is best.",
+        "log_loss", "The mean of -log p of the true class: lower is better, 0 is best."
     ),
     Measure(
         "calibration_error",
-        "calibration error",
-        ".3f",
         "How far confidence is from accuracy, on average (expected calibration error "
         "of the predicted class, 15 bins of equal width). Lower is better.",
     ),
-    Measure(
-        "agreement",
-        "agreement",
-        ".3f",
-        "The share of rows that get the same label from the teacher.",
-    ),
+    Measure("agreement", "The share of rows that get the same label from the teacher."),
     Measure(
         "parameters",
-        "parameters",
-        ",d",
         "The number of weights in the networks, trained or not.",
+        form=",d",
     ),
     Measure(
         "multiply_adds",
-        "multiply-adds",
-        ",d",
         "Those of convolutions and matrix products, for one row.",
+        title="multiply-adds",
+        form=",d",
     ),
     Measure(
         "bytes",
-        "bytes",
-        ",d",
         "On disk: the weights of a network as torch saves them, the pickle of "
         "anything else.",
+        form=",d",
     ),
     Measure(
         "latency",
-        "ms for one row",
-        "3 digits",
         "Median time of a prediction, in milliseconds, and its quartiles.",
+        title="ms for one row",
+        form="3 digits",
         below="quartiles",
         scale=1000,
     ),
     Measure(
         "throughput",
-        "rows per second",
-        "3 digits",
         "Median for rows in batches, and its quartiles.",
+        title="rows per second",
+        form="3 digits",
         below="quartiles",
     ),
 )

@@ -27,14 +27,7 @@ from skkd.teachers._as_teacher import as_teacher
 
 
 class Job(NamedTuple):
-    """The missing fits of one seed and one fold.
-
-    Attributes
-    ----------
-    seed, fold : int
-    rows : Fold
-    networks : tuple of {"plain", "distilled"}
-    """
+    """The missing fits of one seed and one fold, of "plain", "distilled" or both."""
 
     seed: int
     fold: int
@@ -43,35 +36,18 @@ class Job(NamedTuple):
 
 
 class Data(NamedTuple):
-    """The rows of all folds.
-
-    Attributes
-    ----------
-    X : array-like of n rows
-    y : ndarray of shape (n,)
-    labelled : ndarray of bool, shape (n,)
-    groups : ndarray of shape (n,) or None
-    """
+    """The rows of all folds."""
 
     X: Any
     y: np.ndarray
-    labelled: np.ndarray
+    labelled: np.ndarray  # mask of the rows with a label
     groups: np.ndarray | None
 
 
 def fit_job(estimator: Any, data: Data, job: Job) -> Iterator[dict[str, Any]]:
     """Fit the students of a job, and yield a record of each as soon as it is fitted.
 
-    Parameters
-    ----------
-    estimator : DistilledClassifier, Recipe or Pipeline
-    data : Data
-    job : Job
-
-    Yields
-    ------
-    dict
-        JSON-serializable.
+    Records can be stored as JSON.
     """
     warm_up()
     X, y, labelled, groups = data
@@ -99,7 +75,7 @@ def fit_job(estimator: Any, data: Data, job: Job) -> Iterator[dict[str, Any]]:
             "network": network,
             "seed": job.seed,
             "fold": job.fold,
-            "predicted": _listed(fitted.predict(X_test)),
+            "predicted": fitted.predict(X_test).tolist(),
             "seconds": round(seconds, 4),
             "n_parameters": count_parameters(net.module_),
         }
@@ -115,17 +91,7 @@ def warm_up() -> None:
 
 
 def fit_apart(estimator: Any, data: Data, job: Job) -> list[dict[str, Any]]:
-    """Do a job in a worker process, on one thread.
-
-    Parameters
-    ----------
-    estimator, data, job
-        As for :func:`fit_job`.
-
-    Returns
-    -------
-    list of dict
-    """
+    """Do a job in a worker process, on one thread."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -152,11 +118,5 @@ def _predict_with_teacher(fitted: Any, net: Any, X: Any) -> dict[str, Any] | Non
     memory = settings.memory if is_prefit else False
     logits = lookup_or_compute(forward, adapter, classes, X, memory=memory)[0]
     best = np.asarray(logits[np.arange(len(logits))]).argmax(axis=1)
-    return {
-        "predicted": _listed(classes[best]),
-        "n_parameters": adapter.n_parameters,
-    }
-
-
-def _listed(labels: Any) -> list[Any]:
-    return np.asarray(labels).tolist()
+    predicted = classes[best].tolist()
+    return {"predicted": predicted, "n_parameters": adapter.n_parameters}

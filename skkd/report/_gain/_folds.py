@@ -18,17 +18,14 @@ class Fold(NamedTuple):
     test: np.ndarray
 
 
+_PAIRS = (
+    "expected pairs of row numbers, (train, test). Put a single split into a list, "
+    "[(train, test)]."
+)
+
+
 def check_seeds(seeds: Any) -> list[int]:
-    """Return the seeds as a list.
-
-    Parameters
-    ----------
-    seeds : int or iterable of int
-
-    Returns
-    -------
-    list of int
-    """
+    """Return the seeds as a list; an int n stands for 0 to n - 1."""
     whole = isinstance(seeds, Integral) and not isinstance(seeds, bool)
     if not whole and not isinstance(seeds, Iterable):
         raise TypeError(f"seeds={seeds!r}: expected a number of seeds, or a list.")
@@ -47,19 +44,8 @@ def folds_of_seeds(
 ) -> list[list[Fold]]:
     """Return the folds of each seed, the same number for all.
 
-    Parameters
-    ----------
-    cv : None, int, splitter, iterable of (train, test), or callable
-    seeds : list of int
-    y : ndarray of shape (n,)
-    labelled : ndarray of bool, shape (n,)
-        Rows without a label are never tested. They are training rows of each fold that
-        a splitter makes, unless a row of their group is tested.
-    groups : array-like of shape (n,) or None
-
-    Returns
-    -------
-    list of list of Fold
+    Rows without a label are never tested. They are training rows of each fold that a
+    splitter makes, unless a row of their group is tested.
     """
     if groups is not None:
         check_consistent_length(groups, y)
@@ -118,20 +104,17 @@ def _as_rows(split: Any, n: int) -> Fold:
     try:
         train, test = (np.asarray(part) for part in split)
     except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"cv holds {split!r:.100}: expected pairs of row numbers, (train, test). "
-            "Put a single split into a list, [(train, test)]."
-        ) from error
+        raise ValueError(f"cv holds {split!r:.100}: {_PAIRS}") from error
     parts = [np.flatnonzero(p) if p.dtype == bool else p for p in (train, test)]
     for part in parts:
         if part.ndim != 1 or part.dtype.kind not in "iu" or not len(part):
             raise ValueError(
                 f"cv holds an array of shape {part.shape} and dtype {part.dtype}: "
-                "expected pairs of row numbers, (train, test). Put a single split into "
-                "a list, [(train, test)]."
+                f"{_PAIRS}"
             )
-        if part.min() < 0 or part.max() >= n:
-            raise ValueError(f"cv names row {part.max()}, and X has {n} rows.")
+        outside = part[(part < 0) | (part >= n)]
+        if len(outside):
+            raise ValueError(f"cv names row {outside[0]}, and X has rows 0 to {n - 1}.")
     return Fold(*parts)
 
 

@@ -269,11 +269,9 @@ def _as_fits(
 ) -> tuple[Fit, ...]:
     """Return the predictions, by network, seed and fold."""
     by_key = {(r["network"], r["seed"], r["fold"]): r for r in records}
-    if any(r.get("teacher") for r in records):
-        for seed in plan:
-            for number in range(len(plan[seed])):
-                record = by_key["distilled", seed, number]["teacher"]
-                by_key["teacher", seed, number] = {**record, "seconds": None}
+    for r in records:
+        if r.get("teacher"):
+            by_key["teacher", r["seed"], r["fold"]] = {**r["teacher"], "seconds": None}
     fits = []
     for network in ("plain", "distilled", "teacher"):
         for seed, folds in plan.items():

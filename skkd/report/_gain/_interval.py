@@ -10,20 +10,15 @@ from scipy.stats import t as student_t
 
 
 class Interval(NamedTuple):
-    """Interval of a difference.
-
-    Attributes
-    ----------
-    low, high : float
-    """
+    """Interval of a difference."""
 
     low: float
     high: float
 
 
 def crossed_interval(
-    of_seeds: np.ndarray,
-    influence: np.ndarray,
+    of_seeds: np.ndarray,  # (n_seeds,)
+    influence: np.ndarray,  # (n_seeds, n_units)
     confidence: float,
     least: float = 0.0,
 ) -> Interval:
@@ -43,24 +38,10 @@ def crossed_interval(
 
     .. math:: \pm \sqrt{t_{S-1}^2 s^2 / S + t_{U-1}^2 c},
 
-    with :math:`U` rows, or groups of rows.
-
-    Parameters
-    ----------
-    of_seeds : ndarray of shape (n_seeds,)
-        The difference of each seed.
-    influence : ndarray of shape (n_seeds, n_units)
-        What each row, or group of rows, contributes; the sum of each seed is zero.
-    confidence : float
-        In (0, 1).
-    least : float, default=0.0
-        Lower bound of the standard error.
-
-    Returns
-    -------
-    Interval
-        With one seed, over rows alone; with one unit, over seeds alone; with one of
-        each, from minus to plus infinity.
+    with :math:`U` rows, or groups of rows. With one seed it is over rows alone, with
+    one unit over seeds alone, with one of each infinite. The standard error is at
+    least `least`. The influence of each unit is what it adds to the difference of a
+    seed; the sum of each seed is zero.
 
     References
     ----------
@@ -73,7 +54,6 @@ def crossed_interval(
     --------
     >>> import numpy as np
     >>> from skkd.report._gain._interval import crossed_interval
-    >>> ones = np.ones((1, 100))
     >>> differences = np.repeat([1.0, 0.0, -1.0], [30, 50, 20])[None]
     >>> influence = (differences - differences.mean()) / 100
     >>> low, high = crossed_interval(differences.mean(axis=1), influence, 0.95)

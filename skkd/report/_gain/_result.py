@@ -10,13 +10,8 @@ from typing import Any
 import numpy as np
 
 from skkd.report._gain._interval import Interval, crossed_interval
-from skkd.report._gain._scoring import (
-    Fit,
-    check_metric,
-    differences,
-    score_of,
-)
-from skkd.report._tables import Table, count
+from skkd.report._gain._scoring import Fit, check_metric, differences, score_of
+from skkd.report._tables import Table, count, import_pandas
 
 _NAMES = {
     "plain": "plain student",
@@ -199,23 +194,11 @@ class Gain:
         ImportError
             If pandas is not installed.
         """
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise ImportError(
-                "Gain.to_frame requires pandas: `pip install pandas`. The attributes "
-                "plain, distilled, teacher and seconds do not."
-            ) from error
-        return pd.DataFrame(
-            {
-                "network": [fit.network for fit in self.predictions],
-                "seed": [fit.seed for fit in self.predictions],
-                "fold": [fit.fold for fit in self.predictions],
-                "score": [self._score(fit) for fit in self.predictions],
-                "seconds": [fit.seconds for fit in self.predictions],
-                "n_parameters": [fit.n_parameters for fit in self.predictions],
-            }
-        )
+        instead = "The attributes plain, distilled, teacher and seconds do not."
+        pd = import_pandas("Gain.to_frame", instead)
+        frame = pd.DataFrame(self.predictions, columns=Fit._fields)
+        frame["score"] = [self._score(fit) for fit in self.predictions]
+        return frame[["network", "seed", "fold", "score", "seconds", "n_parameters"]]
 
     # Internals ----------------------------------------------------------------
 

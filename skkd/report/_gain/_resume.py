@@ -32,16 +32,8 @@ _IGNORED = {"verbose", "memory", "device", "n_jobs", "strict"}
 class Journal:
     """Records of fits, one line of JSON each, after a header that identifies the run.
 
-    Parameters
-    ----------
-    path : str or path
-    about : dict of str to dict
-        Fingerprints: of the parameters of the estimator, of the data.
-
-    Raises
-    ------
-    ValueError
-        If the file is of another run; the message says what differs.
+    `about` holds fingerprints of the estimator, the data and the versions; a file of
+    another run is refused with a ValueError that says what differs.
     """
 
     def __init__(self, path: Any, about: dict[str, Any]) -> None:
@@ -76,7 +68,8 @@ class Journal:
         raw = self.path.read_bytes() if self.path.exists() else b""
         whole = raw[: raw.rfind(b"\n") + 1]
         if len(whole) < len(raw):  # killed while it wrote its last line
-            self._check_is_ours(raw, whole)
+            if not whole and not raw.startswith(b'{"skkd.report.gain"'[: len(raw)]):
+                raise self._foreign()
             with open(self.path, "r+b") as file:
                 file.truncate(len(whole))
         if not whole:
@@ -85,10 +78,6 @@ class Journal:
         header, *lines = whole.decode("utf-8", "replace").splitlines()
         self._check_header(self._parsed(1, header))
         return [self._parsed(i, line) for i, line in enumerate(lines, start=2)]
-
-    def _check_is_ours(self, raw: bytes, whole: bytes) -> None:
-        if not whole and not raw.startswith(b'{"skkd.report.gain"'[: len(raw)]):
-            raise self._foreign()
 
     def _parsed(self, number: int, line: str) -> dict[str, Any]:
         try:
@@ -130,20 +119,7 @@ class Journal:
 def about(
     estimator: Any, X: Any, y: np.ndarray, groups: np.ndarray | None = None
 ) -> dict[str, dict[str, str]]:
-    """Return fingerprints that identify these fits.
-
-    Parameters
-    ----------
-    estimator : DistilledClassifier, Recipe or Pipeline
-    X : array-like of n rows
-    y : ndarray of shape (n,)
-    groups : ndarray of shape (n,), default=None
-        If fits depend on them.
-
-    Returns
-    -------
-    dict of str to dict
-    """
+    """Return fingerprints that identify these fits; with groups if they matter."""
     keys, kind = row_keys(X)
     labels = repr((y.dtype.kind, y.tolist()))
     data = {"X": _digest(kind.encode() + keys.tobytes()), "y": _digest(labels.encode())}
@@ -176,7 +152,8 @@ def _described(estimator: Any, prefix: str = "") -> dict[str, str]:
     else:
         params = estimator.get_params(deep=False)
     # The random_state of a student is replaced by the seed, that of a step is not.
-    ignored = _IGNORED | ({"random_state"} if _is_seeded(estimator) else set())
+    is_seeded = isinstance(estimator, (NeuralNet, Recipe))
+    ignored = _IGNORED | ({"random_state"} if is_seeded else set())
     for name, value in params.items():
         if name in ignored:
             continue
@@ -187,10 +164,6 @@ def _described(estimator: Any, prefix: str = "") -> dict[str, str]:
             fitted = name == "teacher" and params.get("teacher_cv") == "prefit"
             out[prefix + name] = _fingerprint(prefix + name, value, fitted=fitted)
     return out
-
-
-def _is_seeded(estimator: Any) -> bool:
-    return isinstance(estimator, (NeuralNet, Recipe))
 
 
 def _fingerprint(name: str, value: Any, *, fitted: bool = False) -> str:

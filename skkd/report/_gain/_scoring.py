@@ -51,17 +51,7 @@ def check_metric(metric: Any) -> None:
 
 
 def score_of(metric: Any, y_true: np.ndarray, y_pred: np.ndarray) -> float:
-    """Return the score of one fold.
-
-    Parameters
-    ----------
-    metric : {"accuracy", "balanced_accuracy"} or callable
-    y_true, y_pred : ndarray of shape (n,)
-
-    Returns
-    -------
-    float
-    """
+    """Return the score of one fold."""
     if callable(metric):
         return float(metric(y_true, y_pred))
     if metric == "accuracy":
@@ -72,21 +62,10 @@ def score_of(metric: Any, y_true: np.ndarray, y_pred: np.ndarray) -> float:
 def differences(
     metric: Any, pairs: Sequence[Sequence[tuple[Fit, Fit]]], units: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return each seed's difference, and the influence of each unit on it.
+    """Return each seed's difference, and the influence of each tested unit on it.
 
-    Parameters
-    ----------
-    metric : {"accuracy", "balanced_accuracy"} or callable
-    pairs : sequence of sequences of (plain, distilled)
-        For each seed, the fits of each fold.
-    units : ndarray of shape (n,)
-        Index of the unit, a row or a group of rows, of each row of X.
-
-    Returns
-    -------
-    of_seeds : ndarray of shape (n_seeds,)
-    influence : ndarray of shape (n_seeds, n_units)
-        Only of units that are tested.
+    `pairs` holds, for each seed, the plain and the distilled fit of each fold; `units`
+    the index of the unit, a row or a group of rows, of each row of X.
     """
     of_seeds = np.array([_difference(metric, of_seed) for of_seed in pairs])
     tested = np.unique(

@@ -15,25 +15,12 @@ from skkd.losses._registry import flatten, loss_of, needs_of
 from skkd.recipes._base import Recipe
 from skkd.teachers._as_teacher import as_teacher
 
-_TAKEN = (
-    "expected a DistilledClassifier with a teacher, a recipe of skkd.recipes, or a "
-    "Pipeline that ends in one of these"
-)
-
 
 def split_steps(estimator: Any) -> tuple[Pipeline | None, Any]:
     """Return the steps before the student, None for none, and the student.
 
-    Parameters
-    ----------
-    estimator : DistilledClassifier, Recipe or Pipeline
-
-    Returns
-    -------
-    head : Pipeline or None
-        Ends in "passthrough", so that its ``memory`` caches the output of the last
-        step.
-    student : DistilledClassifier or Recipe
+    The steps end in "passthrough", so that their ``memory`` caches the output of the
+    last step.
     """
     if not isinstance(estimator, Pipeline):
         return None, estimator
@@ -57,20 +44,7 @@ def has_teacher_folds(student: Any) -> bool:
 
 
 def check_estimator(estimator: Any, groups: Any = None) -> None:
-    """Raise if `estimator` cannot be trained with and without a teacher.
-
-    Parameters
-    ----------
-    estimator : object
-    groups : array-like of shape (n,), default=None
-
-    Raises
-    ------
-    TypeError
-        If it is of a type that ``gain`` does not accept.
-    ValueError
-        If it has no teacher, or does not use it, or cannot keep `groups` together.
-    """
+    """Raise if `estimator` cannot be trained with and without a teacher."""
     student = split_steps(estimator)[1]
     if not isinstance(net_of(student), DistilledClassifier):
         remedy = ""
@@ -79,8 +53,11 @@ def check_estimator(estimator: Any, groups: Any = None) -> None:
                 " A search would tune only one of the students: search on other rows "
                 "first, and pass its best_estimator_."
             )
-        name = type(student).__name__
-        raise TypeError(f"gain was given a {name}, {_TAKEN}.{remedy}")
+        raise TypeError(
+            f"gain was given a {type(student).__name__}, expected a "
+            "DistilledClassifier with a teacher, a recipe of skkd.recipes, or a "
+            f"Pipeline that ends in one of these.{remedy}"
+        )
     net = net_of(student)
     check_hyperparameters(net.temperature, net.alpha)
     if net.alpha == 0:
@@ -105,13 +82,7 @@ def check_estimator(estimator: Any, groups: Any = None) -> None:
 
 
 def check_teacher_of(net: DistilledClassifier, classes: np.ndarray) -> None:
-    """Raise, before anything is trained, if the teacher cannot be used.
-
-    Parameters
-    ----------
-    net : DistilledClassifier
-    classes : ndarray of shape (n_classes,)
-    """
+    """Raise, before anything is trained, if the teacher cannot be used."""
     if net.teacher is None:
         return
     if isinstance(net.teacher_cv, str):
@@ -121,33 +92,13 @@ def check_teacher_of(net: DistilledClassifier, classes: np.ndarray) -> None:
 
 
 def distilled(student: Any, seed: int) -> Any:
-    """Return a clone with this seed.
-
-    Parameters
-    ----------
-    student : DistilledClassifier or Recipe
-    seed : int
-
-    Returns
-    -------
-    DistilledClassifier or Recipe
-    """
+    """Return a clone with this seed."""
     prefix = "estimator__" if isinstance(student, Recipe) else ""
     return clone(student).set_params(**{f"{prefix}random_state": seed})
 
 
 def plain(student: Any, seed: int) -> DistilledClassifier:
-    """Return the same student with this seed and without a teacher.
-
-    Parameters
-    ----------
-    student : DistilledClassifier or Recipe
-    seed : int
-
-    Returns
-    -------
-    DistilledClassifier
-    """
+    """Return the same student with this seed and without a teacher."""
     # All other parameters are kept: the same weights, batches and views.
     net = clone(net_of(student)).set_params(
         teacher=None,
