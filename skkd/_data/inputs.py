@@ -1,4 +1,4 @@
-"""X of a fit or a prediction: what may be passed, and what is said of the rest."""
+"""X of a fit or a prediction: what may be passed, and errors for the rest."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def check_repeatable(X: Any) -> None:
             if not all(map(np.array_equal, once, again)):
                 raise ValueError(
                     f"Row {i} of X is another each time it is read, as with random "
-                    "transforms, and the teacher would be asked about a view that the "
+                    "transforms, and the teacher would get a view that the "
                     "student never sees. Leave them out of the Dataset and pass "
                     "augment=, which shows both the same view."
                 )

@@ -1,4 +1,4 @@
-"""Names of the batch fields: what a batch holds of each sample beside the input.
+"""Names of the batch fields: what a batch holds of each sample with the input.
 
 The X of a batch with fields is a dict. The module sees its INPUT alone, the loss sees
 all of it.

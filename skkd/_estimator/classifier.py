@@ -1,4 +1,4 @@
-"""DistilledClassifier: a small network taught by a fitted classifier."""
+"""DistilledClassifier: a small network trained on labels and on a fitted teacher."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ class DistilledClassifier(BriefReprMixin, SharedTeacherMixin, SkorchClassifier):
     Parameters
     ----------
     module : type, callable, torch.nn.Module or None, default=None
-        Builds the student, called with ``n_classes`` and ``input_shape`` (of one row)
-        where its signature asks for them, and with ``module__*``. It returns logits of
+        Builds the student. It is called with ``n_classes`` and ``input_shape`` (of one
+        sample) if its signature has them, and with ``module__*``. It returns logits of
         shape (n, n_classes). An instance is a template: copied at every fit, never
         trained in place. None takes :class:`~skkd.students.MLP` for ``(n,
         n_features)`` and :class:`~skkd.students.SmallCNN` for ``(n, C, H, W)``.
@@ -81,36 +81,36 @@ class DistilledClassifier(BriefReprMixin, SharedTeacherMixin, SkorchClassifier):
         data. Anything else is a cross-validation: the soft target of a row comes from
         a clone that was not fitted on this row.
     teacher_transform : callable or None, default=None
-        For a teacher that was trained on other inputs, such as larger images: makes
-        these of batches of rows, tensor to tensor, as ``weights.transforms()`` of
-        torchvision does. The same as ``as_teacher(teacher, transform=...)``, where
-        more is said; only for a prefit teacher.
+        For a prefit teacher that was trained on other inputs, such as larger images:
+        makes these of batches of samples, tensor to tensor, as
+        ``weights.transforms()`` of torchvision does. The same as
+        ``as_teacher(teacher, transform=...)``, see there.
     unlabeled : label or None, default=None
-        Rows of y equal to it are taught by the teacher alone. None takes every label
-        for a label. `score` leaves such rows out; scorers of scikit-learn, as in
+        Samples with this label learn from the teacher alone. None takes every label
+        for a label. `score` leaves such samples out; scorers of scikit-learn, as in
         ``scoring="accuracy"``, count them as errors.
     augment : callable or None, default=None
         Tensor to tensor, applied to each training batch ``(n, *input_shape)`` on the
         device: an object of :mod:`skkd.augment`, or your own. Student and teacher see
         the same view.
     n_views : int or None, default=None
-        With `augment`: None asks the teacher about every batch. An int draws as many
-        fixed views of each sample from seeds, and the teacher is asked about each of
+        With `augment`: None runs the teacher on every augmented batch. An int draws
+        as many fixed views of each sample from seeds, and the teacher runs on each of
         them once, before training.
     teacher_view : {"same", "clean"}, default="same"
-        With `augment`: "clean" teaches what the teacher gives for the sample without
-        augmentation, which is another image than the student sees.
+        With `augment`: whether the soft targets are those of the augmented view that
+        the student sees, or those of the sample without augmentation.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, multiplied into ``sample_weight``.
     memory : None, str, joblib.Memory, LogitMemory or False, default=None
-        Where to remember the teacher's logits, by the content of teacher and rows.
+        Where to cache the teacher's logits, by the content of teacher and samples.
         None: in this process. A folder is shared by processes and kept.
-        :class:`~skkd.memory.LogitMemory` says more, False remembers nothing.
+        :class:`~skkd.memory.LogitMemory` has options, False caches nothing.
     precision : {"fp32", "bf16", "auto"}, default="fp32"
-        Of the student's forward and backward pass; weights, losses and remembered
-        logits stay in float32. "auto" takes bf16 where the hardware multiplies in it.
+        Of the student's forward and backward pass; weights, losses and cached logits
+        stay in float32. "auto" takes bf16 if the hardware multiplies in it.
     strict : bool, default=False
-        Before training, what the teacher says is looked at for mistakes, as by
+        Before training, the teacher's logits are checked for mistakes, as by
         :func:`~skkd.teachers.check_health`. False warns of the findings, True raises.
     random_state : int, RandomState or None, default=None
         An int makes a fit repeatable bit for bit on one machine and leaves the global
@@ -153,9 +153,9 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
         The trained student.
     teacher_ : object
         ``teacher`` itself, or the clones that ``teacher_cv`` fitted; None where there
-        is none. `cache_info_` tells what it was asked.
+        is none.
     cache_info_ : CacheInfo
-        How many rows it was asked about, how many were remembered.
+        How many rows of logits were computed, how many were cached.
     teacher_findings_ : list of Finding
         What is probably wrong with the teacher; empty where nothing was found.
     history : skorch.history.History
@@ -163,9 +163,9 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
 
     See Also
     --------
-    skkd.teachers.as_teacher : Say more about a teacher.
+    skkd.teachers.as_teacher : Options of a teacher.
     skkd.losses : The losses of the teacher's term.
-    skkd.memory.LogitMemory : How logits are remembered.
+    skkd.memory.LogitMemory : Options of the cache.
 
     Notes
     -----
@@ -307,16 +307,16 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
             Also a mapping of arrays, a torch Dataset or a skorch SliceDataset. uint8
             images stay uint8 until they reach the student.
         y : array-like of shape (n,), default=None
-            Labels of any type that scikit-learn classifies. May be None where X is a
+            Labels of any type that scikit-learn classifies. May be None if X is a
             Dataset that holds them.
         teacher_logits : array-like of shape (n, n_classes), default=None
             Logits or log-probabilities that replace the teacher's forward pass,
             columns in the order of ``classes_``.
         teacher_X : array-like of n rows, default=None
-            The same rows as the teacher wants them, where these differ from X: other
+            The same samples as the teacher takes them, if that is not as X: other
             columns, paths of images.
         sample_weight : array-like of shape (n,), default=None
-            Weight of each row in both terms of the loss.
+            Weight of each sample in both terms of the loss.
         groups : array-like of shape (n,), default=None
             Samples of one group, as copies of one image, stay in one fold of
             ``teacher_cv`` (an int or a splitter by groups), and on one side of a
@@ -333,7 +333,8 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
         ------
         ValueError
             If a parameter, the data, or the teacher's classes or outputs do not fit;
-            with ``strict=True`` also if anything is found about the teacher.
+            with ``strict=True`` also if the check of the teacher finds anything. A fit
+            that is refused leaves the estimator as it was.
         NotFittedError
             If ``teacher_cv="prefit"`` and the teacher is not fitted.
         """
@@ -369,7 +370,7 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
         X, y, teacher_logits, teacher_X, sample_weight, groups, **fit_params
             As in :meth:`fit`.
         classes : array-like of shape (n_classes,), default=None
-            All labels there will be; needed at the first call where y lacks some.
+            All labels there will be; needed at the first call if y lacks some.
 
         Returns
         -------
@@ -465,7 +466,7 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
         before, n_epochs = dict(vars(self)), len(self.history_ or ())
         try:
             yield
-        except BaseException:  # an interrupt while the teacher is asked, too
+        except BaseException:  # an interrupt in the teacher's pass, too
             same = self.history_ is before.get("history_")
             epochs = (self.history_ or [])[n_epochs if same else 0 :]
             if not any("train_loss" in b for epoch in epochs for b in epoch["batches"]):

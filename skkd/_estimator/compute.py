@@ -78,7 +78,7 @@ def device_of(net: Any) -> torch.device:
 
 
 def autocast(precision: str, device: torch.device) -> AbstractContextManager[Any]:
-    """Compute in the precision that was asked for."""
+    """Return a context that computes in this precision."""
     if resolve_precision(precision, device.type) == "fp32":
         return nullcontext()
     return torch.autocast(device.type, torch.bfloat16)
@@ -94,7 +94,7 @@ def fetch_losses(batches: list[dict[str, Any]], key: str) -> None:
 
 
 def resolve_precision(precision: str, kind: str) -> str:
-    """Return "fp32" or "bf16" for what was asked of a kind of device."""
+    """Return "fp32" or "bf16" for a precision and a kind of device."""
     if precision != "auto":
         return precision
     if kind == "cuda":

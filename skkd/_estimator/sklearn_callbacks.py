@@ -42,7 +42,7 @@ def run_as_task(net: Any, plan: FitPlan, run: Callable[[Any], Any], train: Any) 
         context.call_on_fit_task_begin(**context.fit_data)
 
         def train_by_tasks(samples: Any) -> Any:
-            # After all of skorch's callbacks, which have their say first.
+            # Called after all of skorch's callbacks.
             net.callbacks_.append(("sklearn_callbacks", _EpochTasks(context)))
             try:
                 return train(samples)

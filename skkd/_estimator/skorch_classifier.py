@@ -286,14 +286,14 @@ class SkorchClassifier(SklearnParamsMixin, NeuralNetClassifier):
         """Return the module's outputs; it sees the input, without batch fields."""
         x = x[INPUT] if isinstance(x, Mapping) and INPUT in x else x
         forward = super().infer
-        if self.channels_last_ is False and self.precision == "fp32":
-            dtype = None
+        plain = self.channels_last_ is False and self.precision == "fp32"
+        if plain and isinstance(x, torch.Tensor) and str(self.device) == "cpu":
+            needs_cast = x.is_floating_point()
             for parameter in self.module_.parameters():
                 if parameter.is_floating_point():
-                    dtype = parameter.dtype
+                    needs_cast = needs_cast and x.dtype != parameter.dtype
                     break
-            is_tensor = isinstance(x, torch.Tensor)
-            if is_tensor and (x.dtype == dtype or not x.is_floating_point()):
+            if not needs_cast:
                 return forward(x, **fit_params)
         return optimized_pass(self, x, lambda inputs: forward(inputs, **fit_params))
 

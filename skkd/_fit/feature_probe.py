@@ -48,12 +48,12 @@ def build_feature_terms(
             )
     terms = FeatureTerms(flatten(loss), student, network)
     few = np.arange(min(2, len(rows)))
-    shown, asked = _probe(estimator, X, rows, few)
+    of_student, of_teacher = _probe(estimator, X, rows, few)
     with eval_mode(student), torch.enable_grad(), terms.recorder as recorder:
-        estimator.infer(shown, **fit_params)
+        estimator.infer(of_student, **fit_params)
         mine = recorder.last()
     names = terms.teacher_names
-    theirs = features_of(adapter, asked, estimator.classes_, names)[1]
+    theirs = features_of(adapter, of_teacher, estimator.classes_, names)[1]
     _check_rows(terms.student_names, mine, "student", len(few))
     _check_rows(names, theirs, "teacher", len(few))
     _check_learning(estimator, terms, mine, labelled=bool((rows.y_encoded >= 0).any()))

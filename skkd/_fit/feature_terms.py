@@ -40,7 +40,7 @@ class FeatureTerms:
         self.recorder = LayerRecorder(
             student, self.student_names, keep=False, whose="student"
         )
-        for name in self.teacher_names:  # a wrong one is told before any pass
+        for name in self.teacher_names:  # raises for a wrong one, before any pass
             find_layer(teacher, name, "teacher")
         self.cache = _is_cached(self.losses)
         self.teacher_shapes: list[tuple[int, ...]] = []
@@ -193,8 +193,8 @@ def _is_cached(losses: Sequence[FeatureLoss]) -> bool:
     if len(flags) > 1:
         raise ValueError(
             "Of several losses on features some have cache=True, some have not: "
-            "expected the same for all, since the teacher is asked for all of them "
-            "together."
+            "expected the same for all, since one forward pass of the teacher gives "
+            "the features for all of them."
         )
     return flags.pop()
 

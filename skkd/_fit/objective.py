@@ -183,7 +183,7 @@ def loss_by_sample(
     Parameters
     ----------
     criterion : torch.nn.Module
-        Asked not to reduce, while `compute` calls it.
+        Its ``reduction`` is "none" while `compute` calls it.
     compute : callable
         From encoded labels to the loss.
     y : Tensor of shape (n,)

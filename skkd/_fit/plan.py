@@ -29,7 +29,7 @@ from skkd.teachers._transform import check_transform
 
 @dataclass(frozen=True)
 class FitPlan:
-    """What a fit will train on, by whom it is taught, and with which loss.
+    """What a fit will train on, with which teacher and which loss.
 
     Attributes
     ----------
@@ -52,9 +52,9 @@ class FitPlan:
     loss : callable
         The teacher's term.
     needs : frozenset of {"logits", "features"}
-        What the teacher is asked for; empty if it is not asked.
+        What is needed of the teacher; empty if it does not run.
     teacher : Teacher or None
-        The prefit teacher, if it is to be asked.
+        The prefit teacher, if it is to run.
     teacher_X : object
         The samples as the teacher wants them.
     teacher_logits : ndarray of shape (n, n_classes) or None
@@ -243,14 +243,14 @@ def _check_teacher(
     teacher_logits: Any,
     labelled: np.ndarray,
 ) -> Teacher | None:
-    """Raise if the teacher cannot teach this loss; return a prefit one to be asked."""
+    """Raise if the teacher does not suit the loss; return a prefit one that runs."""
     teacher, cv, given = net.teacher, net.teacher_cv, teacher_logits is not None
     _check_transform(net)
     if not labelled.all() and not net._teaches_unlabeled(needs, given):
         raise ValueError(
             f"{int((~labelled).sum())} rows are marked as unlabelled, and only a "
-            "teacher can teach these: pass teacher=, and a distillation= that asks it, "
-            "or leave them out."
+            "teacher can teach these: pass teacher=, and a distillation= that needs "
+            "it, or leave them out."
         )
     needs = needs - {"logits"} if given else needs
     if given and teacher is None and needs:

@@ -39,7 +39,7 @@ class SoftTargets(NamedTuple):
     fields : mapping of str to array of n rows
         Batch fields that were computed beforehand.
     live : LiveTeacher or None
-        What is asked about every batch.
+        Computes targets for every batch.
     features : FeatureTerms or None
         Losses between layers.
     cache_info : CacheInfo
@@ -119,8 +119,8 @@ def _from_teacher(
         if own_rows and not terms.cache:
             raise ValueError(
                 "teacher_X gives the teacher rows of its own, and a loss on features "
-                "asks it about the batches of X: set cache=True on the loss, so "
-                "that it is asked about all rows of teacher_X beforehand."
+                "runs it on the batches of X: set cache=True on the loss, so that it "
+                "runs on all rows of teacher_X before training."
             )
     live = _live_teacher(plan, net, adapter, needs, terms)
     infos = [CacheInfo()]
@@ -152,7 +152,7 @@ def _live_teacher(
     needs: frozenset[str],
     terms: FeatureTerms | None,
 ) -> LiveTeacher | None:
-    """Return what is asked about every batch: of new views, and of layers."""
+    """Return a teacher for every batch, if views are new or features are not cached."""
     new_views = net.augment is not None and net.n_views is None
     new_views = new_views and net.teacher_view == "same"
     if new_views and terms is not None and terms.cache:

@@ -21,7 +21,7 @@ from skkd.teachers.health import check_encoding
 from skkd.teachers.health._findings import examine, kind_of, report, sample_rows
 
 # How many samples are looked at: of logits at hand, and of a teacher that is to be
-# asked for this alone.
+# run for this alone.
 _N_SAMPLES, _N_ASKED = 1000, 200
 
 
@@ -40,7 +40,7 @@ def check_teacher_outputs(
         logits = logits[index]
     elif targets.live is not None:
         logits = _live_logits(plan, net, samples, targets.live, index)
-    else:  # its features are cached, its logits were not asked for
+    else:  # its features are cached, its logits were not needed
         logits = teacher.logits(pick(plan.teacher_X, index), plan.classes)  # type: ignore[union-attr]
     if logits is not None and logits.ndim == 3:
         logits = logits[:, 0]  # the first view
@@ -82,5 +82,5 @@ def _live_logits(
     X = with_columns(to_numpy(cast_floats(inputs, net.module_)), plan.teacher_X)
     try:
         return live.adapter.logits(X, plan.classes)
-    except ValueError:  # views may be of another size; if not, training will say so
+    except ValueError:  # views may be of another size; if not, training fails
         return None

@@ -88,7 +88,7 @@ def _splits(
     cv: Any, known: np.ndarray, y: np.ndarray, groups: np.ndarray | None
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return the index of X in each split; `y` and `groups` are of the rows `known`."""
-    if isinstance(cv, PredefinedSplit):  # speaks of all rows of X
+    if isinstance(cv, PredefinedSplit):  # its folds are of all rows of X
         cv = list(cv.split())
     if isinstance(cv, Integral) and groups is not None:
         cv = StratifiedGroupKFold(int(cv))

@@ -84,7 +84,7 @@ def check_augment(
     teacher_logits: Any,
     teacher_X: Any,
 ) -> None:
-    """Refuse soft targets of the clean inputs for augmented ones, unless asked for."""
+    """Refuse soft targets of clean inputs for augmented ones, unless that is meant."""
     if teacher_view not in ("same", "clean"):
         raise ValueError(
             f"teacher_view={teacher_view!r}: expected 'same', the augmented view "
@@ -109,22 +109,22 @@ def check_augment(
     if clean:
         if mixes_rows(augment):
             raise ValueError(
-                f"augment={augment!r} mixes the rows of a batch, of which a teacher "
-                "can only be asked once there is one, and teacher_view='clean' teaches "
-                "what it gives for single rows. Leave out teacher_view."
+                f"augment={augment!r} mixes the rows of a batch, and the teacher "
+                "can only run on a batch once there is one: leave out "
+                "teacher_view='clean', which teaches its logits of single rows."
             )
         return
     if teacher_logits is not None or teacher_X is not None:
         raise ValueError(
             "augment= changes the inputs, and teacher_logits= or teacher_X= are about "
-            "the unchanged ones. Leave out one of the two, or say that this is meant, "
-            "with teacher_view='clean'."
+            "the unchanged ones. Leave out one of the two, or pass "
+            "teacher_view='clean' if this is meant."
         )
     if teacher_cv is not None and not isinstance(teacher_cv, str):
         raise ValueError(
-            "augment= asks one teacher about every view, and with "
+            "augment= runs one teacher on every view, and with "
             f"teacher_cv={teacher_cv!r} each fold has its own: use 'prefit' or None, "
-            "or teacher_view='clean', which asks about the unchanged inputs."
+            "or teacher_view='clean', which runs it on the unchanged inputs."
         )
 
 
@@ -138,14 +138,14 @@ def _check_n_views(augment: Any, n_views: Any, clean: bool) -> None:
         )
     if clean:
         raise ValueError(
-            f"n_views={n_views} has the teacher asked about that many views of each "
+            f"n_views={n_views} runs the teacher on that many views of each "
             "row, and teacher_view='clean' about the row itself: use one of the two."
         )
     if mixes_rows(augment):
         raise ValueError(
-            f"augment={augment!r} mixes the rows of a batch, of which a teacher can "
-            f"only be asked once there is one, and n_views={n_views!r} asks it before "
-            "training. Leave out n_views: the teacher is then asked about every batch."
+            f"augment={augment!r} mixes the rows of a batch, and the teacher can "
+            f"only run on a batch once there is one, and n_views={n_views!r} runs it before "
+            "training. Leave out n_views: the teacher then runs on every batch."
         )
     if "seeds" not in inspect.signature(augment).parameters:
         raise ValueError(
