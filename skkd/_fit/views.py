@@ -143,9 +143,9 @@ def _check_n_views(augment: Any, n_views: Any, clean: bool) -> None:
         )
     if mixes_rows(augment):
         raise ValueError(
-            f"augment={augment!r} mixes the rows of a batch, and the teacher can "
-            f"only run on a batch once there is one, and n_views={n_views!r} runs it before "
-            "training. Leave out n_views: the teacher then runs on every batch."
+            f"augment={augment!r} mixes the rows of a batch, and n_views={n_views!r} "
+            "runs the teacher before there are batches. Leave out n_views: the teacher "
+            "then runs on every batch."
         )
     if "seeds" not in inspect.signature(augment).parameters:
         raise ValueError(
