@@ -136,10 +136,9 @@ class SklearnParamsMixin:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         requested = state["device"]
-        super().__setstate__(  # type: ignore[misc]
-            {**state, "device": resolve_device(requested)}
-        )
-        if isinstance(requested, str) and requested == "auto":
+        device = "cpu" if requested is None else resolve_device(requested)
+        super().__setstate__({**state, "device": device})  # type: ignore[misc]
+        if requested is None or requested == "auto":
             self.device = requested
         # `copy.copy` would share it.
         self._params_to_validate = set(self._params_to_validate)

@@ -1,5 +1,7 @@
 """Data frames, mappings and read-only arrays go through a whole fit."""
 
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -110,6 +112,9 @@ def test_a_device_may_be_left_to_accelerate(device):
     nets = [student(teacher=teacher, device=d).fit(X, Y) for d in (device, "cpu")]
     one, other = (net.predict_proba(X) for net in nets)
     np.testing.assert_array_equal(one, other)
+    back = pickle.loads(pickle.dumps(nets[0]))
+    assert back.get_params()["device"] == device
+    np.testing.assert_array_equal(back.predict_proba(X), one)
     assert nets[0].get_params()["device"] == device
 
 
