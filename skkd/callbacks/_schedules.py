@@ -102,9 +102,9 @@ class Schedule(Callback):
         ]
         if self.parameter == "alpha" and net.alpha == 0 and any(values):
             raise ValueError(
-                f"{self!r}: the estimator's own alpha=0 asks no teacher, so there is "
-                "nothing to weigh. Give it the largest alpha of the schedule, such as "
-                "alpha=0.9; the schedule may still begin at 0."
+                f"{self!r}: with the estimator's own alpha=0 no teacher is used, so "
+                "alpha cannot rise. Give the estimator the largest alpha of the "
+                "schedule, such as alpha=0.9; the schedule may still begin at 0."
             )
 
     def on_epoch_begin(

@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
 
+from skkd._utils.checks import is_number
 from skkd.images._rows import ImageRows
 from skkd.images._table import open_table
 
@@ -199,10 +200,7 @@ class ImageReader(TransformerMixin, BaseEstimator):
         if self.mode not in _N_CHANNELS:
             raise ValueError(f"mode={self.mode!r}; expected 'RGB' or 'L'.")
         size = self.size if isinstance(self.size, tuple | list) else (self.size,) * 2
-        if len(size) != 2 or not all(
-            isinstance(side, Integral) and not isinstance(side, bool) and side > 0
-            for side in size
-        ):
+        if len(size) != 2 or not all(is_number(s, Integral) and s > 0 for s in size):
             raise ValueError(
                 f"size={self.size!r}; expected a positive int or a tuple (height, "
                 "width) of two positive ints."

@@ -8,13 +8,7 @@ from torch import Tensor
 
 from skkd._utils.checks import is_number
 from skkd.losses._base import DistillationLoss
-from skkd.losses._registry import (
-    flatten,
-    named_params,
-    needs_of,
-    resolve,
-    resolve_deep,
-)
+from skkd.losses._registry import flatten, named_params, needs_of, resolve, resolve_deep
 
 
 class WeightedSum(DistillationLoss, _BaseComposition):
