@@ -63,9 +63,8 @@ class ImageReader(TransformerMixin, BaseEstimator):
     The cache of `memory`:
 
     - A file is identified by its absolute path, its size and its times of change, so
-      that cached files are not opened. (A hash of the content would not depend on the
-      system's clock, but would have to read every file every time.) A file that was
-      moved, copied or changed is decoded again.
+      that cached files are not opened. A file that was moved, copied or changed is
+      decoded again.
     - Images of each `size` and `mode`, and of each version of Pillow and its codecs,
       are cached separately. Pixels are the same with and without `memory`, bit for bit.
     - An image takes 3 (or 1) times height times width bytes, 12 KiB for

@@ -30,11 +30,8 @@ def as_rows(student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
 
 def to_one_size(student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
     """Pool maps (n, C, H, W) to the smaller height and width of the two."""
-    size = (
-        min(student.shape[2], teacher.shape[2]),
-        min(student.shape[3], teacher.shape[3]),
-    )
-    return _pooled(student, size), _pooled(teacher, size)
+    height, width = map(min, student.shape[2:], teacher.shape[2:])
+    return _pooled(student, (height, width)), _pooled(teacher, (height, width))
 
 
 def _pooled(maps: Tensor, size: tuple[int, int]) -> Tensor:

@@ -45,9 +45,7 @@ class WeightedSum(DistillationLoss, _BaseComposition):
     """
 
     def __init__(
-        self,
-        losses: list[tuple[str, Any]],
-        weights: Sequence[float] | None = None,
+        self, losses: list[tuple[str, Any]], weights: Sequence[float] | None = None
     ) -> None:
         self.losses = losses
         self.weights = weights

@@ -224,7 +224,7 @@ def check_estimator(estimator: Any) -> None:
     )
 
 
-def check_settings(name: str, settings: Any, taken: Sequence[str] = _TAKEN) -> None:
+def check_settings(name: str, settings: Any) -> None:
     """Raise unless `settings` is a list of dicts of parameters of the estimator."""
     rule = (
         "expected a list of dicts, each with the parameters of one student that "
@@ -235,7 +235,7 @@ def check_settings(name: str, settings: Any, taken: Sequence[str] = _TAKEN) -> N
     for params in settings:
         if not isinstance(params, Mapping):
             raise TypeError(f"{name} holds a {type(params).__name__}: {rule}.")
-        wrong = sorted(key for key in params if key.partition("__")[0] in taken)
+        wrong = sorted(key for key in params if key.partition("__")[0] in _TAKEN)
         if wrong:
             raise ValueError(
                 f"{name} sets {', '.join(wrong)}, which the recipe does by itself: "

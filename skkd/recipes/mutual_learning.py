@@ -229,6 +229,6 @@ def _check_loss(estimator: DistilledClassifier) -> None:
         raise ValueError(
             f"distillation={estimator.distillation!r} needs "
             f"{', '.join(sorted(needs)) or 'nothing'} of a teacher, and in mutual "
-            "learning the other students give logits alone: use a loss of logits, such "
+            "learning the other students give only logits: use a loss on logits, such "
             "as 'kd'."
         )
