@@ -64,8 +64,7 @@ def read(name: str, weights: Any) -> Weights:
         member = enum.DEFAULT
     own = any(key.startswith("backbone.") for key in state)
     mean, std = _learned_scale(state) if own else _published_scale(name, member)
-    rename = _without_backbone if own else _modern
-    renamed = OrderedDict((rename(key), value) for key, value in state.items())
+    renamed = OrderedDict((_plain_name(key), value) for key, value in state.items())
     renamed._metadata = state._metadata  # type: ignore[attr-defined]
     return Weights(renamed, source, mean, std, own)
 
@@ -113,11 +112,8 @@ def _download(name: str, weights: Any) -> OrderedDict[str, Tensor]:
     return as_state_dict(content, repr(weights))
 
 
-def _without_backbone(key: str) -> str:
-    return key.removeprefix("backbone.")
-
-
-def _modern(key: str) -> str:
+def _plain_name(key: str) -> str:
+    key = key.removeprefix("backbone.")  # of a TorchvisionModel
     # The public files of DenseNet are older than its names.
     return re.sub(r"(\.denselayer\d+\.(?:norm|conv))\.(\d\.)", r"\1\2", key)
 
