@@ -9,12 +9,7 @@ import torch
 from torch import Tensor
 
 from skkd.augment._base import Augmentation
-from skkd.augment._checks import (
-    check,
-    check_spread,
-    factor_range,
-    working_dtype,
-)
+from skkd.augment._checks import check, check_spread, factor_range, working_dtype
 from skkd.augment._seeds import between
 
 # Weights of red, green and blue in gray: ITU-R BT.601-7, section 2.5.1.
@@ -79,7 +74,6 @@ class ColorJitter(Augmentation):
         self.white = white
 
     def check(self) -> None:
-        """Raise ValueError if a parameter is out of its range."""
         for name in ("brightness", "contrast", "saturation"):
             check_spread(self, name)
         if self.white is not None:
@@ -87,7 +81,6 @@ class ColorJitter(Augmentation):
             check(self, "white", low=0, low_inclusive=False, hint=hint)
 
     def view(self, x: Tensor, seeds: np.ndarray) -> Tensor:
-        """Return a new tensor, see :class:`Augmentation`."""
         white = self._white_of(x)
         b, c, s = (
             between(seeds, stream, *factor_range(spread))

@@ -53,7 +53,6 @@ class Compose(Augmentation):
             raise error(self, "steps", expected, "Move it to the end.")
 
     def view(self, x: Tensor, seeds: np.ndarray) -> Tensor:
-        """Return a new tensor, see :class:`Augmentation`."""
         return self._run(self.steps, x, seeds)
 
     def mix(self, x: Tensor, seeds: Any = None) -> tuple[Tensor, Tensor, Tensor]:

@@ -60,12 +60,10 @@ class Mixup(Augmentation):
         return True
 
     def check(self) -> None:
-        """Raise ValueError if a parameter is out of its range."""
         hint = "0.2 mixes a little, 1 much; leave Mixup out to mix nothing."
         check(self, "alpha", low=0, low_inclusive=False, hint=hint)
 
     def view(self, x: Tensor, seeds: np.ndarray) -> Tensor:
-        """Return a new tensor, see :class:`Augmentation`."""
         return self.mix(x, seeds)[0]
 
     def mix(self, x: Tensor, seeds: Any = None) -> tuple[Tensor, Tensor, Tensor]:

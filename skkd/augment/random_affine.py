@@ -92,7 +92,6 @@ class RandomAffine(Augmentation):
         self.fill = fill
 
     def check(self) -> None:
-        """Raise ValueError if a parameter is out of its range."""
         hint = "It is the largest angle, in either direction."
         check(self, "degrees", low=0, high=180, hint=hint)
         check_spread(self, "scale", above=0)
@@ -104,7 +103,6 @@ class RandomAffine(Augmentation):
         check_fill(self, *_BORDERS)
 
     def view(self, x: Tensor, seeds: np.ndarray) -> Tensor:
-        """Return a new tensor, see :class:`Augmentation`."""
         # First, so that a wrong fill is refused whatever is drawn.
         fill = 0.0 if isinstance(self.fill, str) else fill_for(self, x)
         view, (height, width) = x.clone(), x.shape[2:]

@@ -48,13 +48,11 @@ class RandomCrop(Augmentation):
         self.fill = fill
 
     def check(self) -> None:
-        """Raise ValueError if a parameter is out of its range."""
         hint = "It is the largest shift in pixels."
         check(self, "max_shift", Integral, low=0, hint=hint)
         check_fill(self)
 
     def view(self, x: Tensor, seeds: np.ndarray) -> Tensor:
-        """Return a new tensor, see :class:`Augmentation`."""
         m, (height, width) = int(self.max_shift), x.shape[2:]
         if 2 * m > min(height, width):
             raise ValueError(

@@ -50,14 +50,12 @@ class RandomErasing(Augmentation):
         self.p = p
 
     def check(self) -> None:
-        """Raise ValueError if a parameter is out of its range."""
         hint = "It is the side of the square in pixels."
         check(self, "size", Integral, low=1, hint=hint)
         check_fill(self)
         check_p(self)
 
     def view(self, x: Tensor, seeds: np.ndarray) -> Tensor:
-        """Return a new tensor, see :class:`Augmentation`."""
         rows = self._span(seeds, 0, x.shape[2])[:, None, :, None]  # (n, 1, H, 1)
         columns = self._span(seeds, 1, x.shape[3])[:, None, None, :]  # (n, 1, 1, W)
         erased = (rows & columns).to(x.device) & chosen(seeds, 2, self.p, x)

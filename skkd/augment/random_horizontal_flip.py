@@ -33,9 +33,7 @@ class RandomHorizontalFlip(Augmentation):
         self.p = p
 
     def check(self) -> None:
-        """Raise ValueError if a parameter is out of its range."""
         check_p(self)
 
     def view(self, x: Tensor, seeds: np.ndarray) -> Tensor:
-        """Return a new tensor, see :class:`Augmentation`."""
         return torch.where(chosen(seeds, 0, self.p, x), x.flip(3), x)

@@ -62,9 +62,8 @@ class UpdateBatchNorm(Callback):
                 f"UpdateBatchNorm is a callback of a {type(net).__name__}: expected a "
                 "DistilledClassifier."
             )
-        names, callbacks = zip(*net.callbacks_, strict=True)
-        after = callbacks.index(self) + 1
-        for name, callback in zip(names[after:], callbacks[after:], strict=True):
+        after = [callback for _, callback in net.callbacks_].index(self) + 1
+        for name, callback in net.callbacks_[after:]:
             if getattr(callback, "load_best", False):
                 raise ValueError(
                     f"The callback {name!r} has load_best=True and comes after "

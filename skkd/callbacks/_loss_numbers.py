@@ -13,16 +13,7 @@ from skkd.losses import DistillationLoss, FeatureLoss
 
 
 def scheduled_numbers(loss: Any) -> dict[str, Any]:
-    """Return the numbers of a loss for which a change during a fit has an effect.
-
-    Parameters
-    ----------
-    loss : callable
-
-    Returns
-    -------
-    dict of str to float
-    """
+    """Return the numbers of a loss for which a change during a fit has an effect."""
     params = loss.get_params() if hasattr(loss, "get_params") else {}
     numbers = {name: v for name, v in params.items() if is_number(v)}
     return {name: v for name, v in numbers.items() if _is_read_by_batch(loss, name)}
@@ -42,20 +33,7 @@ def _is_read_by_batch(loss: Any, name: str) -> bool:
 def checked_number(loss: Any, name: str, value: float, given: Any) -> float:
     """Return the value for the loss, an int if it was given as one, or raise.
 
-    Parameters
-    ----------
-    loss : callable
-        Not changed: its ``check`` is called on a copy.
-    name : str
-        Of the loss's parameter.
-    value : float
-        In an epoch.
-    given : object
-        The value that the user gave.
-
-    Returns
-    -------
-    float or int
+    The loss is not changed: its ``check`` is called on a copy.
     """
     if isinstance(given, Integral):
         if not math.isclose(value, round(value), abs_tol=1e-9):

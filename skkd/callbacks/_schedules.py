@@ -9,6 +9,7 @@ from typing import Any
 from skorch.callbacks import Callback
 
 from skkd._fit.objective import check_hyperparameters
+from skkd._utils.checks import check_number
 from skkd.callbacks._loss_numbers import checked_number, scheduled_numbers
 
 _LOSS = "distillation__"
@@ -97,14 +98,13 @@ class Schedule(Callback):
         self._check_net(net)
         self.given_ = _given(net, self.parameter)
         first = len(net.history)
-        values = [
-            self._checked(net, epoch) for epoch in range(first, first + net.max_epochs)
-        ]
+        epochs = range(first, first + net.max_epochs)
+        values = [self._checked(net, epoch) for epoch in epochs]
         if self.parameter == "alpha" and net.alpha == 0 and any(values):
             raise ValueError(
-                f"{self!r}: the estimator's own alpha=0 asks no teacher, so there is "
-                "nothing to weigh. Give it the largest alpha of the schedule, such as "
-                "alpha=0.9; the schedule may still begin at 0."
+                f"{self!r}: with the estimator's own alpha=0 no teacher is used, so "
+                "alpha cannot rise. Give the estimator the largest alpha of the "
+                "schedule, such as alpha=0.9; the schedule may still begin at 0."
             )
 
     def on_epoch_begin(
@@ -138,8 +138,7 @@ class Schedule(Callback):
         value = self.value(epoch, net.max_epochs, self.given_)
         try:
             value = float(value)
-            if not math.isfinite(value):
-                raise ValueError(f"{self.parameter}={value}: expected a finite number.")
+            check_number(self.parameter, value)
             if self.parameter.startswith(_LOSS):
                 name = self.parameter.removeprefix(_LOSS)
                 return checked_number(net._objective_.loss, name, value, self.given_)

@@ -62,21 +62,10 @@ def get_image_suffixes() -> set[str]:
 
 
 def decode_image(file: BinaryIO, size: tuple[int, int], mode: str) -> np.ndarray:
-    """Decode one file completely and resize it.
+    """Decode the first frame of an open file completely, and resize it.
 
-    Parameters
-    ----------
-    file : binary file object
-        The open file, at its beginning.
-    size : tuple of (int, int)
-        Height and width of the result.
-    mode : {"RGB", "L"}
-        Colour or grayscale.
-
-    Returns
-    -------
-    pixels : ndarray of shape (height, width, 3) or (height, width), dtype uint8
-        The first frame of an animation.
+    Returns uint8 pixels of shape (height, width, 3) for mode RGB, (height, width) for
+    L.
     """
     height, width = size
     with _identify(file) as image:

@@ -116,27 +116,23 @@ def hash_file(path: str) -> str:
 
 def describe_ignored(inspected: Sequence[tuple[FoundFile, Finding]]) -> str:
     """List the files that are left out: not images, or images without a class."""
-    others = [
-        file.name
-        for file, found in inspected
-        if found.kind == "other" and len(file.parts) > 1
-    ]
-    # Other files next to the class folders, such as a metadata.csv, are common.
-    stray = [
-        file.name
-        for file, found in inspected
-        if found.kind != "other" and len(file.parts) == 1
-    ]
-    message = ""
+    others, stray, messages = [], [], []
+    for file, found in inspected:
+        in_class = len(file.parts) > 1
+        # Other files next to the class folders, such as a metadata.csv, are common.
+        if found.kind == "other" and in_class:
+            others.append(file.name)
+        if found.kind != "other" and not in_class:
+            stray.append(file.name)
     if others:
-        message += f"Ignored {len(others)} file(s) that are not images:"
-        message += shorten(others) + "\n"
+        text = f"Ignored {len(others)} file(s) that are not images:{shorten(others)}"
+        messages.append(text)
     if stray:
-        message += (
+        messages.append(
             f"Ignored {len(stray)} image(s) directly in the root; move each into the "
             f"folder of its class:{shorten(stray)}"
         )
-    return message.rstrip()
+    return "\n".join(messages)
 
 
 def describe_leaks(
@@ -165,21 +161,20 @@ def describe_duplicates(files: Sequence[FoundFile], hashes: Sequence[str]) -> st
     groups = [group for group in by_content.values() if len(group) > 1]
     within = [group for group in groups if len({file.parts[0] for file in group}) == 1]
     across = [group for group in groups if len({file.parts[0] for file in group}) > 1]
-    message = ""
+    messages = []
     if across:
-        message += (
+        equal = [" = ".join(file.name for file in group) for group in across]
+        messages.append(
             f"{len(across)} group(s) of byte-identical files are in more than one "
-            "class; keep one copy, in the right class:"
-            + shorten([" = ".join(file.name for file in group) for group in across])
-            + "\n"
+            f"class; keep one copy, in the right class:{shorten(equal)}"
         )
     if within:
-        message += (
+        messages.append(
             f"{len(within)} group(s) of byte-identical files are within one class "
             f"({sum(map(len, within))} files); a random split would put copies on "
             "both sides: pass `groups` to StratifiedGroupKFold."
         )
-    return message.rstrip()
+    return "\n".join(messages)
 
 
 def describe_wrong_level(root: Path, files: Sequence[FoundFile]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -11,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from sklearn.utils import Bunch
 
+from skkd._utils.warn import warn
 from skkd.images._decoding import UnreadableImageError, describe_unreadable
 from skkd.images._files import (
     FoundFile,
@@ -143,7 +143,7 @@ def load_image_folder(
         describe_wrong_level(folder, photos),
     ):
         if message:
-            warnings.warn(message, ImageFolderWarning, stacklevel=2)
+            warn(message, ImageFolderWarning)
     seen: dict[str, int] = {}
     return Bunch(
         data=np.array([file.path for file in photos]),

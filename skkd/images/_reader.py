@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
 
+from skkd._utils.checks import is_number
 from skkd.images._rows import ImageRows
 from skkd.images._table import open_table
 
@@ -62,9 +63,8 @@ class ImageReader(TransformerMixin, BaseEstimator):
     The cache of `memory`:
 
     - A file is identified by its absolute path, its size and its times of change, so
-      that cached files are not opened. (A hash of the content would not depend on the
-      system's clock, but would have to read every file every time.) A file that was
-      moved, copied or changed is decoded again.
+      that cached files are not opened. A file that was moved, copied or changed is
+      decoded again.
     - Images of each `size` and `mode`, and of each version of Pillow and its codecs,
       are cached separately. Pixels are the same with and without `memory`, bit for bit.
     - An image takes 3 (or 1) times height times width bytes, 12 KiB for
@@ -199,10 +199,7 @@ class ImageReader(TransformerMixin, BaseEstimator):
         if self.mode not in _N_CHANNELS:
             raise ValueError(f"mode={self.mode!r}; expected 'RGB' or 'L'.")
         size = self.size if isinstance(self.size, tuple | list) else (self.size,) * 2
-        if len(size) != 2 or not all(
-            isinstance(side, Integral) and not isinstance(side, bool) and side > 0
-            for side in size
-        ):
+        if len(size) != 2 or not all(is_number(s, Integral) and s > 0 for s in size):
             raise ValueError(
                 f"size={self.size!r}; expected a positive int or a tuple (height, "
                 "width) of two positive ints."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -26,17 +26,7 @@ _PIECE_ROWS, _PIECE_BYTES = 1024, 2**24
 
 
 class ImageRows:
-    """The images of some files, each of which is opened when it is read.
-
-    Parameters
-    ----------
-    paths : list of str
-    shape : tuple of int
-        Channels, height and width.
-    mode : {"RGB", "L"}
-    n_jobs : int or None
-    memory : None, str, path-like or joblib.Memory
-    """
+    """The images of some files, each of which is opened when it is read."""
 
     def __init__(
         self,
@@ -56,20 +46,7 @@ class ImageRows:
         return len(self.paths)
 
     def read(self, rows: np.ndarray) -> np.ndarray:
-        """Return the images of `rows`, decoding those that are not cached.
-
-        Parameters
-        ----------
-        rows : ndarray of int, shape (m,)
-
-        Returns
-        -------
-        ndarray of shape (m, *shape), uint8
-
-        Raises
-        ------
-        UnreadableImageError
-        """
+        """Return the images of `rows`, (m, *shape); decode what is not cached."""
         images = np.empty((len(rows), *self.shape), dtype=np.uint8)
         missing = np.arange(len(rows))
         if self.table is not None:
@@ -81,17 +58,8 @@ class ImageRows:
     def fill_table(self, images: np.ndarray | None = None) -> None:
         """Decode the images that are not cached yet, and cache them.
 
-        Parameters
-        ----------
-        images : ndarray of shape (n, *shape), uint8, default=None
-            Is filled with all images; with None those already cached are not read.
-
-        Raises
-        ------
-        UnreadableImageError
-            After all other images are cached.
-        OSError
-            If the cache cannot be written.
+        `images`, (n, *shape), is filled with all images; with None those already cached
+        are not read. Unreadable files are raised after all others are cached.
         """
         assert self.table is not None
         self._keys, unstated = file_keys(self.paths)
@@ -162,13 +130,12 @@ class ImageRows:
         """Decode `rows` into `images` at `places`; return what failed, by position."""
 
         def decode(start: int) -> list[tuple[int, str]]:
-            stop = min(start + _BATCH_SIZE, len(rows))
-            return _read_batch(
-                range(start, stop),
-                [self.paths[row] for row in rows[start:stop]],
-                [images[place] for place in places[start:stop]],
-                self.mode,
-            )
+            failures = []
+            for i in range(start, min(start + _BATCH_SIZE, len(rows))):
+                reason = _read(self.paths[rows[i]], images[places[i]], self.mode)
+                if reason:
+                    failures.append((i, reason))
+            return failures
 
         starts = range(0, len(rows), _BATCH_SIZE)
         if self.n_threads == 1 or len(starts) < 2:
@@ -192,20 +159,13 @@ class ImageRows:
             )
 
 
-def _read_batch(
-    positions: Sequence[int],
-    paths: Sequence[str],
-    images: Sequence[np.ndarray],
-    mode: str,
-) -> list[tuple[int, str]]:
-    failures = []
-    for i, path, image in zip(positions, paths, images, strict=True):
-        try:
-            with open(path, "rb") as file:
-                pixels = decode_image(file, image.shape[1:], mode)
-        # Damaged files make Pillow's decoders raise errors of any type.
-        except Exception as error:
-            failures.append((i, describe_failure(error)))
-        else:
-            image[...] = pixels.transpose(2, 0, 1) if pixels.ndim == 3 else pixels
-    return failures
+def _read(path: str, image: np.ndarray, mode: str) -> str:
+    """Decode one file into `image`; return why it could not be read, if so."""
+    try:
+        with open(path, "rb") as file:
+            pixels = decode_image(file, image.shape[1:], mode)
+    # Damaged files make Pillow's decoders raise errors of any type.
+    except Exception as error:
+        return describe_failure(error)
+    image[...] = pixels.transpose(2, 0, 1) if pixels.ndim == 3 else pixels
+    return ""

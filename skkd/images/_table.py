@@ -76,24 +76,7 @@ class ImageTable(DiskTable):
 
 
 def open_table(memory: Any, shape: tuple[int, ...], mode: str) -> ImageTable | None:
-    """Return the table for images of one kind; None if nothing is cached.
-
-    Parameters
-    ----------
-    memory : None, str, path-like or joblib.Memory
-    shape : tuple of int
-        Channels, height and width.
-    mode : {"RGB", "L"}
-
-    Returns
-    -------
-    ImageTable or None
-
-    Raises
-    ------
-    ValueError
-        If `memory` is not a folder of this machine.
-    """
+    """Return the table for images of one kind; None if nothing is cached."""
     if isinstance(memory, os.PathLike):
         memory = os.fspath(memory)
     memory = check_memory(memory)
@@ -120,21 +103,11 @@ def image_kind(shape: tuple[int, ...], mode: str) -> str:
 
 
 def file_keys(paths: Sequence[str]) -> tuple[np.ndarray, dict[int, str]]:
-    """Return a key for each file, and why there is none for some.
+    """Return a key (n, 2) for each file, and by row why there is none for some.
 
     The key is a hash of path, size and times of change, so that no file is opened. The
     second time (``st_ctime``) cannot be set by a program: it also changes when an
     archive or a copy replaces the file and sets an older, or the same, date.
-
-    Parameters
-    ----------
-    paths : sequence of str
-
-    Returns
-    -------
-    keys : ndarray of shape (n, 2), uint64
-    failures : dict of int to str
-        Reasons by row; the keys of these rows are meaningless.
     """
     digests, failures = [], {}
     for i, path in enumerate(paths):

@@ -103,22 +103,9 @@ class DistillationLoss(BaseEstimator):
 
 
 def as_pair(student_logits: Tensor, teacher_logits: Tensor) -> tuple[Tensor, Tensor]:
-    """Check both logits and convert them to one dtype, the teacher's detached.
+    """Check both logits (n, n_classes) and convert them to one dtype.
 
-    Parameters
-    ----------
-    student_logits, teacher_logits : Tensor of shape (n_samples, n_classes)
-        Any dtype.
-
-    Returns
-    -------
-    student, teacher : Tensor of shape (n_samples, n_classes)
-        In the student's dtype, float32 at least.
-
-    Raises
-    ------
-    ValueError
-        If the shapes differ or are not two-dimensional.
+    That is the student's, float32 at least. The teacher's are detached.
     """
     shape = tuple(student_logits.shape)
     if student_logits.ndim != 2 or shape != tuple(teacher_logits.shape):
@@ -133,13 +120,7 @@ def as_pair(student_logits: Tensor, teacher_logits: Tensor) -> tuple[Tensor, Ten
 
 
 def check_temperature(temperature: float) -> None:
-    """Raise ValueError unless the temperature is positive and finite.
-
-    Parameters
-    ----------
-    temperature : float
-        Divisor of both logits.
-    """
+    """Raise ValueError unless the temperature is positive and finite."""
     if not 0 < temperature < math.inf:
         raise ValueError(
             f"Got temperature={temperature!r}; expected a positive, finite number. "
@@ -148,15 +129,7 @@ def check_temperature(temperature: float) -> None:
 
 
 def check_finite(loss: DistillationLoss, *names: str) -> None:
-    """Raise ValueError unless these parameters of a loss are finite numbers.
-
-    Parameters
-    ----------
-    loss : DistillationLoss
-        The loss that has them.
-    *names : str
-        Names of the parameters.
-    """
+    """Raise ValueError unless the parameters of these names are finite numbers."""
     for name in names:
         value = getattr(loss, name)
         if not is_number(value):

@@ -58,8 +58,6 @@ class FeatureLoss(DistillationLoss):
     def adapter(self, student: tuple[int, ...], teacher: tuple[int, ...]) -> nn.Module:
         """Return a module that gives the student's features the teacher's shape.
 
-        It is trained with the student, and dropped after the fit.
-
         Parameters
         ----------
         student, teacher : tuple of int

@@ -7,22 +7,9 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 
 def as_floats(student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
-    """Convert both features to one dtype, the teacher's detached.
+    """Check both features (n, ...) and convert them to one dtype.
 
-    Parameters
-    ----------
-    student, teacher : Tensor of shape (n, ...)
-        Floating point.
-
-    Returns
-    -------
-    student, teacher : Tensor of shape (n, ...)
-        In the student's dtype, float32 at least.
-
-    Raises
-    ------
-    ValueError
-        If the numbers of samples differ, or a sample has no features.
+    That is the student's, float32 at least. The teacher's are detached.
     """
     if min(student.ndim, teacher.ndim) < 2 or len(student) != len(teacher):
         raise ValueError(
@@ -43,11 +30,8 @@ def as_rows(student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
 
 def to_one_size(student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
     """Pool maps (n, C, H, W) to the smaller height and width of the two."""
-    size = (
-        min(student.shape[2], teacher.shape[2]),
-        min(student.shape[3], teacher.shape[3]),
-    )
-    return _pooled(student, size), _pooled(teacher, size)
+    height, width = map(min, student.shape[2:], teacher.shape[2:])
+    return _pooled(student, (height, width)), _pooled(teacher, (height, width))
 
 
 def _pooled(maps: Tensor, size: tuple[int, int]) -> Tensor:

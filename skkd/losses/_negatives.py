@@ -9,19 +9,9 @@ class Negatives:
 
     Negatives of a labelled sample are the labelled samples of other classes: an
     unlabelled one might be of its class. Negatives of an unlabelled sample are all
-    others, some of its own class possibly among them.
-
-    Parameters
-    ----------
-    labels : int64 Tensor of shape (n_samples,)
-        Column of each sample's class, -1 if it is unlabelled.
-    indices : int64 Tensor of shape (n_chosen,), default=None
-        Samples that have negatives, and may be drawn. None takes all.
-
-    Raises
-    ------
-    ValueError
-        If a sample has no possible negative.
+    others, some of its own class possibly among them. `labels` are the column of each
+    sample's class, -1 if it is unlabelled; only the samples at `indices` have
+    negatives, and may be drawn. ValueError if one of them has no possible negative.
     """
 
     def __init__(self, labels: Tensor, indices: Tensor | None = None) -> None:
@@ -50,32 +40,13 @@ class Negatives:
             raise _no_negatives(labels)
 
     def among(self, indices: Tensor) -> "Negatives":
-        """Return the negatives among some of the samples.
-
-        Parameters
-        ----------
-        indices : int64 Tensor of shape (n_chosen,)
-
-        Returns
-        -------
-        Negatives
-        """
+        """Return the negatives among some of the samples."""
         return Negatives(self._labels, indices)
 
     def draw(self, indices: Tensor, n: int) -> Tensor:
-        """Draw negatives, uniformly and with replacement.
+        """Draw `n` negatives of each sample, uniformly and with replacement.
 
-        Parameters
-        ----------
-        indices : int64 Tensor of shape (n_batch,)
-            Of the samples in the training data.
-        n : int
-            Number of negatives of each.
-
-        Returns
-        -------
-        int64 Tensor of shape (n_batch, n)
-            Indices, on the CPU; torch's global CPU generator draws them.
+        Returns indices (n_batch, n) on the CPU, whose global generator draws them.
         """
         places = self._chosen[indices.cpu()]
         start, size, count = (

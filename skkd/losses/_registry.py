@@ -67,39 +67,16 @@ def as_loss(distillation: Any, **params: Any) -> LossFunction:
 
 
 def loss_of(net: Any) -> LossFunction:
-    """Return the loss of a DistilledClassifier, ready for a fit.
-
-    Parameters
-    ----------
-    net : DistilledClassifier
-
-    Returns
-    -------
-    callable
-        As :func:`as_loss` makes it.
-    """
+    """Return the loss of a DistilledClassifier, as :func:`as_loss` makes it."""
     return as_loss(net.distillation, **net.get_params_for("distillation"))
 
 
 def flatten(loss: Any) -> list[tuple[float, Any]]:
-    """Return the losses to compute, each with its weight.
+    """Return the losses to compute, each with its weight; never empty.
 
-    Parameters
-    ----------
-    loss : str, DistillationLoss or callable
-        A :class:`~skkd.losses.WeightedSum` gives its parts, and the parts of sums
-        inside of it; anything else is one part of weight 1. The ``weight`` of a
-        FeatureLoss stays with it.
-
-    Returns
-    -------
-    list of (float, loss)
-        Names resolved, weights multiplied, parts of weight 0 left out. Never empty.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If names, weights or a part are impossible.
+    A :class:`~skkd.losses.WeightedSum` gives its parts, and the parts of sums inside of
+    it, without those of weight 0; anything else is one part of weight 1. The ``weight``
+    of a FeatureLoss stays with it.
     """
     loss = resolve(loss)
     if isinstance(loss, DistillationLoss):
@@ -108,36 +85,16 @@ def flatten(loss: Any) -> list[tuple[float, Any]]:
 
 
 def needs_of(loss: Any) -> frozenset[str]:
-    """Return what a loss needs of the teacher.
+    """Return what a loss needs of the teacher: "logits", "features", both or nothing.
 
-    Parameters
-    ----------
-    loss : str, DistillationLoss or callable
-        Parts of weight 0 need nothing.
-
-    Returns
-    -------
-    frozenset of str
-        Of ``"logits"`` and ``"features"``; empty for a loss that needs no teacher. A
-        plain callable needs logits.
+    Parts of weight 0 need nothing.
     """
     parts = [part for _, part in flatten(loss)]
     return frozenset({need_of(part) for part in parts} - {"nothing"})
 
 
 def need_of(part: Any) -> str:
-    """Return what one part of a loss needs of the teacher.
-
-    Parameters
-    ----------
-    part : DistillationLoss or callable
-        As :func:`flatten` returns it.
-
-    Returns
-    -------
-    {"logits", "features", "nothing"}
-        "logits" for a plain callable, whatever attributes it has.
-    """
+    """Return what one part needs; a callable "logits", whatever attributes it has."""
     need = part.needs if isinstance(part, DistillationLoss) else "logits"
     if need not in _NEEDS:
         raise ValueError(
@@ -151,11 +108,10 @@ def need_of(part: Any) -> str:
 def _make_loss(distillation: Any, params: dict[str, Any]) -> LossFunction:
     if isinstance(distillation, str):
         return _make(_by_name(distillation), params)
-    if isinstance(distillation, type):
-        if issubclass(distillation, DistillationLoss):
-            return _make(distillation, params)
-        raise _not_a_loss(distillation)
-    if not callable(distillation):
+    is_class = isinstance(distillation, type)
+    if is_class and issubclass(distillation, DistillationLoss):
+        return _make(distillation, params)
+    if is_class or not callable(distillation):
         raise _not_a_loss(distillation)
     if hasattr(distillation, "get_params") and hasattr(distillation, "set_params"):
         _check_names(type(distillation), params, distillation.get_params())
@@ -231,24 +187,7 @@ def _names(names: Iterable[str]) -> str:
 
 
 def resolve(loss: Any) -> LossFunction:
-    """Return a new loss for a name, a DistillationLoss itself.
-
-    Parameters
-    ----------
-    loss : str, DistillationLoss instance or subclass, or callable
-        As in :func:`~skkd.losses.as_loss`, which would clone an object.
-
-    Returns
-    -------
-    callable
-
-    Raises
-    ------
-    ValueError
-        If the name is unknown.
-    TypeError
-        If it is no loss.
-    """
+    """Return a new loss for a name, and a DistillationLoss itself, not a clone."""
     if isinstance(loss, DistillationLoss):  # at every batch: not to be cloned
         return loss
     return as_loss(loss)
@@ -265,16 +204,7 @@ def resolve_deep(loss: Any) -> LossFunction:
 def named_params(prefix: str, loss: Any) -> dict[str, Any]:
     """Return the parameters of a loss that is given by name, as ``prefix__name``.
 
-    Parameters
-    ----------
-    prefix : str
-        Name of the parameter that holds the loss.
-    loss : object
-        Its value; anything but a known name gives an empty dict.
-
-    Returns
-    -------
-    dict
+    For anything but a known name they are empty.
     """
     if not isinstance(loss, str) or loss not in LOSSES:
         return {}

@@ -8,20 +8,11 @@ _ROUNDING = 8
 
 
 def unit_rows(x: Tensor) -> Tensor:
-    """Centre each row and scale it to norm 1; a constant row becomes zeros.
+    """Centre each row of floats and scale it to norm 1; a constant row becomes zeros.
 
     A row counts as constant if its deviations are no larger than the rounding of its
     values: dividing by them would make a gradient of noise. No gradient flows through
     such a row.
-
-    Parameters
-    ----------
-    x : Tensor of shape (n, m)
-        Floating point.
-
-    Returns
-    -------
-    Tensor of shape (n, m)
     """
     info = torch.finfo(x.dtype)
     centred = x - x.mean(dim=1, keepdim=True)

@@ -21,9 +21,8 @@ class AttentionTransfer(FeatureLoss):
     Parameters
     ----------
     student_layer, teacher_layer : str, sequence of str or None, default=None
-        Names as in ``named_modules()``, of layers that give maps ``(C, H, W)``; several
-        are compared pair by pair, and their losses added. None takes the input of
-        the last ``nn.Linear``, which is seldom a map.
+        Layers to compare, as in :class:`FeatureLoss`, with maps ``(C, H, W)``. The
+        input of the last ``nn.Linear``, which None takes, is seldom a map.
     weight : float, default=1000.0
         Factor of the loss.
     cache : bool, default=False

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from skkd._utils.checks import check_number, is_number
+from skkd._utils.checks import check_number
 from skkd.losses._feature_base import FeatureLoss, ShapePair
 from skkd.losses._features import as_floats, unit
 from skkd.losses._negatives import Negatives
@@ -32,8 +32,7 @@ class CRD(FeatureLoss):
     Parameters
     ----------
     student_layer, teacher_layer : str, sequence of str or None, default=None
-        Names as in ``named_modules()``; several are compared pair by pair, and their
-        losses added. None takes the input of the last ``nn.Linear``.
+        Layers to compare, as in :class:`FeatureLoss`.
     n_dimensions : int, default=128
         Size of the embeddings.
     n_negatives : int, default=16384
@@ -106,10 +105,7 @@ class CRD(FeatureLoss):
         super().check()
         for name in ("n_dimensions", "n_negatives"):
             check_number(f"Got {name}", getattr(self, name), Integral, low=1)
-        if not is_number(self.tau) or self.tau <= 0:
-            raise ValueError(
-                f"Got tau={self.tau!r}; expected a positive number, such as 0.07."
-            )
+        check_number("Got tau", self.tau, low=0, low_inclusive=False)
         check_number("Got momentum", self.momentum, low=0, high=1, high_inclusive=False)
 
     def compare(self, student: Tensor, teacher: Tensor) -> Tensor:

@@ -3,12 +3,7 @@
 from torch import Tensor
 from torch.nn.functional import softmax
 
-from skkd.losses._base import (
-    DistillationLoss,
-    as_pair,
-    check_finite,
-    check_temperature,
-)
+from skkd.losses._base import DistillationLoss, as_pair, check_finite, check_temperature
 from skkd.losses._unit import unit_rows
 
 

@@ -4,12 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import kl_div, log_softmax, logsigmoid
 
-from skkd.losses._base import (
-    DistillationLoss,
-    as_pair,
-    check_finite,
-    check_temperature,
-)
+from skkd.losses._base import DistillationLoss, as_pair, check_finite, check_temperature
 
 
 class DKD(DistillationLoss):

@@ -22,8 +22,7 @@ class FitNet(FeatureLoss):
     Parameters
     ----------
     student_layer, teacher_layer : str, sequence of str or None, default=None
-        Names as in ``named_modules()``; several are compared pair by pair, and their
-        losses added. None takes the input of the last ``nn.Linear``.
+        Layers to compare, as in :class:`FeatureLoss`.
     weight : float, default=100.0
         Factor of the loss.
     cache : bool, default=False

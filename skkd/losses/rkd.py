@@ -27,8 +27,7 @@ class RKD(FeatureLoss):
     Parameters
     ----------
     student_layer, teacher_layer : str, sequence of str or None, default=None
-        Names as in ``named_modules()``; several are compared pair by pair, and their
-        losses added. None takes the input of the last ``nn.Linear``.
+        Layers to compare, as in :class:`FeatureLoss`.
     distance : float, default=25.0
         :math:`\lambda_D`; with 0 the distances are not computed.
     angle : float, default=50.0

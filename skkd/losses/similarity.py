@@ -20,9 +20,8 @@ class SimilarityPreserving(FeatureLoss):
     Parameters
     ----------
     student_layer, teacher_layer : str, sequence of str or None, default=None
-        Names as in ``named_modules()``; several are compared pair by pair, and their
-        losses added. None takes the input of the last ``nn.Linear``; the paper takes
-        the maps before they are averaged.
+        Layers to compare, as in :class:`FeatureLoss`. The paper takes the maps before
+        they are averaged.
     weight : float, default=3000.0
         Factor of the loss.
     cache : bool, default=False

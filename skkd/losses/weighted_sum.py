@@ -8,13 +8,7 @@ from torch import Tensor
 
 from skkd._utils.checks import is_number
 from skkd.losses._base import DistillationLoss
-from skkd.losses._registry import (
-    flatten,
-    named_params,
-    needs_of,
-    resolve,
-    resolve_deep,
-)
+from skkd.losses._registry import flatten, named_params, needs_of, resolve, resolve_deep
 
 
 class WeightedSum(DistillationLoss, _BaseComposition):
@@ -51,9 +45,7 @@ class WeightedSum(DistillationLoss, _BaseComposition):
     """
 
     def __init__(
-        self,
-        losses: list[tuple[str, Any]],
-        weights: Sequence[float] | None = None,
+        self, losses: list[tuple[str, Any]], weights: Sequence[float] | None = None
     ) -> None:
         self.losses = losses
         self.weights = weights

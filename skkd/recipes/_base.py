@@ -92,12 +92,10 @@ class Recipe(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         repeatable, and no two students start from the same weights.
         """
         _check_templates(self.estimator, settings)
-        seed: Any = self.estimator.random_state
         seeds: list[Any] = [None] * len(settings)
-        if seed is not None:
-            seeds = (
-                check_random_state(seed).randint(2**31 - 1, size=len(seeds)).tolist()
-            )
+        if self.estimator.random_state is not None:
+            rng = check_random_state(self.estimator.random_state)
+            seeds = rng.randint(2**31 - 1, size=len(seeds)).tolist()
         return [
             clone(self.estimator).set_params(**params, random_state=own)
             for params, own in zip(settings, seeds, strict=True)
@@ -203,9 +201,9 @@ def check_uses_teacher(student: DistilledClassifier) -> frozenset[str]:
     needs = needs_of(loss_of(student))
     if not needs:
         raise ValueError(
-            f"distillation={student.distillation!r} asks no teacher, so in this recipe "
-            "no student would learn from another: use a loss that needs a teacher, "
-            "such as 'kd', or a DistilledClassifier alone."
+            f"distillation={student.distillation!r} needs no teacher, so in this "
+            "recipe no student would learn from another: use a loss that needs a "
+            "teacher, such as 'kd', or a DistilledClassifier alone."
         )
     return needs
 
@@ -226,7 +224,7 @@ def check_estimator(estimator: Any) -> None:
     )
 
 
-def check_settings(name: str, settings: Any, taken: Sequence[str] = _TAKEN) -> None:
+def check_settings(name: str, settings: Any) -> None:
     """Raise unless `settings` is a list of dicts of parameters of the estimator."""
     rule = (
         "expected a list of dicts, each with the parameters of one student that "
@@ -237,7 +235,7 @@ def check_settings(name: str, settings: Any, taken: Sequence[str] = _TAKEN) -> N
     for params in settings:
         if not isinstance(params, Mapping):
             raise TypeError(f"{name} holds a {type(params).__name__}: {rule}.")
-        wrong = sorted(key for key in params if key.partition("__")[0] in taken)
+        wrong = sorted(key for key in params if key.partition("__")[0] in _TAKEN)
         if wrong:
             raise ValueError(
                 f"{name} sets {', '.join(wrong)}, which the recipe does by itself: "

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skkd._estimator.classifier import DistilledClassifier
+from skkd._utils.checks import check_number
 from skkd.recipes._base import Recipe, check_uses_teacher, fit_chain, mean_proba
-from skkd.students._checks import check_count
 
 
 class BornAgain(Recipe):
@@ -76,7 +77,7 @@ class BornAgain(Recipe):
     def _fit_members(
         self, X: Any, y: Any, teacher_data: dict[str, Any], fit_params: dict[str, Any]
     ) -> None:
-        check_count("n_generations", self.n_generations)
+        check_number("n_generations", self.n_generations, Integral, low=1)
         check_uses_teacher(self.estimator)
         members = self._members([{}] * self.n_generations)
         self.generations_ = fit_chain(members, X, y, teacher_data, fit_params)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skkd._estimator.classifier import DistilledClassifier
+from skkd._utils.checks import check_number
 from skkd.recipes._base import Recipe, check_uses_teacher, mean_proba, with_teacher
-from skkd.students._checks import check_count
 
 
 class DistilledEnsemble(Recipe):
@@ -67,7 +68,7 @@ class DistilledEnsemble(Recipe):
     def _fit_members(
         self, X: Any, y: Any, teacher_data: dict[str, Any], fit_params: dict[str, Any]
     ) -> None:
-        check_count("n_students", self.n_students)
+        check_number("n_students", self.n_students, Integral, low=1)
         if "features" in check_uses_teacher(self.estimator):
             raise ValueError(
                 f"distillation={self.estimator.distillation!r} compares layers, and an "

@@ -12,14 +12,10 @@ from sklearn.base import clone
 
 from skkd._data.keys import INPUT, TEACHER_LOGITS, split_inputs
 from skkd._estimator.classifier import DistilledClassifier
-from skkd._utils.modules import (
-    cast_floats,
-    first_tensor,
-    log_probabilities,
-)
+from skkd._utils.checks import check_number
+from skkd._utils.modules import cast_floats, first_tensor, log_probabilities
 from skkd.losses._registry import loss_of, needs_of
 from skkd.recipes._base import Recipe, check_settings
-from skkd.students._checks import check_count
 
 # Prefix of a parameter's name in the cohort, which may be compiled.
 _OF_COHORT = re.compile(r"^(_orig_mod\.)?students\.\d+\.")
@@ -130,17 +126,7 @@ class Cohort(torch.nn.Module):
         self.students = torch.nn.ModuleList(students)
 
     def forward(self, *args: Any, **kwargs: Any) -> tuple[torch.Tensor, ...]:
-        r"""Return the logits of each student.
-
-        Parameters
-        ----------
-        \*args, \*\*kwargs
-            Arguments of each student's ``forward``.
-
-        Returns
-        -------
-        tuple of Tensor of shape (n, n_classes)
-        """
+        """Return the logits (n, n_classes) of each student."""
         return tuple(
             first_tensor(student(*cast_floats(args, student), **kwargs))
             for student in self.students
@@ -154,12 +140,7 @@ class CohortNet(DistilledClassifier):
     members_: Sequence[DistilledClassifier] = ()
 
     def share_fitted(self, member: DistilledClassifier) -> None:
-        """Copy the fitted attributes that a student does not have itself.
-
-        Parameters
-        ----------
-        member : DistilledClassifier
-        """
+        """Copy the fitted attributes that a student does not have itself."""
         own = {"members_", *vars(member)}
         fitted = {k: v for k, v in vars(self).items() if k.endswith("_")}
         member.__dict__.update({k: v for k, v in fitted.items() if k not in own})
@@ -175,12 +156,7 @@ class CohortNet(DistilledClassifier):
     def get_all_learnable_params(self) -> Iterator[tuple[str, torch.nn.Parameter]]:
         """Yield all parameters, each with its name in the student's own network.
 
-        Yields
-        ------
-        name : str
-            As in a student's own network, so not unique: patterns of names match it
-            in every student.
-        parameter : Parameter
+        So names are not unique: a pattern matches in every student.
         """
         for name, parameter in super().get_all_learnable_params():
             yield _OF_COHORT.sub(r"\1", name), parameter
@@ -191,20 +167,7 @@ class CohortNet(DistilledClassifier):
     def get_loss(
         self, y_pred: Any, y_true: Any, X: Any = None, training: bool = False
     ) -> torch.Tensor:
-        """Return the sum of the students' losses, or the criterion of the first.
-
-        Parameters
-        ----------
-        y_pred : tuple of Tensor of shape (n, n_classes)
-        y_true : Tensor of shape (n,), int64
-        X : object, default=None
-            The batch's inputs.
-        training : bool, default=False
-
-        Returns
-        -------
-        Tensor of shape ()
-        """
+        """Return the sum of the students' losses, or the criterion of the first."""
         if not training:
             return super().get_loss(y_pred[0], y_true, X=X, training=False)
         inputs, fields = split_inputs(X)
@@ -228,7 +191,7 @@ class CohortNet(DistilledClassifier):
 def _settings(n_students: Any) -> Sequence[Mapping[str, Any]]:
     """Return the parameters of each student that differ from the estimator's."""
     if isinstance(n_students, Integral):
-        check_count("n_students", n_students, 2)
+        check_number("n_students", n_students, Integral, low=2)
         return [{}] * int(n_students)
     check_settings("n_students", n_students)
     if len(n_students) < 2:
@@ -266,6 +229,6 @@ def _check_loss(estimator: DistilledClassifier) -> None:
         raise ValueError(
             f"distillation={estimator.distillation!r} needs "
             f"{', '.join(sorted(needs)) or 'nothing'} of a teacher, and in mutual "
-            "learning the other students give logits alone: use a loss of logits, such "
+            "learning the other students give only logits: use a loss on logits, such "
             "as 'kd'."
         )

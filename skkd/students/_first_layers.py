@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import SwinTransformer, VisionTransformer
 
-from skkd._utils.modules import eval_mode
+from skkd._utils.modules import eval_mode, is_out_of_memory
 from skkd.students import _torchvision
 from skkd.students._torchvision import Weights
 
@@ -25,37 +25,12 @@ def build(
     last_layer: Any,
     shape: tuple[int, int, int],
 ) -> tuple[nn.Module, nn.Module, bool]:
-    """Build the layers up to and including `last_layer`, and a head.
+    """Build the layers up to and including `last_layer`, a head, and if it is kept.
 
-    Parameters
-    ----------
-    name : str
-        Of the network.
-    n_classes : int or None
-        None is refused.
-    weights : Weights or None
-        Of the whole network, or of what this function built earlier.
-    last_layer : str
-        Name of a layer, as torchvision has it.
-    shape : (int, int, int)
-        Of an image, as the network receives it.
-
-    Returns
-    -------
-    backbone : Sequential
-        From images to features (n, n_features): the layers, under their own names, and
-        the mean over all positions.
-    head : Linear
-        From features to logits.
-    kept : bool
-        Whether the head has the given weights.
-
-    Raises
-    ------
-    ValueError
-        If n_classes is None, if the weights are not of this network, or if there is no
-        such layer, none with feature maps, or none that is reached by running the
-        layers in the order of their definition.
+    The backbone gives features (n, n_features): the layers, under their own names, and
+    the mean over all positions. `weights` are of the whole network, or of what this
+    function built earlier, whose head is kept if it has `n_classes`. `shape` (C, H, W)
+    is that of an image as the network receives it.
     """
     if n_classes is None:
         raise ValueError(
@@ -113,7 +88,9 @@ def _cut(
         expected = _run_until(name, whole, last_layer, images)
         try:
             same = torch.equal(layers(images), expected)
-        except (RuntimeError, NotImplementedError, TypeError, ValueError):
+        except (RuntimeError, TypeError, ValueError) as error:
+            if is_out_of_memory(error):
+                raise
             same = False
     if not same:
         _refuse(name, last_layer, "is run in another order than it is defined in")
@@ -147,6 +124,8 @@ def _run_until(name: str, whole: nn.Module, last_layer: str, images: Tensor) -> 
     except _Reached as reached:
         output = reached.args[0]
     except (RuntimeError, AssertionError, ValueError) as error:
+        if is_out_of_memory(error):
+            raise
         raise _torchvision.wrong_size(name, whole, images.shape, error) from error
     else:
         _refuse(name, last_layer, "is never run by itself")

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torchvision import models
 from torchvision.models import WeightsEnum
 
-from skkd._utils.modules import eval_mode
+from skkd._utils.modules import eval_mode, is_out_of_memory
 from skkd.students._weights import as_state_dict, read_weights
 
 # Their weights come from TensorFlow, and torchvision rescales their input inside the
@@ -64,8 +64,7 @@ def read(name: str, weights: Any) -> Weights:
         member = enum.DEFAULT
     own = any(key.startswith("backbone.") for key in state)
     mean, std = _learned_scale(state) if own else _published_scale(name, member)
-    rename = _without_backbone if own else _modern
-    renamed = OrderedDict((rename(key), value) for key, value in state.items())
+    renamed = OrderedDict((_plain_name(key), value) for key, value in state.items())
     renamed._metadata = state._metadata  # type: ignore[attr-defined]
     return Weights(renamed, source, mean, std, own)
 
@@ -103,6 +102,8 @@ def _download(name: str, weights: Any) -> OrderedDict[str, Tensor]:
             progress=False, check_hash=True, map_location="cpu", weights_only=True
         )
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        if is_out_of_memory(error):
+            raise
         raise ConnectionError(
             f"The weights {weights!r} of {name} could not be downloaded, or the "
             f"downloaded file could not be read ({error}). Download {weights.url} on a "
@@ -111,11 +112,8 @@ def _download(name: str, weights: Any) -> OrderedDict[str, Tensor]:
     return as_state_dict(content, repr(weights))
 
 
-def _without_backbone(key: str) -> str:
-    return key.removeprefix("backbone.")
-
-
-def _modern(key: str) -> str:
+def _plain_name(key: str) -> str:
+    key = key.removeprefix("backbone.")  # of a TorchvisionModel
     # The public files of DenseNet are older than its names.
     return re.sub(r"(\.denselayer\d+\.(?:norm|conv))\.(\d\.)", r"\1\2", key)
 
@@ -126,14 +124,10 @@ def _modern(key: str) -> str:
 def build(
     name: str, n_classes: int | None, n_channels: int, weights: Weights | None
 ) -> tuple[nn.Module, bool]:
-    """Build torchvision's own network, with weights if given.
+    """Build torchvision's own network in train mode, with weights if given.
 
-    Returns
-    -------
-    model : Module
-        In train mode, with `n_classes` logits; None means the published number.
-    kept : bool
-        Whether the head is the published one, or that of the given weights.
+    It has `n_classes` logits, None means the published number. Also returns whether the
+    head is the published one, or that of the given weights.
     """
     options: dict[str, Any] = {} if n_classes is None else {"num_classes": n_classes}
     if name in ("googlenet", "inception_v3"):
@@ -193,6 +187,8 @@ def load_strictly(name: str, model: nn.Module, state: Any, source: str) -> None:
     try:
         model.load_state_dict(state)
     except (RuntimeError, AssertionError) as error:
+        if is_out_of_memory(error):
+            raise
         raise ValueError(
             f"Got {source}, whose weights are not those of {name}: "
             f"{_difference(model.state_dict(), state) or error}. Pass the name of "
@@ -252,19 +248,10 @@ def find_head(model: nn.Module) -> str:
 
 
 def split(model: nn.Module, as_published: bool) -> tuple[nn.Module, nn.Module]:
-    """Split `model` into backbone and head.
+    """Split `model`, which is changed, into backbone and head.
 
-    Parameters
-    ----------
-    model : Module
-        A network of torchvision; it is changed.
-    as_published : bool
-        Whether a SqueezeNet keeps the ReLU on its logits.
-
-    Returns
-    -------
-    backbone, head : Module
-        From images to features, and from features to logits (n, n_classes).
+    The head goes from features to logits (n, n_classes). `as_published` tells whether a
+    SqueezeNet keeps the ReLU on its logits.
     """
     name = find_head(model)
     head = model.get_submodule(name)
@@ -290,6 +277,8 @@ def check_takes(name: str, model: nn.Module, shape: tuple[int, int, int]) -> Non
         try:
             torch.func.functional_call(model, on_meta, (images,))
         except (RuntimeError, AssertionError, ValueError) as error:
+            if is_out_of_memory(error):
+                raise
             raise wrong_size(name, model, images.shape, error) from error
 
 

@@ -10,34 +10,23 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from skkd._utils.modules import is_out_of_memory
+
 # Keys under which training scripts save the weights.
 _KEYS = ("state_dict", "model")
 
 
 def read_weights(path: str | os.PathLike[str]) -> OrderedDict[str, Tensor]:
-    """Read a state dict from a file; only tensors are read, never code.
+    """Read a state dict that `torch.save` wrote; only tensors are read, never code.
 
-    Parameters
-    ----------
-    path : str or path
-        A state dict that ``torch.save`` wrote, or a mapping that has one under
-        "state_dict" or "model".
-
-    Returns
-    -------
-    OrderedDict
-        Tensors by name, on the CPU, without the prefix "module." of parallel training.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        If the file holds anything else.
+    It may stand under "state_dict" or "model". Names come without the prefix "module."
+    of parallel training, tensors on the CPU.
     """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        if is_out_of_memory(error):
+            raise
         raise ValueError(
             f"Got {os.fspath(path)!r}, which is no file of tensors; expected a state "
             "dict that torch.save wrote. Download it again; or, if it holds a whole "

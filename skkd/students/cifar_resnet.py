@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from skkd._utils.checks import check_number
+from skkd._utils.modules import is_out_of_memory
 from skkd.students._weights import read_weights
 from skkd.students.standardize import Standardize, check_image_shape
 
@@ -173,6 +174,8 @@ def load_cifar_resnet(path: str | os.PathLike[str]) -> CifarResNet:
             weights |= scale.state_dict(prefix="standardize.")
         model.load_state_dict(weights)
     except (KeyError, ValueError, RuntimeError) as error:
+        if is_out_of_memory(error):
+            raise
         reason = textwrap.shorten(str(error), 200)
         raise ValueError(
             f"Got {os.fspath(path)!r}, whose weights are not those of a CifarResNet "

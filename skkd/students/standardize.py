@@ -130,10 +130,7 @@ class Standardize(nn.Module):
         -------
         Tensor of the same shape
         """
-        # Not a call of _check: this runs for every batch of fit and predict. Without it
-        # a single feature would be broadcast to all of them.
-        if x.ndim != len(self.input_shape) + 1 or x.shape[1] != self.input_shape[0]:
-            raise ValueError(self._describe_mismatch(x))
+        self._check_shape(x)
         return (x.to(self.mean.dtype) - self.mean) / self.std
 
     def _check(self, x: Any) -> Tensor:
@@ -143,15 +140,17 @@ class Standardize(nn.Module):
                 f"Tensor of shape {self._expected_shape()}. If X has several inputs, "
                 "pass the one that this layer standardises."
             )
-        if x.ndim != len(self.input_shape) + 1 or x.shape[1] != self.input_shape[0]:
-            raise ValueError(self._describe_mismatch(x))
+        self._check_shape(x)
         return x
 
-    def _describe_mismatch(self, x: Tensor) -> str:
-        return (
-            f"Got input of shape {tuple(x.shape)}; expected {self._expected_shape()}. "
-            "Reshape it, or build the student for this input_shape."
-        )
+    def _check_shape(self, x: Tensor) -> None:
+        # Without this check a single feature would be broadcast to all of them.
+        if x.ndim != len(self.input_shape) + 1 or x.shape[1] != self.input_shape[0]:
+            raise ValueError(
+                f"Got input of shape {tuple(x.shape)}; expected "
+                f"{self._expected_shape()}. Reshape it, or build the student for this "
+                "input_shape."
+            )
 
     def _expected_shape(self) -> str:
         return f"({', '.join(map(str, ('n', *self.input_shape)))})"

@@ -412,9 +412,9 @@ def test_two_schedules_of_one_parameter_are_refused(teacher):
 
 def test_alpha_0_asks_no_teacher(teacher):
     net = student(Anneal("alpha", 0, 0.9), teacher=teacher, alpha=0)
-    with pytest.raises(ValueError, match="alpha=0 asks no teacher"):
+    with pytest.raises(ValueError, match="alpha=0 no teacher is used"):
         net.fit(X, y)
-    # Without a teacher there is nothing to weigh, and nothing wrong: a baseline.
+    # Without a teacher there is nothing wrong with it: a baseline.
     alone = student(Anneal("alpha", 0, 0.9)).fit(X, y)
     assert_array_equal(alone.predict_proba(X), student().fit(X, y).predict_proba(X))
     warm = student(WarmUp("alpha"), teacher=teacher, alpha=0).fit(X, y)

@@ -287,7 +287,7 @@ class Column(FeatureLoss):
         ({"distillation": FitNet("tokens", "0"), "module": Tokens()}, "the rows first"),
         ({"distillation__weight": float("nan")}, "expected a finite number"),
         ({"distillation": "rkd", "distillation__angle": "a"}, "expected a finite"),
-        ({"distillation": "crd", "distillation__tau": 0}, "expected a positive number"),
+        ({"distillation": "crd", "distillation__tau": 0}, "tau=0: expected .* above 0"),
         ({"distillation": Column()}, r"shape \(20, 1\), expected \(20,\)"),
     ],
 )

@@ -194,7 +194,7 @@ def test_a_student_of_lazy_images_is_the_same(photos, lazy_reader, n_workers):
     np.testing.assert_array_equal(found, expected)
 
 
-@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("n_jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_grid_search_over_lazy_images(photos, lazy_reader, n_jobs):
     paths, y = photos
     grid = {"distilledclassifier__alpha": [0.0, 0.9]}
@@ -279,6 +279,7 @@ BOUNDED = f"""
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit is one of Linux")
 @pytest.mark.parametrize("memory", ["", "memory"])
 def test_memory_is_bounded(tmp_path, memory):

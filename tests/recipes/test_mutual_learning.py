@@ -266,7 +266,7 @@ def test_what_mutual_learning_does_not_take(teacher):
         MutualLearning(net()).fit(X, y, teacher_logits=teacher.decision_function(X))
     with pytest.raises(ValueError, match="expected two or more"):
         MutualLearning(net(), [{}]).fit(X, y)
-    with pytest.raises(ValueError, match="n_students=1; expected an int of at least 2"):
+    with pytest.raises(ValueError, match="n_students=1: expected an int of at least 2"):
         MutualLearning(net(), 1).fit(X, y)
     with pytest.raises(ValueError, match="sets lr, and they are trained together"):
         MutualLearning(net(), [{}, {"lr": 0.1}]).fit(X, y)

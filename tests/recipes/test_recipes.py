@@ -217,7 +217,7 @@ def test_the_inputs_of_the_first_teacher_are_its_alone(name):
 @pytest.mark.parametrize("loss", ["label_smoothing", "virtual_teacher"])
 def test_a_loss_that_needs_no_teacher_is_refused(teacher, name, loss):
     recipe = RECIPES[name](teacher=teacher, distillation=loss)
-    with pytest.raises(ValueError, match=f"distillation='{loss}' asks no teacher"):
+    with pytest.raises(ValueError, match=f"distillation='{loss}' needs no teacher"):
         recipe.fit(X, y)
     assert not hasattr(recipe, "student_")
 
@@ -227,7 +227,7 @@ def test_the_loss_of_an_assistant_is_checked(teacher):
     with pytest.raises(ValueError, match="Did you mean 'kd'"):
         chain.fit(X, y)
     chain.set_params(assistants=[{"distillation": "label_smoothing"}])
-    with pytest.raises(ValueError, match="'label_smoothing' asks no teacher"):
+    with pytest.raises(ValueError, match="'label_smoothing' needs no teacher"):
         chain.fit(X, y)
 
 
