@@ -40,11 +40,8 @@ _PROCESS, _NUMBERS = uuid.uuid4().hex, itertools.count()
 def send_teacher_once(cls: type) -> None:
     """Register how loky, which runs scikit-learn's workers, pickles a class.
 
-    Parameters
-    ----------
-    cls : type
-        An estimator with parameters ``teacher`` and ``teacher_cv``. Subclasses are
-        registered one by one, since pickle looks types up as they are.
+    Its parameters include ``teacher`` and ``teacher_cv``. Subclasses are registered one
+    by one, since pickle looks up the very class.
     """
     if reduction is not None:
         reduction.register(cls, _reduce)
@@ -70,16 +67,7 @@ def _reduce(estimator: Any) -> Any:
 class _Known:
     """A teacher of this process, and its pickle if it was sent lately.
 
-    Parameters
-    ----------
-    key : tuple of two str
-    teacher : object or list of objects
-        Of a list, which has no weak references, the members are known.
-
-    Raises
-    ------
-    TypeError
-        If there are no weak references to the teacher.
+    Of a list, to which there are no weak references, the members are known.
     """
 
     def __init__(self, key: _Key, teacher: Any) -> None:

@@ -59,15 +59,6 @@ def checksums(keys: np.ndarray, rows: np.ndarray) -> np.ndarray:
 
     It changes with any single bit; of changes of several bits it misses about one in
     2^60.
-
-    Parameters
-    ----------
-    keys : ndarray of shape (m, 2), uint64
-    rows : ndarray of shape (m, ...)
-
-    Returns
-    -------
-    ndarray of shape (m,), uint64
     """
     sums = np.empty(len(rows), dtype=np.uint64)
     n_bytes = rows[:1].nbytes
@@ -137,16 +128,7 @@ class ProcessStore:
 class ProcessTable:
     """Rows by key, in a :class:`ProcessStore`; used as a DiskTable is.
 
-    Parameters
-    ----------
-    store : ProcessStore
-    name : str
-        Of the table in the store.
-    dtype : dtype
-    shape : tuple of int
-        Dtype and shape of one row.
-    max_bytes : int
-        Bound on all that the store holds, kept whenever rows are added.
+    `max_bytes` is a bound on all tables of the store.
     """
 
     def __init__(

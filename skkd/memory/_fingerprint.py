@@ -52,23 +52,8 @@ class FingerprintError(ValueError):
 def fingerprint(content: Any) -> str:
     """Return a hash that changes with the content: weights, settings, code of classes.
 
-    Parameters
-    ----------
-    content : object
-        Anything that can be pickled. Classes and functions that are not of a released
-        package are identified by their code, its defaults, the variables that it
-        closes over, and by the attributes of the class.
-
-    Returns
-    -------
-    str
-        32 hexadecimal digits.
-
-    Raises
-    ------
-    FingerprintError
-        If the teacher is a function, whose code does not tell what it does, or if
-        pickling fails.
+    Classes and functions that are not of a released package are identified by their
+    code, its defaults, the variables that it closes over, and the class's attributes.
     """
     try:
         return _ContentHasher().hash(content)

@@ -42,33 +42,14 @@ def lookup_or_compute(
     augment: Callable[[Any, np.ndarray], Any] | None = None,
     cast: Callable[[Any], Any] | None = None,
 ) -> tuple[Any, CacheInfo]:
-    """Return ``forward`` of all rows, or of all views of them, from the cache or anew.
+    """Return ``forward`` of all rows, or of all views of them, computed or cached.
 
-    Parameters
-    ----------
-    forward : callable
-        From rows to an array (m, n_columns), float32.
-    content : object
-        Identifies what is computed: the teacher, and which of its outputs.
-    columns : ndarray of shape (n_columns,)
-        Names of the columns, such as the classes.
-    X : array-like of n rows
-        As the teacher takes them.
-    memory : None, False, str, path, joblib.Memory or LogitMemory
-    n_samples : int, default=None
-        Number of rows of `X`; None counts them.
-    view_seeds : ndarray of shape (n, n_views), int64, default=None
-        If given, view `v` of some rows is ``augment(cast(rows), view_seeds[:, v])``.
-    augment : callable, default=None
-        From rows and seeds to a view of them.
-    cast : callable, default=None
-        Applied to the rows before `augment`, so that the student's views are the same
-        to the last digit.
-
-    Returns
-    -------
-    values : array-like of shape (n, n_columns) or (n, n_views, n_columns)
-    info : CacheInfo
+    `forward` turns rows into float32 numbers (m, n_columns), `content` identifies what
+    it computes: the teacher, and which of its outputs. If `view_seeds` (n, n_views) are
+    given, view `v` of some rows is ``augment(cast(rows), view_seeds[:, v])``; `cast`
+    does what happens to the student's rows before they are augmented, so that both get
+    the same views to the last digit. The first of the returned pair, (n, n_columns) or
+    (n, n_views, n_columns), is to be indexed by rows.
     """
     n = len_of(X) if n_samples is None else n_samples
 
@@ -227,7 +208,7 @@ def sum_cache_infos(infos: list[CacheInfo]) -> CacheInfo:
     """Return several passes as one: sums of the numbers, and each note once."""
     *numbers, notes = zip(*infos, strict=True)
     note = " ".join(filter(None, dict.fromkeys(notes)))
-    return CacheInfo(*map(sum, numbers), note)
+    return CacheInfo._make([*map(sum, numbers), note])
 
 
 class Views:
