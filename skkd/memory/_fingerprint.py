@@ -71,9 +71,7 @@ class _ContentHasher(Hasher):
     # Not joblib's `save`, by which methods are known by their names alone.
     save = pickle._Pickler.save  # type: ignore[attr-defined]
     dispatch = Hasher.dispatch.copy()
-    del dispatch[types.BuiltinFunctionType]  # which has a way of its own to be pickled
-    # How to reduce an object that has no reducer; None means as pickle does.
-    reduce: Any = None
+    del dispatch[types.BuiltinFunctionType]  # pickled by its __reduce__
 
     def __init__(self, described: dict[Any, int] | None = None) -> None:
         super().__init__(hash_name="sha256")
@@ -81,11 +79,16 @@ class _ContentHasher(Hasher):
         self._described = {} if described is None else described
 
     def hash(self, obj: Any) -> str:
-        self.dispatch_table = _Reducers(self)
-        try:
-            return super().hash(obj)[:32]
-        finally:  # a reference cycle would keep the teacher alive
-            del self.dispatch_table
+        return super().hash(obj)[:32]
+
+    def reducer_override(self, obj: Any) -> Any:
+        """Return what pickle is to write in place of an object, if not as usual."""
+        cls = type(obj)
+        if cls not in self.dispatch:
+            for kind, reducer in _REDUCERS.items():
+                if issubclass(cls, kind):
+                    return reducer(self, obj)
+        return NotImplemented
 
     def _batch_setitems(self, items: Any, *args: Any) -> None:
         # Not sorted, as joblib's: layers are run, and hooks called, in this order.
@@ -117,7 +120,7 @@ class _ContentHasher(Hasher):
         if len(kinds) == 1 and kinds <= {int, str, bytes}:
             self.save((type(values).__name__, sorted(values)))
             return
-        # Each knows what is described so far, and nothing of its neighbours.
+        # One by one: what is written of a value does not depend on the others.
         digests = [type(self)({**self._described}).hash(value) for value in values]
         self.save((type(values).__name__, sorted(digests)))
 
@@ -170,8 +173,11 @@ class _MemberHasher(_ContentHasher):
     def _save_function(self, function: types.FunctionType) -> None:
         self.save(self._describe_function(function))
 
-    @staticmethod
-    def reduce(obj: Any) -> Any:
+    def reducer_override(self, obj: Any) -> Any:
+        reduced, cls = super().reducer_override(obj), type(obj)
+        as_usual = cls in self.dispatch or cls in copyreg.dispatch_table
+        if reduced is not NotImplemented or as_usual or issubclass(cls, type):
+            return reduced
         try:
             return obj.__reduce_ex__(3)
         except Exception:  # a lock, or what else has no content
@@ -185,21 +191,6 @@ class _TransformHasher(_ContentHasher):
         if _release_of(_package_of(function)) is None:
             raise ValueError(f"{function!r}, inside of the transform, {_IS_FUNCTION}")
         super()._save_function(function)
-
-
-class _Reducers:
-    """The dispatch table of a pickler: how objects are reduced, by their class."""
-
-    def __init__(self, hasher: _ContentHasher) -> None:
-        self.hasher = hasher
-
-    def get(self, cls: type) -> Any:
-        for kind, reducer in _REDUCERS.items():
-            if issubclass(cls, kind):
-                return functools.partial(reducer, self.hasher)
-        if issubclass(cls, type):
-            return None  # as a class, by save_global
-        return copyreg.dispatch_table.get(cls, self.hasher.reduce)
 
 
 # Reducers: each writes the content of an object, or returns what pickle reduces it to.

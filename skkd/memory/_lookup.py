@@ -53,44 +53,40 @@ def lookup_or_compute(
     """
     n = len_of(X) if n_samples is None else n_samples
 
-    def take(rows: np.ndarray) -> Any:
-        return X[rows] if isinstance(X, np.ndarray) else pick(X, rows)
+    def compute(rows: np.ndarray, view: int | None) -> np.ndarray:
+        part = X
+        if len(rows) < n:
+            part = X[rows] if isinstance(X, np.ndarray) else pick(X, rows)
+        if view is None:
+            return forward(part)
+        values, start = [], 0
+        for batch in iter_inputs(part, _BATCH_SIZE):
+            seeds = view_seeds[rows[start : start + len_of(batch)], view]  # type: ignore
+            start += len(seeds)
+            images = augment(batch if cast is None else cast(batch), seeds)  # type: ignore
+            values.append(forward(to_numpy(images)))
+        return np.concatenate(values)
 
-    def compute(rows: np.ndarray) -> np.ndarray:
-        return forward(X if len(rows) == n else take(rows))
-
-    def compute_view(rows: np.ndarray, view: int) -> np.ndarray:
-        parts, start = [], 0
-        for batch in iter_inputs(take(rows), _BATCH_SIZE):
-            part = rows[start : start + len_of(batch)]
-            start += len(part)
-            images = batch if cast is None else cast(batch)
-            images = augment(images, view_seeds[part, view])  # type: ignore
-            parts.append(forward(to_numpy(images)))
-        return np.concatenate(parts)
-
-    passes: list[tuple[Any, Any]] = [(compute, (content, ()))]
-    if view_seeds is not None:
-        passes = [
-            (partial(compute_view, view=view), (content, (augment, view)))
-            for view in range(view_seeds.shape[1])
-        ]
+    views = [None] if view_seeds is None else range(view_seeds.shape[1])
     cache, note = _OF_PROCESS if memory is None else as_memory(memory), ""
     if cache is not None:
         try:
-            contents = [fingerprint(content) for _, content in passes]
+            contents = [
+                fingerprint((content, () if view is None else (augment, view)))
+                for view in views
+            ]
             keys = row_keys(X)
         except FingerprintError as error:
             if memory is not None:
                 raise
             cache, note = None, str(error)
     if cache is None:
-        values = [compute(np.arange(n)) for compute, _ in passes]
-        info = CacheInfo(misses=n * len(passes), note=note)
+        values = [compute(np.arange(n), view) for view in views]
+        info = CacheInfo(misses=n * len(views), note=note)
     else:
         found = [
-            _one_pass(cache, compute, content, keys, columns)
-            for (compute, _), content in zip(passes, contents, strict=True)
+            _one_pass(cache, partial(compute, view=view), of_view, keys, columns)
+            for view, of_view in zip(views, contents, strict=True)
         ]
         values, info = [one for one, _ in found], sum_cache_infos([i for _, i in found])
     return values[0] if view_seeds is None else Views(values), info
