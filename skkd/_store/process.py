@@ -5,8 +5,7 @@ from __future__ import annotations
 import functools
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -34,10 +33,10 @@ class Segment(NamedTuple):
     @property
     def nbytes(self) -> int:
         """Bytes of keys, rows and checksums."""
-        return self.keys.nbytes + self.rows.nbytes + self.checks.nbytes
+        return sum(part.nbytes for part in self)
 
     def find(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return which of `keys` are here, and the places of those that are."""
+        """Return which of `keys` are here, and where."""
         if not len(self.keys):
             return np.zeros(len(keys), dtype=bool), np.zeros(0, dtype=np.intp)
         places = np.searchsorted(self.keys[:, 0], keys[:, 0])
@@ -121,8 +120,7 @@ class ProcessStore:
             self.segments.clear()
 
     def __reduce__(self) -> Any:
-        # Each process has its own.
-        return ProcessStore, ()
+        return ProcessStore, ()  # each process has its own
 
 
 class ProcessTable:
@@ -148,11 +146,9 @@ class ProcessTable:
         with self.store.lock:
             return sum(segment.nbytes for _, segment in self.store.of_table(self.name))
 
-    @contextmanager
-    def writing(self) -> Iterator[None]:
+    def writing(self) -> AbstractContextManager[Any]:
         """Keep other threads from computing the same rows."""
-        with self.store.lock:
-            yield
+        return self.store.lock
 
     def lookup(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return which of `keys` (n, 2) are here, and the rows of these."""

@@ -43,7 +43,7 @@ _saved: dict[str, Any] = {}  # the states before the first of these blocks, by d
 def preserved_rng(device: Any = "cpu") -> Iterator[None]:
     """Restore the random states of the CPU and of `device`, whatever the block draws.
 
-    Covers Python's `random`, NumPy's legacy global generator and torch's generators.
+    These are Python's `random`, NumPy's legacy generator and torch's generators.
     """
     if threading.get_ident() not in _owners:
         with _overlapping_block(device):

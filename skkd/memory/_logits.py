@@ -74,14 +74,14 @@ class LogitMemory(BaseEstimator):
     dtype : {"float32", "float16"}, default="float32"
         float16 takes half of the space and keeps three digits.
     top_k : int or None, default=None
-        Keep the `top_k` largest logits of a row and give the other classes equal
-        logits of the same total probability. For many classes.
+        For many classes: keep the `top_k` largest logits of a row, and give the other
+        classes equal logits of the same total probability.
     max_bytes : int, default=2**30
         Bound on the cache of this process in all; the least recently used logits are
         dropped first. Without effect on a folder.
     verify : int, default=0
-        In each fit, compute as many cached rows again, picked at random, and raise if
-        they differ.
+        In each fit, so many cached rows, picked at random, are computed again; if they
+        differ, an error is raised.
 
     Notes
     -----

@@ -112,11 +112,6 @@ def _one_pass(
         dtype, shape = codec.dtype, codec.shape
     table = _open_table(memory, f"{content} {kind} {columns.tolist()}", dtype, shape)
     found, stored = table.lookup(keys)
-    if not found.all():
-        known = stored
-        stored = np.empty((len(keys), *shape), dtype=dtype)
-        stored[found] = known
-        del known
     verified = _verify(memory.verify, compute, codec, np.flatnonzero(found), stored)
 
     def compute_encoded(rows: np.ndarray) -> np.ndarray:
@@ -130,6 +125,9 @@ def _one_pass(
 
     misses = 0
     if not found.all():
+        known, stored = stored, np.empty((len(keys), *shape), dtype=dtype)
+        stored[found] = known
+        del known
         step = max(1, min(_ROWS, _BYTES // (4 * len(columns))))
         with table.writing():
             misses = _fill(stored, ~found, compute_encoded, table, keys, step)
@@ -150,15 +148,15 @@ def _open_table(
 
 
 def _verify(
-    verify: int, compute: Any, codec: Any, found: np.ndarray, stored: np.ndarray
+    verify: int, compute: Any, codec: Any, rows: np.ndarray, cached: np.ndarray
 ) -> int:
-    """Compute some of the rows `found` again, and raise if they are others now."""
-    n = min(verify, len(found))
+    """Compute some of the cached rows again; raise if they have other logits now."""
+    n = min(verify, len(rows))
     if not n:
         return 0
     # A generator of its own: nobody's random numbers depend on it.
-    picked = np.sort(np.random.default_rng().choice(found, n, replace=False))
-    cached, again = stored[picked], compute(picked)
+    picked = np.sort(np.random.default_rng().choice(len(rows), n, replace=False))
+    cached, again = cached[picked], compute(rows[picked])
     if codec is not None:
         again = codec.decode(codec.encode(again, like=cached))
         cached = codec.decode(cached)
