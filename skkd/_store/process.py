@@ -33,7 +33,7 @@ class Segment(NamedTuple):
     @property
     def nbytes(self) -> int:
         """Bytes of keys, rows and checksums."""
-        return sum(part.nbytes for part in self)
+        return self.keys.nbytes + self.rows.nbytes + self.checks.nbytes
 
     def find(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return which of `keys` are here, and where."""

@@ -101,8 +101,8 @@ def _one_pass(
 ) -> tuple[Any, CacheInfo]:
     """Return the logits of all rows, computing those that are not cached.
 
-    Also the first fit gets them as they are cached, encoded, so that it gets what later
-    fits get.
+    They are returned as they are cached, so that the first fit gets what later ones
+    get.
     """
     keys, kind = keys_and_kind
     codec: Any = None
