@@ -202,6 +202,8 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
             *("augment", "n_views", "teacher_view"),
             *("teacher_", "cache_info_", "distillation_", "teacher_findings_"),
             *("channels_last_", "next_seed_", "_objective_"),
+            # Set by scikit-learn's `set_callbacks`, and while `fit` runs.
+            *("_skl_callbacks", "_skl_callbacks_to_teardown", "_callback_fit_ctx"),
         }
     )
     _deferred = (*SkorchClassifier._deferred, "distillation")

@@ -40,46 +40,50 @@ _PROCESS, _NUMBERS = uuid.uuid4().hex, itertools.count()
 def send_teacher_once(cls: type) -> None:
     """Register how loky, which runs scikit-learn's workers, pickles a class.
 
-    Parameters
-    ----------
-    cls : type
-        An estimator with parameters ``teacher`` and ``teacher_cv``. Subclasses are
-        registered one by one, since pickle looks types up as they are.
+    Its parameters include ``teacher`` and ``teacher_cv``. Subclasses are registered one
+    by one, since pickle looks up the very class.
     """
     if reduction is not None:
         reduction.register(cls, _reduce)
 
 
 def _reduce(estimator: Any) -> Any:
-    function, arguments, state, *rest = estimator.__reduce_ex__(4)
+    reduced = estimator.__reduce_ex__(4)
     teacher = estimator.teacher
     if teacher is None or not isinstance(estimator.teacher_cv, str):
-        return function, arguments, state, *rest
+        return reduced
     try:
-        # Of a function of a script, which is sent with the globals that it refers to,
-        # neither name nor code tell what it does: `as_teacher` marks such ones.
+        # Neither name nor code tell what a function of a script does, which is sent
+        # with the globals that it refers to: `as_teacher` marks such ones.
         content = fingerprint(as_teacher(teacher))
-        parcel = _pack(teacher, content)
+        key, pickled = _pack(teacher, content)
     except (TypeError, ValueError):
         # No teacher, of unknown content, or without weak references.
-        return function, arguments, state, *rest
-    held = {k: parcel for k, v in state.items() if v is teacher}
-    return _rebuild, (function, arguments, {**state, **held})
+        return reduced
+    function, arguments, state = reduced[:3]
+    names = [name for name, value in state.items() if value is teacher]
+    state = {**state, **dict.fromkeys(names)}
+    return _rebuild, (function, arguments, state, names, key, pickled)
+
+
+def _rebuild(
+    function: Any,
+    arguments: Any,
+    state: dict[str, Any],
+    names: list[str],
+    key: _Key,
+    pickled: np.ndarray,
+) -> Any:
+    estimator = function(*arguments)
+    teacher = _unpack(key, pickled)
+    estimator.__setstate__({**state, **dict.fromkeys(names, teacher)})
+    return estimator
 
 
 class _Known:
     """A teacher of this process, and its pickle if it was sent lately.
 
-    Parameters
-    ----------
-    key : tuple of two str
-    teacher : object or list of objects
-        Of a list, which has no weak references, the members are known.
-
-    Raises
-    ------
-    TypeError
-        If there are no weak references to the teacher.
+    Of a list, to which there are no weak references, the members are known.
     """
 
     def __init__(self, key: _Key, teacher: Any) -> None:
@@ -108,29 +112,7 @@ def _members_of(teacher: Any) -> list[Any]:
     return [*teacher] if type(teacher) in (list, tuple) else [teacher]
 
 
-class _Parcel:
-    """A pickled teacher on its way to another process, or back."""
-
-    def __init__(self, key: _Key, pickled: np.ndarray) -> None:
-        self.key, self.pickled = key, pickled
-
-    def open(self) -> Any:
-        with _LOCK:
-            known = _KNOWN.get(self.key)
-            teacher = None if known is None else known.get()
-            if teacher is None:
-                teacher = pickle.loads(self.pickled.tobytes())
-                with suppress(TypeError):  # no weak references
-                    _KNOWN[self.key] = _Known(self.key, teacher)
-            if not self.key[0].startswith(_PROCESS):  # this is a worker
-                _RECEIVED[self.key] = teacher
-                _RECEIVED.move_to_end(self.key)
-                while len(_RECEIVED) > _KEPT:
-                    _RECEIVED.popitem(last=False)
-        return teacher
-
-
-def _pack(teacher: Any, content: str) -> _Parcel:
+def _pack(teacher: Any, content: str) -> tuple[_Key, np.ndarray]:
     with _LOCK:
         key = _origin_of(teacher), content
         known = _KNOWN.pop(key, None) or _Known(key, teacher)
@@ -141,7 +123,23 @@ def _pack(teacher: Any, content: str) -> _Parcel:
         _KNOWN[key] = known  # the last
         for other in [*_KNOWN.values()][:-_KEPT]:
             other.pickled = None
-        return _Parcel(key, known.pickled)
+        return key, known.pickled
+
+
+def _unpack(key: _Key, pickled: np.ndarray) -> Any:
+    with _LOCK:
+        known = _KNOWN.get(key)
+        teacher = None if known is None else known.get()
+        if teacher is None:
+            teacher = pickle.loads(pickled.tobytes())
+            with suppress(TypeError):  # no weak references
+                _KNOWN[key] = _Known(key, teacher)
+        if not key[0].startswith(_PROCESS):  # this is a worker
+            _RECEIVED[key] = teacher
+            _RECEIVED.move_to_end(key)
+            while len(_RECEIVED) > _KEPT:
+                _RECEIVED.popitem(last=False)
+    return teacher
 
 
 def _origin_of(teacher: Any) -> str:
@@ -151,11 +149,3 @@ def _origin_of(teacher: Any) -> str:
         if known is not None and known.is_of(teacher):
             return key[0]
     return f"{_PROCESS}-{next(_NUMBERS)}"
-
-
-def _rebuild(function: Any, arguments: Any, state: dict[str, Any]) -> Any:
-    # The same parcel for all attributes that held the same teacher.
-    opened = {id(v): v.open() for v in state.values() if isinstance(v, _Parcel)}
-    estimator = function(*arguments)
-    estimator.__setstate__({k: opened.get(id(v), v) for k, v in state.items()})
-    return estimator

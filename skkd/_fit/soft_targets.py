@@ -127,7 +127,7 @@ def _from_teacher(
 
     def lookup(key: str, *computation: Any) -> None:
         seeds = fields.get(VIEW_SEEDS)
-        fields[key], info = _lookup(net, X, seeds, *computation)
+        fields[key], info = _lookup(net, X, len(samples), seeds, *computation)
         infos.append(info)
 
     if "logits" in needs and (live is None or not live.logits):
@@ -183,6 +183,7 @@ def _features(
 def _lookup(
     net: Any,
     X: Any,
+    n_samples: int,
     view_seeds: np.ndarray | None,
     memory: Any,
     forward: Callable[[Any], np.ndarray],
@@ -205,6 +206,7 @@ def _lookup(
         columns,
         X,
         memory=memory,
+        n_samples=n_samples,
         view_seeds=view_seeds,
         augment=net.augment,
         cast=cast,

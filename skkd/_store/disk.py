@@ -6,7 +6,6 @@ import hashlib
 import shutil
 import tempfile
 import uuid
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 from filelock import FileLock
 
 from skkd._store.process import Segment, checksums, merged
+from skkd._utils.warn import warn
 from skkd.exceptions import DistillationWarning
 
 # Segments up to this many bytes are merged, so that there are few files to search and
@@ -30,14 +30,7 @@ class DiskTable:
     A segment is a folder of three ``.npy`` files that gets its name when it is
     complete, so that a process that is killed while writing leaves nothing that would
     be read. Each row has a checksum, which is checked whenever the row is used.
-
-    Parameters
-    ----------
-    folder : Path
-        Created when rows are written first.
-    dtype : dtype
-    shape : tuple of int
-        Dtype and shape of one row.
+    `dtype` and `shape` are those of one row.
     """
 
     def __init__(self, folder: Path, dtype: Any, shape: tuple[int, ...]) -> None:
@@ -49,21 +42,9 @@ class DiskTable:
         return sum(map(_n_bytes, self._folders()))
 
     def lookup(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return which of `keys` are here, and the rows of these.
+        """Return which of `keys` (n, 2) are here, and the rows of these.
 
-        Parameters
-        ----------
-        keys : ndarray of shape (n, 2), uint64
-
-        Returns
-        -------
-        found : ndarray of bool, shape (n,)
-        rows : ndarray of shape (found.sum(), *shape)
-
-        Warns
-        -----
-        DistillationWarning
-            If a segment is damaged, which is then removed.
+        A segment that is damaged is removed, with a DistillationWarning.
         """
         found = np.zeros(len(keys), dtype=bool)
         rows = np.empty((len(keys), *self.shape), dtype=self.dtype)
@@ -106,13 +87,7 @@ class DiskTable:
             lock.release()
 
     def add(self, keys: np.ndarray, rows: np.ndarray) -> None:
-        """Store rows; call it inside of :meth:`writing`.
-
-        Parameters
-        ----------
-        keys : ndarray of shape (m, 2), uint64
-        rows : ndarray of shape (m, *shape)
-        """
+        """Store `rows` (m, *shape) under `keys` (m, 2), inside of :meth:`writing`."""
         if not len(keys):
             return
         new, old = Segment.of(keys, np.asarray(rows, dtype=self.dtype)), []
@@ -145,36 +120,30 @@ class DiskTable:
                 rows=np.load(folder / "rows.npy", mmap_mode="r"),
                 checks=np.load(folder / "checks.npy"),
             )
+            self._check(segment, folder)
         except FileNotFoundError:
             if folder.exists():
                 self._drop(folder, "a file of it is missing")
             return None  # merged into another one meanwhile
-        except Exception as error:  # whatever a damaged header makes of it
+        except Exception as error:  # whatever a damaged header leads to
             self._drop(folder, str(error))
-            return None
-        n = segment.keys.size // 2
-        expected = Segment(
-            np.empty((n, 2), np.uint64),
-            np.empty((0, *self.shape), self.dtype),
-            np.empty(n, np.uint64),
-        )
-        for name, values in segment._asdict().items():
-            like = getattr(expected, name)
-            shape = (n, *like.shape[1:])
-            if values.dtype != like.dtype or values.shape != shape:
-                self._drop(folder, f"{name}.npy holds {values.dtype} {values.shape}")
-                return None
-        if folder.name.split("-")[1] != _digest(segment):
-            self._drop(folder, "keys or checksums are not those that were written")
             return None
         return segment
 
+    def _check(self, segment: Segment, folder: Path) -> None:
+        n, word = segment.keys.size // 2, np.dtype(np.uint64)
+        kinds = [(word, (n, 2)), (self.dtype, (n, *self.shape)), (word, (n,))]
+        for name, values, kind in zip(Segment._fields, segment, kinds, strict=True):
+            if (values.dtype, values.shape) != kind:
+                raise ValueError(f"{name}.npy holds {values.dtype} {values.shape}")
+        if folder.name.split("-")[1] != _digest(segment):
+            raise ValueError("keys or checksums are not those that were written")
+
     def _drop(self, folder: Path, reason: str) -> None:
-        warnings.warn(
+        warn(
             f"{folder} is damaged ({reason}): it is removed, and its rows are computed "
             "again.",
             DistillationWarning,
-            stacklevel=2,
         )
         _remove(folder)
 

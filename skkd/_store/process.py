@@ -5,8 +5,7 @@ from __future__ import annotations
 import functools
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -37,7 +36,7 @@ class Segment(NamedTuple):
         return self.keys.nbytes + self.rows.nbytes + self.checks.nbytes
 
     def find(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return which of `keys` are here, and the places of those that are."""
+        """Return which of `keys` are here, and where."""
         if not len(self.keys):
             return np.zeros(len(keys), dtype=bool), np.zeros(0, dtype=np.intp)
         places = np.searchsorted(self.keys[:, 0], keys[:, 0])
@@ -59,15 +58,6 @@ def checksums(keys: np.ndarray, rows: np.ndarray) -> np.ndarray:
 
     It changes with any single bit; of changes of several bits it misses about one in
     2^60.
-
-    Parameters
-    ----------
-    keys : ndarray of shape (m, 2), uint64
-    rows : ndarray of shape (m, ...)
-
-    Returns
-    -------
-    ndarray of shape (m,), uint64
     """
     sums = np.empty(len(rows), dtype=np.uint64)
     n_bytes = rows[:1].nbytes
@@ -130,23 +120,13 @@ class ProcessStore:
             self.segments.clear()
 
     def __reduce__(self) -> Any:
-        # Each process has its own.
-        return ProcessStore, ()
+        return ProcessStore, ()  # each process has its own
 
 
 class ProcessTable:
     """Rows by key, in a :class:`ProcessStore`; used as a DiskTable is.
 
-    Parameters
-    ----------
-    store : ProcessStore
-    name : str
-        Of the table in the store.
-    dtype : dtype
-    shape : tuple of int
-        Dtype and shape of one row.
-    max_bytes : int
-        Bound on all that the store holds, kept whenever rows are added.
+    `max_bytes` is a bound on all tables of the store.
     """
 
     def __init__(
@@ -166,11 +146,9 @@ class ProcessTable:
         with self.store.lock:
             return sum(segment.nbytes for _, segment in self.store.of_table(self.name))
 
-    @contextmanager
-    def writing(self) -> Iterator[None]:
+    def writing(self) -> AbstractContextManager[Any]:
         """Keep other threads from computing the same rows."""
-        with self.store.lock:
-            yield
+        return self.store.lock
 
     def lookup(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return which of `keys` (n, 2) are here, and the rows of these."""

@@ -26,19 +26,7 @@ def check_number(
 ) -> None:
     """Raise ValueError unless a parameter is a finite number within its bounds.
 
-    Parameters
-    ----------
-    name : str
-        Name of the parameter, for the message.
-    value : object
-        Value of the parameter; a bool is no number.
-    kind : {numbers.Real, numbers.Integral}, default=numbers.Real
-    low, high : float or None, default=None
-        Bounds; None for no bound.
-    low_inclusive, high_inclusive : bool, default=True
-        Whether the bounds themselves are allowed.
-    hint : str, default=""
-        One or more sentences that say what to do, appended to the message.
+    `hint` is appended to the message: what to do.
     """
     if is_number(value, kind):
         above = low is None or value > low or (low_inclusive and value == low)

@@ -32,7 +32,7 @@ def describe(model: Any) -> str:
     return type(model).__name__
 
 
-@functools.cache  # wanted several times a batch, and no machine changes so fast
+@functools.cache  # called several times a batch
 def resolve_device(device: Any) -> Any:
     """Turn ``"auto"`` into the accelerator of this machine, or the CPU."""
     if not isinstance(device, str) or device != "auto":
@@ -81,7 +81,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Tell whether `error` says that memory is exhausted, on whatever device."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
-    # The CPU, MPS, CUDA's driver and its libraries say it in words only.
+    # The CPU, MPS, CUDA's driver and its libraries raise plain RuntimeErrors.
     words = ("out of memory", "can't allocate memory", "not enough memory")
     text = str(error)
     return isinstance(error, RuntimeError) and (

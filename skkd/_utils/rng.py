@@ -1,18 +1,16 @@
-"""The global random streams, and which thread they belong to.
+"""The global random streams, and the thread that they belong to.
 
 Python's `random`, NumPy's legacy generator and torch's generators are one for all
 threads, and layers, weights and augmentations draw from nothing else. So:
 
-- `seeded_rng` owns the streams as long as its block runs. Other threads that want to
-  seed them wait for their turn: seeded fits in threads run one after the other, each as
-  if it were alone.
-- `preserved_rng` waits for nobody. Of the blocks that overlap, the first one saves the
-  states and the last one restores them.
+- `seeded_rng` owns the streams while its block runs. Other threads that want to seed
+  them wait for their turn: seeded fits in threads run one after the other, each as if
+  it were alone.
+- `preserved_rng` waits for no other thread. Of the blocks that overlap, the first one
+  saves the states and the last one restores them.
 
-A thread that waits for its turn cannot block the owner that waits for this very thread,
-such as a fit whose teacher is itself fitted in threads: if the owner does nothing but
-wait for threads, it draws nothing, and the turn is lent. joblib's workers get it only
-from an owner above them, never from one beside them.
+An owner may wait for threads that wait for their turn, as a fit does whose teacher is
+itself fitted in threads. While it waits it draws nothing, so it lends them the turn.
 """
 
 from __future__ import annotations
@@ -22,7 +20,7 @@ import random
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 
 import joblib
@@ -37,88 +35,63 @@ _changed = threading.Condition()
 # Threads, with their level of joblib's parallelism, where workers are one above the
 # thread that started them. Only the last one draws, the others lent it their turn.
 _owners: dict[int, int] = {}
-_n_blocks = 0
+_n_blocks = 0  # that overlap
 _saved: dict[str, Any] = {}  # the states before the first of these blocks, by device
 
 
 @contextmanager
 def preserved_rng(device: Any = "cpu") -> Iterator[None]:
-    """Restore the caller's global random states, whatever the block draws.
+    """Restore the random states of the CPU and of `device`, whatever the block draws.
 
-    Covers Python's `random`, NumPy's legacy global generator and torch's
-    generators of the CPU and of `device`.
-
-    Parameters
-    ----------
-    device : str or torch.device, default="cpu"
+    These are Python's `random`, NumPy's legacy generator and torch's generators.
     """
-    places = _places(device)
-    if threading.get_ident() in _owners:
-        states = {place: _get_state(place) for place in places}
-        try:
+    if threading.get_ident() not in _owners:
+        with _overlapping_block(device):
             yield
-        finally:
-            _set_states(states)
         return
-    _enter(places)
+    states = _get_states(device)
     try:
         yield
     finally:
-        _leave()
+        _set_states(states)
 
 
 @contextmanager
 def seeded_rng(seed: int | None, device: Any = "cpu") -> Iterator[None]:
-    """Run the block on streams that start from `seed`; None changes nothing.
-
-    Parameters
-    ----------
-    seed : int or None
-    device : str or torch.device, default="cpu"
-    """
+    """Run the block on streams that start from `seed`; None changes nothing."""
     if seed is None:
         yield
         return
-    me = threading.get_ident()
-    if me in _owners:
-        with preserved_rng(device):
-            _seed(seed, device)
-            yield
-        return
-    _take_turn(me)
+    with ExitStack() as stack:
+        if threading.get_ident() not in _owners:
+            stack.enter_context(_turn())
+            stack.enter_context(_overlapping_block(device))
+        # Also the states of a thread that lent its turn.
+        stack.enter_context(preserved_rng(device))
+        _seed(seed, device)
+        yield
+
+
+@contextmanager
+def _overlapping_block(device: Any) -> Iterator[None]:
+    global _n_blocks
+    with _changed:
+        _saved.update({**_get_states(device), **_saved})
+        _n_blocks += 1
     try:
-        _enter(_places(device))
-        try:
-            with preserved_rng(device):  # the states of a thread that lent its turn
-                _seed(seed, device)
-                yield
-        finally:
-            _leave()
+        yield
     finally:
         with _changed:
-            del _owners[me]
-            _changed.notify_all()
+            _n_blocks -= 1
+            if not _n_blocks:
+                _set_states(_saved)
+                _saved.clear()
 
 
-def _enter(places: list[str]) -> None:
-    global _n_blocks
-    with _changed:
-        _saved.update({p: _get_state(p) for p in places if p not in _saved})
-        _n_blocks += 1
-
-
-def _leave() -> None:
-    global _n_blocks
-    with _changed:
-        _n_blocks -= 1
-        if not _n_blocks:
-            _set_states(_saved)
-            _saved.clear()
-
-
-def _take_turn(me: int) -> None:
-    """Wait until this thread may seed the streams, and make it their owner."""
-    level = get_active_backend()[0].nesting_level or 0
+@contextmanager
+def _turn() -> Iterator[None]:
+    """Wait until this thread may own the streams, and own them."""
+    me, level = threading.get_ident(), get_active_backend()[0].nesting_level or 0
     last, times = None, 0
     with _changed:
         while _owners:
@@ -129,16 +102,21 @@ def _take_turn(me: int) -> None:
             last = owner
             _changed.wait(_SECONDS)
         _owners[me] = level
+    try:
+        yield
+    finally:
+        with _changed:
+            del _owners[me]
+            _changed.notify_all()
 
 
 def _lends(owner: int, level: int) -> bool:
     """Tell whether `owner` waits for threads that may be the one at `level`."""
     frame = sys._current_frames().get(owner)
-    if frame is None:
-        return False
-    if frame.f_code.co_filename == joblib.parallel.__file__:
+    file = None if frame is None else frame.f_code.co_filename
+    if file == joblib.parallel.__file__:  # it waits for its workers, never for others
         return level > _owners[owner]
-    if frame.f_code.co_filename != threading.__file__:
+    if file != threading.__file__:
         return False
     while frame is not None:  # its own DataLoader runs no fits
         if frame.f_globals.get("__name__", "").startswith("torch.utils.data"):
@@ -147,23 +125,19 @@ def _lends(owner: int, level: int) -> bool:
     return True
 
 
-def _places(device: Any) -> list[str]:
-    """Return the names of the devices whose generators the block may use."""
+def _get_states(device: Any) -> dict[str, Any]:
+    """Return the states of the generators of the CPU and of `device`."""
+    states: dict[str, Any] = {
+        "cpu": (random.getstate(), np.random.get_state(), torch.get_rng_state())
+    }
     kind = torch.device(device)
-    if kind.type == "cpu":
-        return ["cpu"]
-    if kind.index is None and kind.type != "mps":
-        # Which one is current differs between threads.
-        current = torch.get_device_module(kind).current_device()
-        kind = torch.device(kind.type, current)
-    return ["cpu", str(kind)]
-
-
-def _get_state(place: str) -> Any:
-    if place == "cpu":
-        return random.getstate(), np.random.get_state(), torch.get_rng_state()
-    module = torch.get_device_module(place)
-    return module.get_rng_state() if place == "mps" else module.get_rng_state(place)
+    if kind.type != "cpu":
+        module = torch.get_device_module(kind)
+        if kind.index is None and kind.type != "mps":
+            # Which one is current differs between threads.
+            kind = torch.device(kind.type, module.current_device())
+        states[str(kind)] = module.get_rng_state(*_arguments(kind))
+    return states
 
 
 def _set_states(states: dict[str, Any]) -> None:
@@ -172,10 +146,13 @@ def _set_states(states: dict[str, Any]) -> None:
             random.setstate(state[0])
             np.random.set_state(state[1])
             torch.set_rng_state(state[2])
-        elif place == "mps":
-            torch.mps.set_rng_state(state)
         else:
-            torch.get_device_module(place).set_rng_state(state, place)
+            module, kind = torch.get_device_module(place), torch.device(place)
+            module.set_rng_state(state, *_arguments(kind))
+
+
+def _arguments(kind: torch.device) -> list[Any]:
+    return [] if kind.type == "mps" else [str(kind)]  # torch.mps takes no device
 
 
 def _seed(seed: int, device: Any) -> None:

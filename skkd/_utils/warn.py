@@ -11,13 +11,7 @@ _BETWEEN = {"skkd", "sklearn", "skorch", "joblib"}
 
 
 def warn(message: str, category: type[Warning]) -> None:
-    """Warn at the line that called into skkd, directly or through scikit-learn.
-
-    Parameters
-    ----------
-    message : str
-    category : type of Warning
-    """
+    """Warn at the line that called into skkd, directly or through scikit-learn."""
     level, frame = 1, sys._getframe()
     while frame.f_back is not None and _package_of(frame) in _BETWEEN:
         level, frame = level + 1, frame.f_back

@@ -16,6 +16,12 @@ _WRAPPERS: dict[type, tuple[str, ...]] = {
     functools.cached_property: ("func",),
     type(functools.cache(repr)): ("__wrapped__",),
 }
+# What decides what code does, apart from its constants.
+_OF_CODE = (
+    *("co_name", "co_code", "co_flags", "co_exceptiontable"),
+    *("co_names", "co_varnames", "co_freevars", "co_cellvars"),
+    *("co_argcount", "co_posonlyargcount", "co_kwonlyargcount"),
+)
 
 
 def members_of(cls: type) -> list[tuple[str, Any]]:
@@ -59,13 +65,7 @@ def describe_code(code: types.CodeType) -> tuple[Any, ...]:
         else repr(sorted(const, key=repr) if isinstance(const, frozenset) else const)
         for const in code.co_consts
     ]
-    names = (code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars)
-    counts = (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount)
-    handlers = getattr(code, "co_exceptiontable", b"")
-    return (
-        *(code.co_name, code.co_code, code.co_flags, handlers),
-        *(names, counts, tuple(consts)),
-    )
+    return tuple(consts), [getattr(code, name, None) for name in _OF_CODE]
 
 
 def _is_dunder(name: str) -> bool:

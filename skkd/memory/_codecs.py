@@ -9,16 +9,9 @@ import torch
 
 
 class FullCodec:
-    """Every logit, as float32 or float16.
-
-    Parameters
-    ----------
-    dtype : {"float32", "float16"}
-    n_classes : int
-    """
+    """Every logit, as float32 or float16."""
 
     def __init__(self, dtype: str, n_classes: int) -> None:
-        self.n_classes = n_classes
         self.dtype, self.shape = np.dtype(dtype), (n_classes,)
 
     def encode(self, logits: np.ndarray, like: Any = None) -> np.ndarray:
@@ -31,16 +24,7 @@ class FullCodec:
 
 
 class TopCodec:
-    """The `k` largest logits of a row; the others share the rest of the mass.
-
-    Parameters
-    ----------
-    dtype : {"float32", "float16"}
-        For the logits that are kept.
-    n_classes : int
-    k : int
-        Below `n_classes`.
-    """
+    """The `k` largest logits of a row; the others share the rest of the probability."""
 
     shape: tuple[int, ...] = ()
 
@@ -67,8 +51,8 @@ class TopCodec:
         rows["columns"] = columns
         kept = self.dtype["logits"].base
         rows["logits"] = in_range(np.take_along_axis(logits, columns, axis=1), kept)
-        # One value for all, of the same sum of exponentials: the softmax of the
-        # others keeps its mass, spread evenly.
+        # One value for the others, of the same sum of exponentials: together they keep
+        # their probability.
         even = torch.logsumexp(torch.from_numpy(rest), dim=1).numpy()
         even = even - np.log(self.n_classes - k)
         rows["rest"] = in_range(even, kept)
@@ -85,14 +69,7 @@ class TopCodec:
 
 
 class EncodedLogits:
-    """Stored logits that are decoded a batch at a time.
-
-    Parameters
-    ----------
-    rows : ndarray of n rows
-        Encoded by the codec.
-    codec : FullCodec or TopCodec
-    """
+    """Stored rows that are decoded to logits a batch at a time."""
 
     def __init__(self, rows: np.ndarray, codec: Any) -> None:
         self.rows, self.codec = rows, codec
@@ -105,19 +82,7 @@ class EncodedLogits:
 
 
 def codec_for(dtype: str, top_k: int | None, n_classes: int) -> Any:
-    """Return the codec for logits of `n_classes`.
-
-    Parameters
-    ----------
-    dtype : {"float32", "float16"}
-    top_k : int or None
-        None, or at least the number of classes, keeps all.
-    n_classes : int
-
-    Returns
-    -------
-    FullCodec or TopCodec
-    """
+    """Return the codec for the parameters of a LogitMemory."""
     if top_k is None or top_k >= n_classes:
         return FullCodec(dtype, n_classes)
     return TopCodec(dtype, n_classes, top_k)

@@ -42,7 +42,7 @@ _IS_FUNCTION = (
     "is a function, known by its name whatever it does; an object with __call__ is "
     "known by its attributes"
 )
-_DONE = "already written"  # in place of the name that a reducer may return
+_DONE = "already written"  # in place of the name that `reducer_override` may return
 
 
 class FingerprintError(ValueError):
@@ -52,23 +52,8 @@ class FingerprintError(ValueError):
 def fingerprint(content: Any) -> str:
     """Return a hash that changes with the content: weights, settings, code of classes.
 
-    Parameters
-    ----------
-    content : object
-        Anything that can be pickled. Classes and functions that are not of a released
-        package are identified by their code, its defaults, the variables that it
-        closes over, and by the attributes of the class.
-
-    Returns
-    -------
-    str
-        32 hexadecimal digits.
-
-    Raises
-    ------
-    FingerprintError
-        If the teacher is a function, whose code does not tell what it does, or if
-        pickling fails.
+    Classes and functions that are not of a released package are identified by their
+    code, its defaults, the variables that it closes over, and the class's attributes.
     """
     try:
         return _ContentHasher().hash(content)
@@ -86,9 +71,7 @@ class _ContentHasher(Hasher):
     # Not joblib's `save`, by which methods are known by their names alone.
     save = pickle._Pickler.save  # type: ignore[attr-defined]
     dispatch = Hasher.dispatch.copy()
-    del dispatch[types.BuiltinFunctionType]  # which has a way of its own to be pickled
-    # How to reduce an object that has no reducer; None means as pickle does.
-    reduce: Any = None
+    del dispatch[types.BuiltinFunctionType]  # pickled by its __reduce__
 
     def __init__(self, described: dict[Any, int] | None = None) -> None:
         super().__init__(hash_name="sha256")
@@ -96,11 +79,20 @@ class _ContentHasher(Hasher):
         self._described = {} if described is None else described
 
     def hash(self, obj: Any) -> str:
-        self.dispatch_table = _Reducers(self)
-        try:
-            return super().hash(obj)[:32]
-        finally:  # a reference cycle would keep the teacher alive
-            del self.dispatch_table
+        return super().hash(obj)[:32]
+
+    def reducer_override(self, obj: Any) -> Any:
+        """Write the content of an object, if it is not to be pickled as usual."""
+        cls = type(obj)
+        if cls not in self.dispatch:
+            for kind, content_of_kind in _CONTENT.items():
+                if issubclass(cls, kind):
+                    content = content_of_kind(self, obj)
+                    if content is NotImplemented:
+                        break
+                    self.save(content)
+                    return _DONE
+        return NotImplemented
 
     def _batch_setitems(self, items: Any, *args: Any) -> None:
         # Not sorted, as joblib's: layers are run, and hooks called, in this order.
@@ -132,7 +124,7 @@ class _ContentHasher(Hasher):
         if len(kinds) == 1 and kinds <= {int, str, bytes}:
             self.save((type(values).__name__, sorted(values)))
             return
-        # Each knows what is described so far, and nothing of its neighbours.
+        # One by one: what is written of a value does not depend on the others.
         digests = [type(self)({**self._described}).hash(value) for value in values]
         self.save((type(values).__name__, sorted(digests)))
 
@@ -185,8 +177,11 @@ class _MemberHasher(_ContentHasher):
     def _save_function(self, function: types.FunctionType) -> None:
         self.save(self._describe_function(function))
 
-    @staticmethod
-    def reduce(obj: Any) -> Any:
+    def reducer_override(self, obj: Any) -> Any:
+        reduced, cls = super().reducer_override(obj), type(obj)
+        as_usual = cls in self.dispatch or cls in copyreg.dispatch_table
+        if reduced is not NotImplemented or as_usual or issubclass(cls, type):
+            return reduced
         try:
             return obj.__reduce_ex__(3)
         except Exception:  # a lock, or what else has no content
@@ -202,49 +197,31 @@ class _TransformHasher(_ContentHasher):
         super()._save_function(function)
 
 
-class _Reducers:
-    """The dispatch table of a pickler: how objects are reduced, by their class."""
-
-    def __init__(self, hasher: _ContentHasher) -> None:
-        self.hasher = hasher
-
-    def get(self, cls: type) -> Any:
-        for kind, reducer in _REDUCERS.items():
-            if issubclass(cls, kind):
-                return functools.partial(reducer, self.hasher)
-        if issubclass(cls, type):
-            return None  # as a class, by save_global
-        return copyreg.dispatch_table.get(cls, self.hasher.reduce)
+# Each returns what is written of an object, or NotImplemented to pickle it as usual.
 
 
-# Reducers: each writes the content of an object, or returns what pickle reduces it to.
-
-
-def _write_array(hasher: _ContentHasher, array: np.ndarray) -> Any:
+def _of_array(hasher: _ContentHasher, array: np.ndarray) -> Any:
     if type(array) not in (np.ndarray, np.memmap) or array.dtype.hasobject:
-        return array.__reduce_ex__(3)  # masks, and other attributes of subclasses
+        return NotImplemented  # masks, and other attributes of subclasses
     raw = np.ascontiguousarray(array).reshape(-1)
     # Of equal values after pickling, though not of equal strides.
     hasher._hash.update(raw.view(np.uint8) if raw.nbytes else b"")
-    hasher.save(("array", repr(array.dtype), array.shape))
-    return _DONE
+    return "array", repr(array.dtype), array.shape
 
 
-def _write_dtype(hasher: _ContentHasher, dtype: np.dtype) -> str:
-    hasher.save(("dtype", repr(dtype)))
-    return _DONE
+def _of_dtype(hasher: _ContentHasher, dtype: np.dtype) -> Any:
+    return "dtype", repr(dtype)
 
 
-def _write_tensor(hasher: _ContentHasher, tensor: torch.Tensor) -> str:
+def _of_tensor(hasher: _ContentHasher, tensor: torch.Tensor) -> Any:
     plain = type(tensor) in (torch.Tensor, torch.nn.Parameter)
     raw = tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy()
     hasher._hash.update(raw)
     kind = "tensor" if plain else type(tensor)
-    hasher.save((kind, str(tensor.dtype), tuple(tensor.shape)))
-    return _DONE
+    return kind, str(tensor.dtype), tuple(tensor.shape)
 
 
-def _write_module(hasher: _ContentHasher, module: torch.nn.Module) -> str:
+def _of_module(hasher: _ContentHasher, module: torch.nn.Module) -> Any:
     if _release_of(_package_of(type(module))):  # torch.compile's wrapper, if any
         module = uncompiled(module)
     state = [
@@ -254,11 +231,10 @@ def _write_module(hasher: _ContentHasher, module: torch.nn.Module) -> str:
         # Most of the attributes that torch gives to every module are empty.
         if key != "training" and (key not in _OF_EVERY_MODULE or value)
     ]
-    hasher.save(("module", type(module), state))
-    return _DONE
+    return "module", type(module), state
 
 
-def _write_net(hasher: _ContentHasher, net: NeuralNet) -> str:
+def _of_net(hasher: _ContentHasher, net: NeuralNet) -> Any:
     # skorch's own way to pickle goes through torch.
     ignored = _not_content(type(net))
     state = [
@@ -266,43 +242,38 @@ def _write_net(hasher: _ContentHasher, net: NeuralNet) -> str:
         for key, value in sorted(vars(net).items())
         if key.partition("__")[0] not in ignored
     ]
-    hasher.save(("net", type(net), state))
-    return _DONE
+    return "net", type(net), state
 
 
-def _write_method(hasher: _ContentHasher, method: types.MethodType) -> str:
+def _of_method(hasher: _ContentHasher, method: types.MethodType) -> Any:
     function = method.__func__
     if isinstance(function, types.FunctionType):
         function = hasher._describe_function(function)
-    hasher.save(("method", function, method.__self__))
-    return _DONE
+    return "method", function, method.__self__
 
 
-def _reduce_callable_teacher(hasher: _ContentHasher, teacher: CallableTeacher) -> Any:
+def _of_callable_teacher(hasher: _ContentHasher, teacher: CallableTeacher) -> Any:
     if isinstance(teacher.model, _NAMED_ONLY):
         raise ValueError(f"{teacher!r} {_IS_FUNCTION}")
-    return teacher.__reduce_ex__(3)
+    return NotImplemented
 
 
-def _write_transformed_teacher(
-    hasher: _ContentHasher, teacher: TransformedTeacher
-) -> str:
+def _of_transformed_teacher(hasher: _ContentHasher, teacher: TransformedTeacher) -> Any:
     if isinstance(teacher.transform, _NAMED_ONLY):
         raise ValueError(f"the transform of {teacher!r} {_IS_FUNCTION}")
     digest = _TransformHasher().hash(teacher.transform)
-    hasher.save(("transformed", teacher.teacher, digest))
-    return _DONE
+    return "transformed", teacher.teacher, digest
 
 
-_REDUCERS: dict[type, Any] = {
-    np.ndarray: _write_array,
-    np.dtype: _write_dtype,
-    torch.Tensor: _write_tensor,
-    torch.nn.Module: _write_module,
-    NeuralNet: _write_net,
-    types.MethodType: _write_method,
-    CallableTeacher: _reduce_callable_teacher,
-    TransformedTeacher: _write_transformed_teacher,
+_CONTENT: dict[type, Any] = {
+    np.ndarray: _of_array,
+    np.dtype: _of_dtype,
+    torch.Tensor: _of_tensor,
+    torch.nn.Module: _of_module,
+    NeuralNet: _of_net,
+    types.MethodType: _of_method,
+    CallableTeacher: _of_callable_teacher,
+    TransformedTeacher: _of_transformed_teacher,
 }
 
 

@@ -1,21 +1,33 @@
-"""What a teacher computes of rows, or of views of them, by way of the cache."""
+"""What a teacher computes of rows, or of views of them, computed or cached."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import numpy as np
+import torch
 from skorch.utils import to_numpy
 
 from skkd._data.rows import iter_inputs, len_of, pick
+from skkd._store.disk import DiskTable
+from skkd._store.process import ProcessTable
+from skkd._version import __version__
+from skkd.memory._codecs import EncodedLogits, codec_for
 from skkd.memory._fingerprint import FingerprintError, fingerprint
-from skkd.memory._logits import CacheInfo, as_memory
+from skkd.memory._logits import _STORE, CacheInfo, LogitMemory, as_memory
 from skkd.memory._row_keys import row_keys
 
 # Rows that are augmented at a time.
 _BATCH_SIZE = 1024
+# Rows, and bytes of logits, that are computed at a time: if a long pass is interrupted,
+# what was computed is kept, and no second copy of all logits is made.
+_ROWS, _BYTES = 2**14, 2**24
+# How far logits may differ that were computed in another batch.
+_TOLERANCE = 1e-3
+_OF_PROCESS = LogitMemory()  # what None stands for
 
 
 def lookup_or_compute(
@@ -30,93 +42,171 @@ def lookup_or_compute(
     augment: Callable[[Any, np.ndarray], Any] | None = None,
     cast: Callable[[Any], Any] | None = None,
 ) -> tuple[Any, CacheInfo]:
-    """Return ``forward`` of all rows, or of all views of them, from the cache or anew.
+    """Return ``forward`` of all rows, or of all views of them, computed or cached.
 
-    Parameters
-    ----------
-    forward : callable
-        From rows to an array (m, n_columns), float32.
-    content : object
-        Identifies what is computed: the teacher, and which of its outputs.
-    columns : ndarray of shape (n_columns,)
-        Names of the columns, such as the classes.
-    X : array-like of n rows
-        As the teacher takes them.
-    memory : None, False, str, path, joblib.Memory or LogitMemory
-    n_samples : int, default=None
-        Number of rows of `X`; None counts them.
-    view_seeds : ndarray of shape (n, n_views), int64, default=None
-        If given, view `v` of some rows is ``augment(cast(rows), view_seeds[:, v])``.
-    augment : callable, default=None
-        From rows and seeds to a view of them.
-    cast : callable, default=None
-        Applied to the rows before `augment`, so that the student's views are the same
-        to the last digit.
-
-    Returns
-    -------
-    values : array-like of shape (n, n_columns) or (n, n_views, n_columns)
-    info : CacheInfo
+    `forward` turns rows into float32 numbers (m, n_columns), `content` identifies what
+    it computes: the teacher, and which of its outputs. If `view_seeds` (n, n_views) are
+    given, view `v` of some rows is ``augment(cast(rows), view_seeds[:, v])``; `cast`
+    does what happens to the student's rows before they are augmented, so that both get
+    the same views to the last digit. The first of the returned pair, (n, n_columns) or
+    (n, n_views, n_columns), is to be indexed by rows.
     """
     n = len_of(X) if n_samples is None else n_samples
 
-    def compute(rows: np.ndarray) -> np.ndarray:
-        return forward(X if len(rows) == n else pick(X, rows))
+    def compute(rows: np.ndarray, view: int | None) -> np.ndarray:
+        part = X
+        if len(rows) < n:
+            part = X[rows] if isinstance(X, np.ndarray) else pick(X, rows)
+        if view is None:
+            return forward(part)
+        values, start = [], 0
+        for batch in iter_inputs(part, _BATCH_SIZE):
+            seeds = view_seeds[rows[start : start + len_of(batch)], view]  # type: ignore
+            start += len(seeds)
+            images = augment(batch if cast is None else cast(batch), seeds)  # type: ignore
+            values.append(forward(to_numpy(images)))
+        return np.concatenate(values)
 
-    def compute_view(rows: np.ndarray, view: int) -> np.ndarray:
-        parts, start = [], 0
-        for batch in iter_inputs(pick(X, rows), _BATCH_SIZE):
-            part = rows[start : start + len_of(batch)]
-            start += len(part)
-            images = batch if cast is None else cast(batch)
-            images = augment(images, view_seeds[part, view])  # type: ignore
-            parts.append(forward(to_numpy(images)))
-        return np.concatenate(parts)
-
-    passes: list[tuple[Any, Any]] = [(compute, (content, ()))]
-    if view_seeds is not None:
-        passes = [
-            (partial(compute_view, view=view), (content, (augment, view)))
-            for view in range(view_seeds.shape[1])
-        ]
-    cache, note = as_memory(memory), ""
+    views = [None] if view_seeds is None else range(view_seeds.shape[1])
+    cache, note = _OF_PROCESS if memory is None else as_memory(memory), ""
     if cache is not None:
         try:
-            contents = [fingerprint(content) for _, content in passes]
+            contents = [
+                fingerprint((content, () if view is None else (augment, view)))
+                for view in views
+            ]
             keys = row_keys(X)
         except FingerprintError as error:
             if memory is not None:
                 raise
             cache, note = None, str(error)
     if cache is None:
-        values = [compute(np.arange(n)) for compute, _ in passes]
-        info = CacheInfo(misses=n * len(passes), note=note)
+        values = [compute(np.arange(n), view) for view in views]
+        info = CacheInfo(misses=n * len(views), note=note)
     else:
         found = [
-            cache._lookup_or_compute(compute, content, keys, columns)
-            for (compute, _), content in zip(passes, contents, strict=True)
+            _one_pass(cache, partial(compute, view=view), of_view, keys, columns)
+            for view, of_view in zip(views, contents, strict=True)
         ]
-        values, infos = [one for one, _ in found], [info for _, info in found]
-        info = sum_cache_infos(infos)
+        values, info = [one for one, _ in found], sum_cache_infos([i for _, i in found])
     return values[0] if view_seeds is None else Views(values), info
+
+
+def _one_pass(
+    memory: LogitMemory,
+    compute: Callable[[np.ndarray], np.ndarray],
+    content: str,
+    keys_and_kind: tuple[np.ndarray, str],
+    columns: np.ndarray,
+) -> tuple[Any, CacheInfo]:
+    """Return the logits of all rows, computing those that are not cached.
+
+    They are returned as they are cached, so that the first fit gets what later ones
+    get.
+    """
+    keys, kind = keys_and_kind
+    codec: Any = None
+    dtype, shape = np.dtype("float32"), (len(columns),)
+    if memory.dtype != "float32" or (memory.top_k or len(columns)) < len(columns):
+        codec = codec_for(memory.dtype, memory.top_k, len(columns))
+        dtype, shape = codec.dtype, codec.shape
+    table = _open_table(memory, f"{content} {kind} {columns.tolist()}", dtype, shape)
+    found, stored = table.lookup(keys)
+    verified = _verify(memory.verify, compute, codec, np.flatnonzero(found), stored)
+
+    def compute_encoded(rows: np.ndarray) -> np.ndarray:
+        values = compute(rows)
+        if not np.isfinite(values).all():
+            raise ValueError(
+                "The teacher's outputs hold infinities or NaN, which cannot be cached: "
+                "check the teacher."
+            )
+        return values if codec is None else codec.encode(values)
+
+    misses = 0
+    if not found.all():
+        known, stored = stored, np.empty((len(keys), *shape), dtype=dtype)
+        stored[found] = known
+        del known
+        step = max(1, min(_ROWS, _BYTES // (4 * len(columns))))
+        with table.writing():
+            misses = _fill(stored, ~found, compute_encoded, table, keys, step)
+    logits = stored if codec is None else EncodedLogits(stored, codec)
+    return logits, CacheInfo(misses, len(keys) - misses, verified, table.nbytes)
+
+
+def _open_table(
+    memory: LogitMemory, content: str, dtype: np.dtype, shape: tuple[int, ...]
+) -> Any:
+    versions = f"{__version__} {torch.__version__} {np.__version__}"
+    name = f"{content} {dtype} {shape} {versions}"
+    name = hashlib.sha256(name.encode()).hexdigest()[:32]
+    folder = None if memory.location is None else memory._folder()
+    if folder is None:
+        return ProcessTable(_STORE, name, dtype, shape, memory.max_bytes)
+    return DiskTable(folder / f"teacher-{name}", dtype, shape)
+
+
+def _verify(
+    verify: int, compute: Any, codec: Any, rows: np.ndarray, cached: np.ndarray
+) -> int:
+    """Compute some of the cached rows again; raise if they have other logits now."""
+    n = min(verify, len(rows))
+    if not n:
+        return 0
+    # A generator of its own: nobody's random numbers depend on it.
+    picked = np.sort(np.random.default_rng().choice(len(rows), n, replace=False))
+    cached, again = cached[picked], compute(rows[picked])
+    if codec is not None:
+        again = codec.decode(codec.encode(again, like=cached))
+        cached = codec.decode(cached)
+    scale = np.abs(cached).max(axis=1, keepdims=True)
+    differs = ~(np.abs(again - cached) <= _TOLERANCE * (1 + scale)).all(axis=1)
+    if differs.any():
+        raise ValueError(
+            f"verify={verify}: of {n} rows, {int(differs.sum())} have other logits "
+            "than those cached. The teacher gives others each time, or depends on the "
+            "rest of the batch, or on something outside of it: pass memory=False."
+        )
+    return n
+
+
+def _fill(
+    stored: np.ndarray,
+    missing: np.ndarray,
+    compute: Callable[[np.ndarray], np.ndarray],
+    table: Any,
+    keys: np.ndarray,
+    step: int,
+) -> int:
+    """Fill in the rows of `stored` that are missing; return how many were computed."""
+    rows = np.flatnonzero(missing)
+    # Another process, or thread, may have computed them while this one waited.
+    found, known = table.lookup(keys[rows])
+    stored[rows[found]] = known
+    rows = rows[~found]
+    _, first, inverse = np.unique(
+        keys[rows], axis=0, return_index=True, return_inverse=True
+    )
+    distinct = rows[np.sort(first)]  # one of each content, in their own order
+    for start in range(0, len(distinct), step):
+        part = distinct[start : start + step]
+        stored[part] = compute(part)
+        table.add(keys[part], stored[part])
+    if len(distinct) < len(rows):
+        stored[rows] = stored[rows[first[inverse.ravel()]]]
+    return len(distinct)
 
 
 def sum_cache_infos(infos: list[CacheInfo]) -> CacheInfo:
     """Return several passes as one: sums of the numbers, and each note once."""
-    if len(infos) == 1:
-        return infos[0]
-    misses, hits, verified, nbytes, notes = zip(*infos, strict=True)
+    *numbers, notes = zip(*infos, strict=True)
     note = " ".join(filter(None, dict.fromkeys(notes)))
-    return CacheInfo(sum(misses), sum(hits), sum(verified), sum(nbytes), note)
+    return CacheInfo._make([*map(sum, numbers), note])
 
 
 class Views:
-    """The logits of several views of each row, as one array (n, n_views, ...).
-
-    Parameters
-    ----------
-    views : list of n_views array-likes of n rows
-    """
+    """The logits of several views of each row, as one array (n, n_views, ...)."""
 
     def __init__(self, views: list[Any]) -> None:
         self.views = views

@@ -24,27 +24,11 @@ _NUMBERS = (Number, np.ndarray, np.generic, list, tuple)
 
 
 def row_keys(X: Any) -> tuple[np.ndarray, str]:
-    """Return a key for each row of `X`, and what kind of rows they are.
+    """Return keys (n, 2), 128 bits of SHA-256 for each row of `X`, and the rows' kind.
 
-    Keys depend on the content of a row alone, not on its place in `X`: the keys of a
-    slice are the slice of the keys. A row that names a file is identified by its path
-    and by the file's size and times of change.
-
-    Parameters
-    ----------
-    X : array-like, DataFrame, sparse matrix, mapping of arrays or torch Dataset
-
-    Returns
-    -------
-    keys : ndarray of shape (n, 2), uint64
-        128 bits of SHA-256.
-    kind : str
-        Dtype and shape of a row; only keys of the same kind can be compared.
-
-    Raises
-    ------
-    FingerprintError
-        If a row cannot be pickled, or the rows are of no known form.
+    Keys depend on the content of a row, not on its place in `X`. A row that names a
+    file is identified by its path and by the file's size and times of change. The kind
+    is dtype and shape of a row; only keys of the same kind can be compared.
     """
     if hasattr(X, "row_keys"):  # images that need not be read for it
         return X.row_keys()
@@ -69,17 +53,7 @@ def row_keys(X: Any) -> tuple[np.ndarray, str]:
 
 
 def view_seeds(keys: np.ndarray, n_views: int) -> np.ndarray:
-    """Return seeds for the views of each row, which depend on its content alone.
-
-    Parameters
-    ----------
-    keys : ndarray of shape (n, 2), uint64
-    n_views : int
-
-    Returns
-    -------
-    ndarray of shape (n, n_views), int64
-    """
+    """Return seeds (n, n_views) of each row's views, by the keys of the rows."""
     return (keys[:, :1] + np.arange(n_views, dtype=np.uint64)).view(np.int64)
 
 

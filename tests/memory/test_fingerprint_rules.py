@@ -123,6 +123,14 @@ def test_what_a_student_declares_is_no_content(cls, name):
     assert not changes(trained(cls), name, lambda rows: rows)
 
 
+@pytest.mark.parametrize(
+    "name", ["_skl_callbacks", "_skl_callbacks_to_teardown", "_callback_fit_ctx"]
+)
+def test_callbacks_of_scikit_learn_are_no_content(name):
+    student = trained(DistilledClassifier)
+    assert not changes(student, name, [threading.Lock()])  # which cannot be pickled
+
+
 def test_what_a_student_declares_is_content_if_a_subclass_uses_it():
     student = AveragedStudent(nn.Linear(4, 3)).initialize()
     assert changes(student, "augment", np.negative)

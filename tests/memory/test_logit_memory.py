@@ -117,6 +117,14 @@ def test_a_damaged_file_is_reported_and_repaired(name, tmp_path):
     assert est.fit(X, y).cache_info_.misses == 0
 
 
+def test_a_damaged_file_is_reported_at_the_users_line(tmp_path):
+    est = student(nb(), memory=tmp_path).fit(X, y)
+    (files_in(tmp_path)[0] / "rows.npy").write_bytes(b"")
+    with pytest.warns(DistillationWarning, match="is damaged") as caught:
+        est.fit(X, y)
+    assert caught[0].filename == __file__
+
+
 def test_a_place_that_cannot_be_written(tmp_path):
     file = tmp_path / "file"
     file.write_text("")

@@ -36,7 +36,7 @@ from skorch.helper import SliceDataset, SliceDict
 from torch import nn
 from torch.utils.data import TensorDataset
 
-from skkd.memory import CacheInfo, LogitMemory, clear_cache
+from skkd.memory import CacheInfo, LogitMemory, _lookup, clear_cache
 from skkd.memory import _logits as memory
 from skkd.search import pruned_cross_val_score
 
@@ -412,7 +412,7 @@ def test_the_memory_of_a_process_is_not_pickled():
 
 def test_a_pass_in_parts_is_the_same(place, monkeypatch):
     whole, _ = taught(nb(), memory=False)
-    monkeypatch.setattr(memory, "_ROWS", 7)
+    monkeypatch.setattr(_lookup, "_ROWS", 7)
     ASKED.clear()
     got, done = taught(nb(), memory=place)
     assert_array_equal(got, whole)
@@ -427,7 +427,7 @@ class Breaking(CountedNB):
 
 
 def test_an_interrupted_pass_keeps_what_it_has(place, monkeypatch):
-    monkeypatch.setattr(memory, "_ROWS", 20)
+    monkeypatch.setattr(_lookup, "_ROWS", 20)
     est = student(Breaking().fit(X, y), memory=place)
     ASKED.clear()
     with pytest.raises((RuntimeError, ValueError), match="interrupted"):
