@@ -80,8 +80,8 @@ class Teacher:
     def network(self) -> torch.nn.Module:
         """The torch module of the teacher; TypeError if it has none."""
         raise TypeError(
-            f"The teacher {describe(self.model)} has no layers to learn features from: "
-            "expected a torch module or a skorch net. Any teacher will do for a loss "
+            f"The teacher {self.described} has no layers to learn features from: "
+            "expected one torch module or skorch net. Any teacher will do for a loss "
             "on logits, such as distillation='kd'."
         )
 
@@ -198,12 +198,13 @@ class Teacher:
             values = values.astype(np.float32)
         _check_probabilities(self.model, values, kind)
         values = _to_logits(values, kind)
-        if columns is None or len(columns) == width:
-            return values if columns is None else values[:, columns]
-        picked = values[:, columns]
-        if kind == "logits":  # the softmax of the loss normalises them
-            return picked
-        return torch.log_softmax(torch.from_numpy(picked), dim=1).numpy()
+        if columns is None:
+            return values
+        values = values[:, columns]
+        # The softmax of the loss normalises logits.
+        if len(columns) == width or kind == "logits":
+            return values
+        return torch.log_softmax(torch.from_numpy(values), dim=1).numpy()
 
     @property
     def _device(self) -> Any:

@@ -50,14 +50,6 @@ class EnsembleTeacher(Teacher):
     def described(self) -> str:
         return f"[{', '.join(member.described for member in self.model)}]"
 
-    @property
-    def network(self) -> torch.nn.Module:
-        raise TypeError(
-            f"The teacher {self.described} has no layers to learn features from: those "
-            "of several networks have nothing in common. Name one of them as the "
-            "teacher, or use a loss on logits, such as distillation='kd'."
-        )
-
     def output_kind(self) -> str:
         return "logits" if self.average == "logits" else "log_proba"
 
@@ -102,10 +94,8 @@ class EnsembleTeacher(Teacher):
 
     def _logits(self, X: Any, classes: np.ndarray) -> np.ndarray:
         used = np.flatnonzero(self.weights)
-        # A Python float leaves float32 as it is, one of NumPy does not.
-        each = [
-            self.model[i].logits(X, classes) / float(self.temperatures[i]) for i in used
-        ]
+        T = self.temperatures.tolist()  # Python's floats leave float32 as it is
+        each = [self.model[i].logits(X, classes) / T[i] for i in used]
         z = torch.from_numpy(np.stack(each))  # (n_teachers, n, n_classes)
         w = torch.from_numpy(self.weights[used]).to(z.dtype)[:, None, None]
         if self.average == "logits":
