@@ -81,7 +81,7 @@ class Teacher:
         """The torch module of the teacher; TypeError if it has none."""
         raise TypeError(
             f"The teacher {self.described} has no layers to learn features from: "
-            "expected one torch module or skorch net. Any teacher will do for a loss "
+            "expected a torch module or a skorch net. Any teacher will do for a loss "
             "on logits, such as distillation='kd'."
         )
 

@@ -50,6 +50,14 @@ class EnsembleTeacher(Teacher):
     def described(self) -> str:
         return f"[{', '.join(member.described for member in self.model)}]"
 
+    @property
+    def network(self) -> torch.nn.Module:
+        raise TypeError(
+            f"The teacher {self.described} has no layers to learn features from: those "
+            "of several networks have nothing in common. Name one of them as the "
+            "teacher, or use a loss on logits, such as distillation='kd'."
+        )
+
     def output_kind(self) -> str:
         return "logits" if self.average == "logits" else "log_proba"
 
