@@ -18,7 +18,7 @@ from skkd.losses import FeatureLoss, HardLabel, LogitMSE
 from skkd.losses._registry import flatten
 from skkd.teachers import Finding
 from skkd.teachers.health import check_encoding
-from skkd.teachers.health._findings import examine, kind_of, report, sample_rows
+from skkd.teachers.health._findings import examine, report, sample_rows
 
 # How many samples are looked at: of logits at hand, and of a teacher that is to be
 # run for this alone.
@@ -52,7 +52,7 @@ def check_teacher_outputs(
     if teacher is not None:
         # Out of fold each sample has one of the members, not their mean.
         out_of_fold = net.teacher_cv is not None and not isinstance(net.teacher_cv, str)
-        kind = kind_of(teacher.model[0] if out_of_fold else teacher)
+        kind = (teacher.model[0] if out_of_fold else teacher).output_kind()
     findings = examine(
         logits,
         plan.y_encoded[index],

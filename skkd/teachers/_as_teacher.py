@@ -33,43 +33,42 @@ def as_teacher(
     """Turn any fitted classifier into a teacher.
 
     ``DistilledClassifier(teacher=...)`` does this by itself. Call it to declare what
-    the outputs are, which classes the columns stand for, the weight of each member of
-    an ensemble, or how the inputs are to be transformed.
+    the outputs and their columns are, the weights of an ensemble, or a transform.
 
     Parameters
     ----------
     teacher : skorch net, torch.nn.Module, classifier, callable, or a list of these
-        Used as it is: never refitted, trained, moved to another device, left in
-        another mode, or copied, not even by :func:`sklearn.base.clone`.
+        Used as it is: never refitted, moved to another device, left in another mode,
+        or copied, not even by :func:`sklearn.base.clone`.
     classes : array-like of shape (n_outputs,), default=None
-        Labels of the teacher's columns. None takes ``teacher.classes_``, or the
-        student's ``classes_`` if there is no such attribute.
+        Labels of the teacher's columns. None takes ``teacher.classes_``, or else those
+        of the student.
     output : {"auto", "logits", "proba", "log_proba"}, default="auto"
-        What the teacher returns. "auto" decides by type: modules and callables return
-        logits; for a skorch net the criterion decides; for scikit-learn's classifiers
-        ``predict_proba`` is called, and ``decision_function`` only if there are no
-        probabilities. For these, "logits" calls ``decision_function``, "proba"
-        ``predict_proba``, "log_proba" ``predict_log_proba``.
+        What the teacher returns. With "auto", modules and callables return logits, and
+        the criterion of a skorch net decides. Of scikit-learn's classifiers, "logits"
+        calls ``decision_function``, "proba" ``predict_proba``, "log_proba"
+        ``predict_log_proba``, and "auto" prefers probabilities.
     extra_classes : {"error", "drop"}, default="error"
         What to do if the teacher knows classes that the student does not. "drop"
-        leaves out their columns, and the others are normalised to sum to one.
+        leaves out their columns and normalises the others.
     weights : sequence of float, default=None
-        Weight of each member of a list of teachers. None means equal weights. A member
-        of weight 0 is not run.
+        Weight of each member of a list; None means equal weights. A member of weight 0
+        is not run.
     average : {"proba", "logits"}, default="proba"
-        Whether a list of teachers is averaged over probabilities or over logits.
+        Whether a list is averaged over probabilities or over logits.
     temperatures : sequence of float, default=None
         Divides the logits of each member of a list before they are averaged,
-        ``sum_i w_i softmax(z_i / T_i)``: above 1 softens a member that is
-        overconfident. None means 1 each. The student's ``temperature`` is applied to
-        the mean.
+        ``sum_i w_i softmax(z_i / T_i)``: above 1 softens an overconfident member. None
+        means 1 each. The student's ``temperature`` is applied to the mean.
     transform : callable, default=None
         For a teacher that was trained on other inputs than the student, such as larger
-        images: turns batches of samples into these. It is given tensors, (n, d) or
-        (n, C, H, W), uint8 or float, on the device of the teacher. For instance
-        ``weights.transforms()`` of torchvision, ``v2.Compose([...])``, a module (run in
-        eval mode) or a function. It must be deterministic. The transform of a list
-        applies to all its members; wrap a member to give it its own. See Notes.
+        images: turns batches of samples, tensors (n, d) or (n, C, H, W), uint8 or
+        float, on the teacher's device, into these. For instance
+        ``weights.transforms()`` of torchvision, a module (run in eval mode) or a
+        function. It must be deterministic. It is applied to the augmented view if there
+        is one, and for all members of a list; wrap a member to give it its own. Logits
+        are cached with torchvision's transforms and other modules, but not with a
+        function, nor with what holds one, such as ``v2.Lambda``.
 
     Returns
     -------
@@ -82,14 +81,6 @@ def as_teacher(
         If the teacher gives no soft targets: not a classifier, or labels only.
     ValueError
         If an option is not one of those above.
-
-    Notes
-    -----
-    The transform is applied to the teacher's inputs: to the augmented view if there is
-    one. Its content counts for ``memory``. That of a function is unknown, so that
-    logits are not cached with one, nor with what holds one, such as ``v2.Lambda``; with
-    other transforms of torchvision they are. Modules are then given tensors, all other
-    teachers arrays, a batch at a time.
 
     Examples
     --------
@@ -104,9 +95,8 @@ def as_teacher(
     The second teacher is softened, and has twice the weight:
 
     >>> other = LogisticRegression(C=100, max_iter=5000).fit(X, y)
-    >>> both = as_teacher([teacher, other], weights=[1, 2], temperatures=[1, 3])
-    >>> both.logits(X, classes=[0, 1, 2]).shape
-    (150, 3)
+    >>> as_teacher([teacher, other], weights=[1, 2], temperatures=[1, 3])
+    as_teacher([LogisticRegression, LogisticRegression])
     """
     _check_option("output", output, ("auto", "logits", "proba", "log_proba"))
     _check_option("extra_classes", extra_classes, ("error", "drop"))
@@ -115,47 +105,37 @@ def as_teacher(
         raise ValueError(f"classes={list(classes)} names a class twice.")
     while isinstance(teacher, FrozenEstimator):
         teacher = teacher.estimator
-    of_one: dict[str, Any] = {
-        "classes": classes,
-        "output": output,
-        "extra_classes": extra_classes,
-    }
-    of_list: dict[str, Any] = {
-        "weights": weights,
-        "average": average,
-        "temperatures": temperatures,
-    }
+    of_one = _set_options(classes=classes, output=output, extra_classes=extra_classes)
+    of_list = _set_options(weights=weights, average=average, temperatures=temperatures)
     if transform is not None:
         check_transform(transform)
-        inner = as_teacher(teacher, **of_one, **of_list)
-        return TransformedTeacher(inner, transform)
+        return TransformedTeacher(as_teacher(teacher, **of_one, **of_list), transform)
     if isinstance(teacher, Teacher):
-        wanted = _set_options(**of_one, **of_list)
-        if wanted:
+        if of_one or of_list:
             raise ValueError(
                 f"{teacher!r} is a Teacher already: its options are set. Set these too "
-                f"where it is made, as_teacher(model, {wanted})."
+                f"where it is made, as_teacher(model, {_format(**of_one, **of_list)})."
             )
         return teacher
     if isinstance(teacher, (list, tuple)):
         members = [as_teacher(member, **of_one) for member in teacher]
         return EnsembleTeacher(members, **of_list)
-    if _set_options(**of_list):
+    if of_list:
         raise ValueError(
-            f"{_set_options(**of_list)}: expected a list of teachers to average, got "
+            f"{_format(**of_list)}: expected a list of teachers to average, got "
             f"{type(teacher).__name__}. Leave these options out for one."
         )
     return _adapter_for(teacher)(teacher, **of_one)
 
 
-def _set_options(**options: Any) -> str:
-    """Name the options that are not at their defaults; "" if all are."""
-    defaults = {"output": "auto", "extra_classes": "error", "average": "proba"}
-    return ", ".join(
-        f"{name}={value!r}"
-        for name, value in options.items()
-        if value is not None and not (name in defaults and value == defaults[name])
-    )
+def _set_options(**options: Any) -> dict[str, Any]:
+    """Return the options that are not at their defaults."""
+    defaults: dict[str, Any] = as_teacher.__kwdefaults__  # type: ignore[assignment]
+    return {k: v for k, v in options.items() if not np.array_equal(v, defaults[k])}
+
+
+def _format(**options: Any) -> str:
+    return ", ".join(f"{name}={value!r}" for name, value in options.items())
 
 
 def _adapter_for(teacher: Any) -> type[Teacher]:

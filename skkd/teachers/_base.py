@@ -27,6 +27,8 @@ class Teacher:
 
     # The labels that the numbers in `classes` stand for, set by `match_encoded`.
     encoded_labels: list[Any] | None = None
+    # Whether it takes tensors on its own device rather than arrays.
+    takes_tensors: bool = False
 
     def __init__(
         self,
@@ -52,6 +54,10 @@ class Teacher:
         """The model in one line, for messages."""
         return describe(self.model)
 
+    def output_kind(self) -> str:
+        """Return what the model gives: `output`, or what "auto" stands for."""
+        return "logits" if self.output == "auto" else self.output
+
     @property
     def classes_(self) -> np.ndarray | None:
         """Labels of the columns; None if they are in the order of the student's."""
@@ -72,27 +78,16 @@ class Teacher:
 
     @property
     def network(self) -> torch.nn.Module:
-        """The torch module of the teacher.
-
-        Raises
-        ------
-        TypeError
-            If the teacher has none.
-        """
+        """The torch module of the teacher; TypeError if it has none."""
         raise TypeError(
-            f"The teacher {describe(self.model)} has no layers to learn features from: "
+            f"The teacher {self.described} has no layers to learn features from: "
             "expected a torch module or a skorch net. Any teacher will do for a loss "
             "on logits, such as distillation='kd'."
         )
 
     @property
     def gives_scores(self) -> bool:
-        """Whether the logits are scores of ``decision_function``, no probabilities."""
-        return False
-
-    @property
-    def takes_tensors(self) -> bool:
-        """Whether it takes tensors on its own device rather than arrays."""
+        """Whether the logits are scores of ``decision_function``, not probabilities."""
         return False
 
     def check(self, classes: Any) -> None:
@@ -108,19 +103,18 @@ class Teacher:
         NotFittedError
             If the teacher is not fitted.
         ValueError
-            If it lacks one of the classes, or if it knows others and `extra_classes`
-            is "error".
+            If it lacks a class, or knows others and `extra_classes` is "error".
         """
+        self.output_kind()  # raises if the model does not tell it
         _columns(self, np.asarray(classes))
 
     def match_encoded(self, classes: Any) -> Teacher:
         """Return the teacher for labels that a meta-estimator has replaced by numbers.
 
-        ``VotingClassifier`` and others replace the k sorted labels by 0..k-1 before
-        they call ``fit``. If `classes` are such numbers, and the teacher knows exactly
-        k sorted labels, none of them a number, they are taken for these labels by
-        position. Whether this is right is seen from the teacher's logits:
-        :func:`skkd.teachers.health.check_encoding`.
+        ``VotingClassifier`` and others replace the k sorted labels by 0..k-1. If
+        `classes` are these, and the teacher knows k sorted labels that are no numbers,
+        they are matched by position. Whether that is right shows in the logits
+        (:func:`skkd.teachers.health.check_encoding`).
 
         Parameters
         ----------
@@ -130,8 +124,7 @@ class Teacher:
         Returns
         -------
         Teacher
-            A copy, with the labels as ``encoded_labels``; the teacher itself if it
-            knows the classes by name, or cannot be matched.
+            A copy, with the labels as ``encoded_labels``, or the teacher itself.
         """
         known = [] if self.classes_ is None else self.classes_.tolist()
         numbers = np.asarray(classes).tolist()
@@ -147,11 +140,11 @@ class Teacher:
         return matched
 
     def check_rows(self, X: Any) -> None:
-        """Raise ValueError if the teacher would get other inputs each time.
+        """Raise ValueError if the teacher would get other inputs for `X` each time.
 
         Parameters
         ----------
-        X : array-like or other, n rows
+        X : array-like or other, n samples
             As for :meth:`logits`.
         """
 
@@ -160,7 +153,7 @@ class Teacher:
 
         Parameters
         ----------
-        X : array-like, DataFrame, mapping of arrays or torch Dataset, n rows
+        X : array-like, DataFrame, mapping of arrays or torch Dataset, n samples
             Given to the teacher as it is.
         classes : array-like of shape (n_classes,)
             The student's classes.
@@ -168,7 +161,7 @@ class Teacher:
         Returns
         -------
         ndarray of shape (n, n_classes)
-            Logits; log-probabilities where the teacher gives probabilities.
+            Log-probabilities if the teacher gives probabilities.
 
         Raises
         ------
@@ -183,17 +176,17 @@ class Teacher:
                 error.add_note(
                     f"The teacher {self.described} ran out of memory. Let it predict "
                     "fewer samples at a time (batch_size of a skorch net), move it to "
-                    "the CPU, or compute its logits beforehand and pass them as "
-                    "fit(..., teacher_logits=...)."
+                    "the CPU, or pass its logits as fit(..., teacher_logits=...)."
                 )
             raise
 
     def _logits(self, X: Any, classes: np.ndarray) -> np.ndarray:
         """Return the logits; the caller guards precision and random streams."""
-        values, kind = self._raw_outputs(X)
+        kind, values = self.output_kind(), self._raw_outputs(X)
         columns = _columns(self, classes)
         width = len(classes if columns is None else self.classes_)  # type: ignore[arg-type]
-        expected = (len_of(X), width)
+        n_samples = X.shape[0] if hasattr(X, "shape") else len_of(X)
+        expected = (n_samples, width)
         if values.shape != expected or values.dtype.kind not in "fiu":
             raise ValueError(
                 f"The teacher {describe(self.model)} gives outputs of shape "
@@ -201,31 +194,32 @@ class Teacher:
                 "floating point: a row for each sample of X, a column for each class, "
                 f"{self.classes_ if columns is not None else classes}."
             )
-        if values.dtype.kind != "f":
+        if values.dtype.kind != "f" or values.dtype.itemsize < 4:  # float16
             values = values.astype(np.float32)
         _check_probabilities(self.model, values, kind)
         values = _to_logits(values, kind)
-        if columns is None or len(columns) == width:
-            return values if columns is None else values[:, columns]
-        picked = values[:, columns]
-        # Logits need no renormalising, the softmax of the loss does it.
-        return picked if kind == "logits" else _log_softmax(picked)
+        if columns is None:
+            return values
+        values = values[:, columns]
+        # The softmax of the loss normalises logits.
+        if len(columns) == width or kind == "logits":
+            return values
+        return torch.log_softmax(torch.from_numpy(values), dim=1).numpy()
 
     @property
     def _device(self) -> Any:
         """The device that the teacher runs on, and may draw random numbers on."""
         return "cpu"
 
-    def _raw_outputs(self, X: Any) -> tuple[np.ndarray, str]:
-        """Return the outputs for `X`, and which of `output` they are."""
+    def _raw_outputs(self, X: Any) -> np.ndarray:
+        """Return the outputs for `X`, of the `output_kind`."""
         raise NotImplementedError
 
 
 @contextmanager
 def undisturbed(device: Any) -> Iterator[None]:
     """Run in the model's own precision, and leave no trace in the random streams."""
-    with ExitStack() as stack:
-        stack.enter_context(preserved_rng(device))
+    with preserved_rng(device), ExitStack() as stack:
         for kind in ("cpu", "cuda", "mps", "xpu"):
             if torch.is_autocast_enabled(kind):  # that of the student
                 stack.enter_context(torch.autocast(kind, enabled=False))
@@ -244,10 +238,10 @@ def _columns(teacher: Teacher, classes: np.ndarray) -> list[int] | None:
         raise ValueError(
             f"The teacher {describe(teacher.model)} does not know the classes "
             f"{missing[:10]} of y; it knows {known.tolist()[:20]}."
-            f"{hint if len(missing) == 1 else ''} Give it under the same labels "
-            "(as_teacher(model, classes=[...]) names its columns), or train it on all "
-            "of them. VotingClassifier, BaggingClassifier and others replace labels by "
-            "numbers: there, name the columns by these."
+            f"{hint if len(missing) == 1 else ''} Name its columns by the same labels, "
+            "as_teacher(model, classes=[...]), or train it on all of them. "
+            "VotingClassifier, BaggingClassifier and others replace labels by numbers: "
+            "there, name the columns by these."
         )
     if len(column) > len(classes) and teacher.extra_classes != "drop":
         extra = sorted(set(column) - set(classes.tolist()), key=str)
@@ -269,9 +263,9 @@ def _is_sorted(labels: list[Any]) -> bool:
 
 def _check_probabilities(model: Any, values: np.ndarray, kind: str) -> None:
     """Raise if outputs that should be probabilities are not between 0 and 1."""
-    above = {"proba": 1.0, "log_proba": 0.0}.get(kind, np.inf) + 1e-3
-    below = -1e-3 if kind == "proba" else -np.inf
-    wrong = (values > above) | (values < below)
+    bounds = {"proba": (0, 1), "log_proba": (-np.inf, 0)}
+    low, high = bounds.get(kind, (-np.inf, np.inf))
+    wrong = (values < low - 1e-3) | (values > high + 1e-3)
     if wrong.any():
         raise ValueError(
             f"The teacher {describe(model)} should give {kind}, by its type or by "
@@ -290,17 +284,20 @@ def _to_logits(values: np.ndarray, kind: str) -> np.ndarray:
     return np.log(np.maximum(values, eps))
 
 
-def _log_softmax(values: np.ndarray) -> np.ndarray:
-    return torch.log_softmax(torch.from_numpy(values), dim=1).numpy()
-
-
 def writable(X: Any) -> np.ndarray:
-    """Return an array that torch takes without a warning, a copy only if need be.
-
-    joblib maps large arrays read-only, DataFrames show their values so, and reversed
-    rows have negative strides.
-    """
+    """Return an array that torch takes without a warning, a copy only if need be."""
+    # joblib maps large arrays read-only, DataFrames show their values so, and reversed
+    # rows have negative strides.
     return np.require(X, requirements=["C", "W"])
+
+
+def to_array(values: Any) -> np.ndarray:
+    """Return outputs, or inputs of a model that takes arrays, as a writable array."""
+    if not isinstance(values, torch.Tensor):
+        return writable(values)
+    # NumPy has no bfloat16, and float16 has too few digits for a softmax.
+    is_half = values.dtype in (torch.bfloat16, torch.float16)
+    return to_numpy(values.float() if is_half else values)
 
 
 def not_fitted(model: Any) -> NotFittedError:
@@ -308,9 +305,9 @@ def not_fitted(model: Any) -> NotFittedError:
     return NotFittedError(
         f"The teacher {describe(model)} is not fitted, and teacher_cv='prefit' uses it "
         "as it is. Fit it first; or pass teacher_cv=None to fit a clone of it on the "
-        "training data. If it was fitted: clone un-fits an estimator that stands in a "
-        "parameter grid or inside another estimator, which as_teacher(teacher) or "
-        "sklearn.frozen.FrozenEstimator(teacher) prevents."
+        "training data. If it was fitted: clone un-fits an estimator in a parameter "
+        "grid or inside another estimator, unless it is as_teacher(teacher) or "
+        "sklearn.frozen.FrozenEstimator(teacher)."
     )
 
 
@@ -318,14 +315,14 @@ def check_logits(logits: Any, n_samples: int, classes: np.ndarray) -> np.ndarray
     """Validate the soft targets of a fit; return them as float32."""
     if hasattr(logits, "columns") and set(logits.columns) == set(classes.tolist()):
         logits = logits[classes.tolist()]  # by name, whatever their order
-    logits = np.asarray(
-        to_numpy(logits) if isinstance(logits, torch.Tensor) else logits
-    )
+    if isinstance(logits, torch.Tensor):
+        logits = to_array(logits)
+    logits = np.asarray(logits)
     expected = (n_samples, len(classes))
     if logits.shape != expected:
         raise ValueError(
             f"teacher_logits has shape {logits.shape}, expected {expected}: a row for "
-            f"each sample of X and a column for each class of y, in the order "
+            "each sample of X and a column for each class of y, in the order "
             f"{classes.tolist()[:20]}."
         )
     if logits.dtype.kind not in "fiu":

@@ -13,11 +13,9 @@ from skkd.teachers._base import Teacher
 
 
 class EnsembleTeacher(Teacher):
-    """The weighted mean of teachers, over probabilities or over logits.
+    """The weighted mean of teachers, with temperatures T_i of their own.
 
-    The logits of each are divided by its own temperature first:
-    sum_i w_i softmax(z_i / T_i), or sum_i w_i z_i / T_i. A member of weight 0 is not
-    run.
+    It is sum_i w_i softmax(z_i / T_i), or sum_i w_i z_i / T_i for logits.
     """
 
     def __init__(
@@ -46,6 +44,7 @@ class EnsembleTeacher(Teacher):
         self.average = average
         self.weights = shares / shares.sum()
         self.temperatures = softening
+        self.takes_tensors = all(member.takes_tensors for member in members)
 
     @property
     def described(self) -> str:
@@ -59,10 +58,8 @@ class EnsembleTeacher(Teacher):
             "teacher, or use a loss on logits, such as distillation='kd'."
         )
 
-    @property
-    def classes_(self) -> np.ndarray | None:
-        """None: each member has classes of its own."""
-        return None
+    def output_kind(self) -> str:
+        return "logits" if self.average == "logits" else "log_proba"
 
     @property
     def n_parameters(self) -> int | None:
@@ -72,10 +69,6 @@ class EnsembleTeacher(Teacher):
     @property
     def gives_scores(self) -> bool:
         return any(self.model[i].gives_scores for i in np.flatnonzero(self.weights))
-
-    @property
-    def takes_tensors(self) -> bool:
-        return all(member.takes_tensors for member in self.model)
 
     @property
     def _device(self) -> Any:
@@ -109,10 +102,8 @@ class EnsembleTeacher(Teacher):
 
     def _logits(self, X: Any, classes: np.ndarray) -> np.ndarray:
         used = np.flatnonzero(self.weights)
-        # A Python float leaves float32 as it is, one of NumPy does not.
-        each = [
-            self.model[i].logits(X, classes) / float(self.temperatures[i]) for i in used
-        ]
+        T = self.temperatures.tolist()  # Python's floats leave float32 as it is
+        each = [self.model[i].logits(X, classes) / T[i] for i in used]
         z = torch.from_numpy(np.stack(each))  # (n_teachers, n, n_classes)
         w = torch.from_numpy(self.weights[used]).to(z.dtype)[:, None, None]
         if self.average == "logits":

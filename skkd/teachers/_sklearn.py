@@ -5,17 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import torch
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 from skorch.utils import to_numpy
 
-from skkd._data.rows import is_lazy, iter_inputs, len_of
+from skkd._data.rows import LAZY, iter_inputs, len_of
 from skkd._utils.modules import describe
-from skkd.teachers._base import Teacher, not_fitted, writable
+from skkd.teachers._base import Teacher, not_fitted, to_array, writable
 
-# What each gives, in order of preference: probabilities where there are any.
+# What each returns, in order of preference: probabilities if there are any.
 METHODS = {
     "predict_proba": "proba",
     "predict_log_proba": "log_proba",
@@ -26,6 +25,9 @@ _BATCH_SIZE = 1024
 
 class SklearnTeacher(Teacher):
     """Anything with one of the methods of scikit-learn's classifiers."""
+
+    def output_kind(self) -> str:
+        return METHODS[self._method()]
 
     @property
     def gives_scores(self) -> bool:
@@ -38,10 +40,9 @@ class SklearnTeacher(Teacher):
                 check_is_fitted(self.model)
             except NotFittedError as error:
                 raise not_fitted(self.model) from error
-        self._method()
         super().check(classes)
 
-    def _raw_outputs(self, X: Any) -> tuple[np.ndarray, str]:
+    def _raw_outputs(self, X: Any) -> np.ndarray:
         method = self._method()
         try:
             values = _call(getattr(self.model, method), X)
@@ -55,9 +56,10 @@ class SklearnTeacher(Teacher):
             ) from error
         if method == "decision_function" and values.ndim == 1:
             values = np.column_stack([np.zeros_like(values), values])
-        return values, METHODS[method]
+        return values
 
     def _method(self) -> str:
+        """Return the name of the method to call."""
         offered = [method for method in METHODS if hasattr(self.model, method)]
         fitting = [m for m in offered if self.output in ("auto", METHODS[m])]
         if not fitting:
@@ -88,20 +90,14 @@ def _votes(model: Any) -> bool:
 class CallableTeacher(Teacher):
     """A function from inputs to logits."""
 
-    def _raw_outputs(self, X: Any) -> tuple[np.ndarray, str]:
-        if isinstance(X, np.ndarray):
-            X = writable(X)  # it may make a tensor of it
-        kind = "logits" if self.output == "auto" else self.output
-        return _call(self.model, X), kind
+    def _raw_outputs(self, X: Any) -> np.ndarray:
+        # It may make a tensor of an array.
+        return _call(self.model, writable(X) if isinstance(X, np.ndarray) else X)
 
 
 def _call(function: Any, X: Any) -> np.ndarray:
     """Return ``function(X)`` as an array; a lazy `X` is read a part at a time."""
-    if is_lazy(X):
+    if isinstance(X, LAZY):
         parts = [function(to_numpy(part)) for part in iter_inputs(X, _BATCH_SIZE)]
-        return np.concatenate([_to_array(part) for part in parts])
-    return _to_array(function(X))
-
-
-def _to_array(values: Any) -> np.ndarray:
-    return to_numpy(values) if isinstance(values, torch.Tensor) else writable(values)
+        return np.concatenate([to_array(part) for part in parts])
+    return to_array(function(X))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from skorch.dataset import unpack_data
-from skorch.utils import to_numpy, to_tensor
+from skorch.utils import to_tensor
+from torch import nn
 
 from skkd._data.inputs import check_images
 from skkd._data.rows import iter_inputs
@@ -23,8 +24,9 @@ from skkd._utils.modules import (
     has_conv2d,
     is_layout_error,
     is_out_of_memory,
+    uncompiled,
 )
-from skkd.teachers._base import Teacher, not_fitted, writable
+from skkd.teachers._base import Teacher, not_fitted, to_array, writable
 
 # Samples per forward pass: enough to keep a network busy, few enough that the
 # activations of a large one fit.
@@ -33,17 +35,18 @@ _BATCH_SIZE = 256
 _CPU_SAMPLES, _CPU_NUMBERS = (8, 128), 2**18
 
 
-def _as_it_is(inputs: Any) -> Any:
-    return inputs
-
-
 class _TorchTeacher(Teacher):
-    def _modules(self) -> list[torch.nn.Module]:
+    def _modules(self) -> list[nn.Module]:
         """Return all modules whose mode is to be restored."""
+        return [self.network]
+
+    def _forward(self, X: Any, prepare: Callable[[Any], Any]) -> Iterator[Any]:
+        """Yield what the model returns for each batch, after `prepare`."""
         raise NotImplementedError
 
-    def _forward(self, X: Any, laid_out: Any = _as_it_is) -> Iterator[Any]:
-        raise NotImplementedError
+    @property
+    def n_parameters(self) -> int | None:
+        return count_parameters(self.network)
 
     @property
     def _device(self) -> Any:
@@ -51,7 +54,7 @@ class _TorchTeacher(Teacher):
         tensors = (t for m in parts for t in (*m.parameters(), *m.buffers()))
         return next((tensor.device for tensor in tensors), "cpu")
 
-    def _outputs(self, X: Any) -> np.ndarray:
+    def _raw_outputs(self, X: Any) -> np.ndarray:
         with eval_mode(*self._modules()), torch.no_grad():
             try:
                 parts = self._parts(X)
@@ -68,45 +71,32 @@ class _TorchTeacher(Teacher):
 
     def _parts(self, X: Any) -> list[np.ndarray]:
         on_cpu = torch.device(self._device).type == "cpu"
-        if not (on_cpu and any(map(has_conv2d, self._modules()))):
-            return [_to_array(out) for out in self._forward(X)]
-        try:
-            return [_to_array(out) for out in self._forward(X, channels_last)]
-        except RuntimeError as error:
-            if not is_layout_error(error):
-                raise
-        return [_to_array(out) for out in self._forward(X)]
+        if on_cpu and any(map(has_conv2d, self._modules())):
+            try:
+                return [_to_array(out) for out in self._forward(X, channels_last)]
+            except RuntimeError as error:
+                if not is_layout_error(error):
+                    raise
+        return [_to_array(out) for out in self._forward(X, lambda inputs: inputs)]
 
 
 class ModuleTeacher(_TorchTeacher):
-    """A torch module, whose outputs are logits unless `output` says otherwise."""
+    """A torch module, which returns logits unless `output` says otherwise."""
+
+    takes_tensors = True
 
     @property
-    def takes_tensors(self) -> bool:
-        return True
-
-    @property
-    def n_parameters(self) -> int | None:
-        return count_parameters(self.model)
-
-    @property
-    def network(self) -> torch.nn.Module:
+    def network(self) -> nn.Module:
         return self.model
 
-    def _modules(self) -> list[torch.nn.Module]:
-        return [self.model]
-
-    def _forward(self, X: Any, laid_out: Any = _as_it_is) -> Iterator[Any]:
+    def _forward(self, X: Any, prepare: Callable[[Any], Any]) -> Iterator[Any]:
         for batch in iter_inputs(X, _samples_per_pass(X, self._device)):
             # Before they move: not every device has float64.
             inputs = cast_floats(_for_torch(batch), self.model)
-            inputs = laid_out(to_tensor(inputs, device=self._device))
+            inputs = prepare(to_tensor(inputs, device=self._device))
             yield (
                 self.model(**inputs) if isinstance(inputs, dict) else self.model(inputs)
             )
-
-    def _raw_outputs(self, X: Any) -> tuple[np.ndarray, str]:
-        return self._outputs(X), "logits" if self.output == "auto" else self.output
 
 
 class SkorchTeacher(_TorchTeacher):
@@ -115,30 +105,18 @@ class SkorchTeacher(_TorchTeacher):
     def check(self, classes: Any) -> None:
         if not self.model.__sklearn_is_fitted__():
             raise not_fitted(self.model)
-        self._kind()
         super().check(classes)
 
     @property
-    def classes_(self) -> np.ndarray | None:
-        try:
-            return super().classes_
-        except AttributeError:  # a net that was fitted without y
-            return None
-
-    @property
-    def n_parameters(self) -> int | None:
-        return count_parameters(self.model.module_)
-
-    @property
-    def network(self) -> torch.nn.Module:
+    def network(self) -> nn.Module:
         return self.model.module_
 
-    def _modules(self) -> list[torch.nn.Module]:
+    def _modules(self) -> list[nn.Module]:
         names = self.model._modules + self.model._criteria
         parts = [getattr(self.model, f"{name}_") for name in names]
-        return [part for part in parts if isinstance(part, torch.nn.Module)]
+        return [part for part in parts if isinstance(part, nn.Module)]
 
-    def _forward(self, X: Any, laid_out: Any = _as_it_is) -> Iterator[Any]:
+    def _forward(self, X: Any, prepare: Callable[[Any], Any]) -> Iterator[Any]:
         net = self.model
         inputs = inspect.signature(net.module_.forward).parameters
         if hasattr(X, "columns") and set(X.columns) <= set(inputs):
@@ -146,15 +124,9 @@ class SkorchTeacher(_TorchTeacher):
             X = {name: X[[name]] for name in X.columns}
         for batch in net.get_iterator(net.get_dataset(_for_torch(X))):
             inputs, y = unpack_data(batch)
-            yield net.evaluation_step((laid_out(cast_floats(inputs, net.module_)), y))
+            yield net.evaluation_step((prepare(cast_floats(inputs, net.module_)), y))
 
-    @property
-    def _criterion(self) -> Any:
-        criterion = self.model.criterion_
-        return getattr(criterion, "_orig_mod", criterion)  # as torch.compile wraps it
-
-    def _raw_outputs(self, X: Any) -> tuple[np.ndarray, str]:
-        kind = self._kind()
+    def _raw_outputs(self, X: Any) -> np.ndarray:
         try:
             check_images(self.model, X)
         except ValueError as error:
@@ -163,23 +135,24 @@ class SkorchTeacher(_TorchTeacher):
                 f"not predict: {error} Let teacher_transform= make them, or pass its "
                 "own inputs as fit(..., teacher_X=...)."
             ) from error
-        values = self._outputs(X)
-        binary = (torch.nn.BCEWithLogitsLoss, torch.nn.BCELoss)
-        if isinstance(self._criterion, binary) and values.size == len(values):
-            positive = values.ravel()
-            negative = 1 - positive if kind == "proba" else np.zeros_like(positive)
-            values = np.column_stack([negative, positive])
-        return values, kind
+        values = super()._raw_outputs(X)
+        criterion = uncompiled(self.model.criterion_)
+        is_binary = isinstance(criterion, (nn.BCEWithLogitsLoss, nn.BCELoss))
+        if not is_binary or values.size != len(values):
+            return values
+        positive = values.ravel()
+        is_proba = self.output_kind() == "proba"
+        negative = 1 - positive if is_proba else np.zeros_like(positive)
+        return np.column_stack([negative, positive])
 
-    def _kind(self) -> str:
+    def output_kind(self) -> str:
         if self.output != "auto":
             return self.output
-        criterion = self._criterion
-        logits = (torch.nn.CrossEntropyLoss, torch.nn.BCEWithLogitsLoss)
-        if isinstance(criterion, logits):
+        criterion = uncompiled(self.model.criterion_)
+        if isinstance(criterion, (nn.CrossEntropyLoss, nn.BCEWithLogitsLoss)):
             return "logits"
         # skorch's convention: the module gives probabilities, the net takes the log.
-        if isinstance(criterion, (torch.nn.NLLLoss, torch.nn.BCELoss)):
+        if isinstance(criterion, (nn.NLLLoss, nn.BCELoss)):
             return "proba"
         name = "no criterion" if criterion is None else type(criterion).__name__
         raise ValueError(
@@ -193,8 +166,7 @@ def _samples_per_pass(X: Any, device: Any) -> int:
     if torch.device(device).type != "cpu":
         return _BATCH_SIZE
     numbers = max(1, int(np.prod(getattr(X, "shape", (1,))[1:])))
-    least, most = _CPU_SAMPLES
-    return min(max(_CPU_NUMBERS // numbers, least), most)
+    return int(np.clip(_CPU_NUMBERS // numbers, *_CPU_SAMPLES))
 
 
 def _for_torch(X: Any) -> Any:
@@ -214,5 +186,4 @@ def _to_array(outputs: Any) -> np.ndarray:
             "logits (n, n_classes), a tuple that begins with it, or an object that has "
             "it as .logits. Wrap the teacher in a module that picks it out."
         )
-    # NumPy has no bfloat16, and float16 has too few digits for a softmax.
-    return to_numpy(logits if logits.dtype.itemsize >= 4 else logits.float())
+    return to_array(logits)

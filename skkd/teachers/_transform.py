@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
 import torch
-from skorch.utils import to_numpy
 
-from skkd._data.rows import iter_inputs, len_of
+from skkd._data.rows import iter_inputs
 from skkd._utils.modules import cast_floats, describe, eval_mode, is_out_of_memory
-from skkd.teachers._base import Teacher, undisturbed
+from skkd.teachers._base import Teacher, to_array, undisturbed
 from skkd.teachers._ensemble import EnsembleTeacher
 
 # Samples transformed at a time. Images of 224 x 224 as float32 take 0.6 MB each.
@@ -21,26 +20,37 @@ _BATCH_SIZE, _CPU_IMAGES = 256, 64
 _PROBES, _PROBED = 8, 2
 
 
+def _of_teacher(name: str) -> Any:
+    """Make a property that is read from the teacher."""
+    return property(attrgetter(f"teacher.{name}"))
+
+
 class TransformedTeacher(Teacher):
     """A teacher that predicts ``transform(X)``, a batch at a time.
 
-    Parameters
-    ----------
-    teacher : Teacher
-    transform : callable
-        From a tensor of samples, (n, d) or (n, C, H, W) of their own dtype, to a tensor
-        of as many samples as the teacher was trained on.
+    The transform turns a tensor of samples, (n, d) or (n, C, H, W) of their own dtype,
+    into a tensor of as many samples such as the teacher was trained on.
     """
 
+    described = _of_teacher("described")
+    n_parameters = _of_teacher("n_parameters")
+    network = _of_teacher("network")
+    gives_scores = _of_teacher("gives_scores")
+    _device = _of_teacher("_device")
+
     def __init__(self, teacher: Teacher, transform: Any) -> None:
-        check_transform(transform)
         if _is_transformed(teacher):
             raise ValueError(
                 f"{teacher!r} has a transform already, and would get "
                 f"{describe(transform)} too: give it one of the two, or one that does "
                 "both in their order, as torchvision.transforms.v2.Compose makes it."
             )
-        self.model = teacher
+        super().__init__(
+            teacher,
+            classes=teacher.classes,
+            output=teacher.output,
+            extra_classes=teacher.extra_classes,
+        )
         self.transform = transform
 
     def __repr__(self) -> str:
@@ -52,41 +62,8 @@ class TransformedTeacher(Teacher):
         """The teacher that predicts the transformed samples."""
         return self.model
 
-    @property
-    def described(self) -> str:
-        return self.teacher.described
-
-    @property
-    def classes(self) -> Any:
-        return self.teacher.classes
-
-    @property
-    def output(self) -> str:  # type: ignore[override]
-        return self.teacher.output
-
-    @property
-    def extra_classes(self) -> str:  # type: ignore[override]
-        return self.teacher.extra_classes
-
-    @property
-    def classes_(self) -> np.ndarray | None:
-        return self.teacher.classes_
-
-    @property
-    def n_parameters(self) -> int | None:
-        return self.teacher.n_parameters
-
-    @property
-    def network(self) -> torch.nn.Module:
-        return self.teacher.network
-
-    @property
-    def _device(self) -> Any:
-        return self.teacher._device
-
-    @property
-    def gives_scores(self) -> bool:
-        return self.teacher.gives_scores
+    def output_kind(self) -> str:
+        return self.teacher.output_kind()
 
     def check(self, classes: Any) -> None:
         self.teacher.check(classes)
@@ -102,9 +79,8 @@ class TransformedTeacher(Teacher):
     def check_rows(self, X: Any) -> None:
         few = next(iter_inputs(X, _PROBED))
         with undisturbed(self._device):
-            first, *others = (
-                _to_array(self._apply(few, len_of(few))) for _ in range(_PROBES)
-            )
+            results = [self._apply(few) for _ in range(_PROBES)]
+        first, *others = map(to_array, results)
         if not all(np.array_equal(first, other, equal_nan=True) for other in others):
             raise ValueError(
                 f"{self._name} gives another result each time, as one does that "
@@ -114,29 +90,29 @@ class TransformedTeacher(Teacher):
             )
 
     def _logits(self, X: Any, classes: np.ndarray) -> np.ndarray:
-        parts = [self.teacher.logits(rows, classes) for rows in self._batches(X)]
+        parts = []
+        for batch in iter_inputs(X, self._batch_size(X)):
+            rows = self._apply(batch)
+            inputs = rows if self.teacher.takes_tensors else to_array(rows)
+            parts.append(self.teacher.logits(inputs, classes))
         return np.concatenate(parts)
 
     @property
     def _name(self) -> str:
         return f"The transform of the teacher, {describe(self.transform)},"
 
-    def _batches(self, X: Any) -> Iterator[Any]:
-        """Yield batches of transformed samples, as tensors or arrays."""
-        n, step = len_of(X), self._batch_size(X)
-        for start, batch in zip(range(0, n, step), iter_inputs(X, step), strict=True):
-            rows = self._apply(batch, min(step, n - start))
-            yield rows if self.teacher.takes_tensors else _to_array(rows)
-
     def _batch_size(self, X: Any) -> int:
         on_cpu = torch.device(self._device).type == "cpu"
         is_flat = len(getattr(X, "shape", ())) == 2
         return _CPU_IMAGES if on_cpu and not is_flat else _BATCH_SIZE
 
-    def _apply(self, batch: Any, n_samples: int) -> torch.Tensor:
+    def _apply(self, batch: Any) -> torch.Tensor:
         rows = self._as_tensor(batch)
+        n_samples = len(rows)
         got = f"a {rows.dtype} tensor of shape {tuple(rows.shape)}"
-        modules = _modules_of(self.transform)
+        # torchvision's v1 Compose is no module, but may hold some.
+        parts = [self.transform, *getattr(self.transform, "transforms", ())]
+        modules = [part for part in parts if isinstance(part, torch.nn.Module)]
         try:
             for module in modules:
                 rows = cast_floats(rows, module)
@@ -146,7 +122,7 @@ class TransformedTeacher(Teacher):
             if is_out_of_memory(error):
                 raise
             raise ValueError(
-                f"{self._name} does not take rows as they reach the teacher, {got}: "
+                f"{self._name} does not take samples as they reach the teacher, {got}: "
                 f"{error}"
             ) from error
         if isinstance(out, np.ndarray):
@@ -154,13 +130,13 @@ class TransformedTeacher(Teacher):
         if not isinstance(out, torch.Tensor):
             raise ValueError(
                 f"{self._name} returns a {type(out).__name__}, expected a tensor of "
-                f"{n_samples} rows. It is given whole batches, here {got}."
+                f"{n_samples} samples. It is given whole batches, here {got}."
             )
         if out.ndim == 0 or len(out) != n_samples:
             raise ValueError(
                 f"{self._name} returns shape {tuple(out.shape)} for {n_samples} "
-                f"rows, {got}: expected as many rows. It is given whole batches, not "
-                "single rows."
+                f"samples, {got}: expected as many. It is given whole batches, not "
+                "single samples."
             )
         # Not an Image of torchvision, a subclass of Tensor that wraps operations.
         return out.as_subclass(torch.Tensor)
@@ -183,21 +159,12 @@ class TransformedTeacher(Teacher):
 
 
 def check_transform(transform: Any) -> None:
-    """Raise TypeError if `transform` is no callable.
-
-    Parameters
-    ----------
-    transform : object
-    """
-    if isinstance(transform, type):
-        raise TypeError(
-            f"The transform of the teacher is the class {transform.__name__}: expected "
-            "an instance."
-        )
-    if not callable(transform):
+    """Raise TypeError if `transform` is not callable."""
+    if isinstance(transform, type) or not callable(transform):
         raise TypeError(
             f"The transform of the teacher is {transform!r}: expected a callable, "
-            "tensor to tensor, such as torchvision.transforms.v2.Resize(224), or None."
+            "tensor to tensor, such as an instance of torchvision.transforms.v2.Resize,"
+            " or None."
         )
 
 
@@ -205,14 +172,3 @@ def _is_transformed(teacher: Teacher) -> bool:
     if isinstance(teacher, EnsembleTeacher):
         return any(map(_is_transformed, teacher.model))
     return isinstance(teacher, TransformedTeacher)
-
-
-def _modules_of(transform: Any) -> list[torch.nn.Module]:
-    # torchvision's v1 Compose is no module, but may hold some.
-    parts = [transform, *getattr(transform, "transforms", ())]
-    return [part for part in parts if isinstance(part, torch.nn.Module)]
-
-
-def _to_array(rows: torch.Tensor) -> np.ndarray:
-    # NumPy has no bfloat16.
-    return to_numpy(rows.float() if rows.dtype == torch.bfloat16 else rows)

@@ -80,6 +80,7 @@ def test_logits_of_every_kind_become_float32():
         np.zeros((6, 2)),
         np.zeros((6, 2), int),
         torch.zeros(6, 2),
+        torch.zeros(6, 2, dtype=torch.bfloat16),
         pd.DataFrame(np.zeros((6, 2))),
         [[0.0, 1.0]] * 6,
     ):

@@ -43,7 +43,7 @@ from skkd.teachers.health._networks import untrained_head
 
 def test_what_is_saturated_depends_on_temperature_and_loss(teacher):
     sure = linear(teacher, function=lambda z: 30 * z)
-    with pytest.warns(TeacherWarning, match="At temperature 2,"):
+    with pytest.warns(TeacherWarning, match="at temperature 2,"):
         check_health(sure, X, y, temperature=2)
     assert check_health(sure, X, y, temperature=1) == []  # nothing soft was asked for
     assert check_health(sure, X, y, temperature=100) == []

@@ -273,11 +273,11 @@ def test_rows_with_missing_values_are_the_same_each_time():
 @pytest.mark.parametrize(
     ("transform", "message"),
     [
-        (lambda rows: rows[:1], r"returns shape \(1, 1, 8, 8\) for 2 rows.*as many"),
-        (lambda rows: rows.sum(), r"returns shape \(\) for 2 rows"),
-        (lambda rows: [*rows], r"returns a list, expected a tensor of 2 rows"),
+        (lambda rows: rows[:1], r"returns shape \(1, 1, 8, 8\) for 2 samples.*as many"),
+        (lambda rows: rows.sum(), r"returns shape \(\) for 2 samples"),
+        (lambda rows: [*rows], r"returns a list, expected a tensor of 2 samples"),
         (lambda rows: None, r"returns a NoneType"),
-        (v2.Normalize([0.5], [0.5]), r"does not take rows.*a torch.uint8 tensor of"),
+        (v2.Normalize([0.5], [0.5]), r"does not take samples.*a torch.uint8 tensor of"),
         (v2.Compose([v2.ToImage(), v2.ToDtype(torch.float32)]), None),
     ],
 )

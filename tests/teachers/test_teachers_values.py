@@ -78,6 +78,21 @@ def test_zero_probabilities_are_clipped_not_infinite():
     assert taught(net).min() == pytest.approx(np.log(EPS32))
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_of_a_function_is_widened(dtype):
+    p = torch.tensor([[1, 2**-14, 0]], dtype=dtype)
+    got = as_teacher(lambda rows: p, output="proba").logits(X[:1], [0, 1, 2])
+    assert got.dtype == np.float32
+    assert_allclose(got, [[0, np.log(2**-14), np.log(EPS32)]], rtol=1e-6)
+
+
+def test_half_precision_of_an_array_is_widened():
+    p = np.array([[1, 2**-14, 0]], dtype=np.float16)
+    got = as_teacher(lambda rows: p, output="proba").logits(X[:1], [0, 1, 2])
+    assert got.dtype == np.float32
+    assert_allclose(got, [[0, np.log(2**-14), np.log(EPS32)]], rtol=1e-6)
+
+
 @pytest.mark.parametrize("criterion", [nn.BCEWithLogitsLoss, nn.BCELoss])
 @pytest.mark.parametrize("flat", [False, True])
 def test_skorch_binary_classifier_has_one_output(criterion, flat):

@@ -1,4 +1,4 @@
-"""Look for mistakes in a teacher, before a student is trained on it."""
+"""The check of a teacher on labelled samples, for users."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from skkd.teachers._as_teacher import as_teacher
 from skkd.teachers._base import Teacher
 from skkd.teachers._ensemble import EnsembleTeacher
 from skkd.teachers.health._finding import Finding
-from skkd.teachers.health._findings import examine, kind_of, report, sample_rows
+from skkd.teachers.health._findings import examine, report, sample_rows
 
 
 def check_health(
@@ -46,8 +46,8 @@ def check_health(
     Parameters
     ----------
     teacher : object
-        As in :class:`~skkd.DistilledClassifier`, fitted. Members of a list are checked
-        one by one, too.
+        As in :class:`~skkd.DistilledClassifier`, fitted. The members of a list are
+        checked, too.
     X : array-like of shape (n_samples, ...)
         Inputs of the teacher.
     y : array-like of shape (n_samples,)
@@ -55,8 +55,7 @@ def check_health(
     temperature : float, default=1.0
         That of the distillation.
     classes : array-like of shape (n_classes,), default=None
-        The student's classes, in the order of the columns of a teacher that does not
-        name them. None takes the teacher's own, or the sorted labels of y.
+        The student's classes. None takes the teacher's, or the sorted labels of y.
     n_samples : int, default=1000
         How many samples the teacher predicts at most, drawn by class.
     strict : bool, default=False
@@ -72,15 +71,14 @@ def check_health(
     Raises
     ------
     ValueError
-        With ``strict=True``, if there is any finding; if X has no samples; or if the
-        teacher's classes or the shape of its outputs do not fit.
+        If there is any finding and ``strict=True``, X has no samples, or the classes
+        or the shape of the teacher's outputs do not fit.
 
     Notes
     -----
-    Fewer than 30 labelled samples give no finding about labels. A teacher is at chance
-    level if both its decisions and the ranking of samples by each of its columns are
-    not significantly better than chance, and significantly worse than those of a poor
-    but useful teacher.
+    Fewer than 30 labelled samples give no finding about labels. At chance level, the
+    decisions and the ranking of samples by each column are not significantly better
+    than chance, and significantly worse than those of a poor but useful teacher.
 
     Examples
     --------
@@ -100,7 +98,7 @@ def check_health(
     adapter = as_teacher(teacher)
     y, labelled = check_labels(X, labels_of(X, y))
     if not len(y):
-        raise ValueError("X has no rows: expected some whose labels are known.")
+        raise ValueError("X has no rows: expected some with known labels.")
     classes = _classes_of(adapter, y) if classes is None else np.asarray(classes)
     adapter.check(classes)
     y_encoded = encode_labels(y, labelled, classes)
@@ -125,15 +123,16 @@ def _examine_each(
     # Infinities are a finding, not a warning of NumPy's.
     with np.errstate(invalid="ignore", over="ignore"):
         logits = teacher.logits(X, classes)
-    options = {"kind": kind_of(teacher), "temperature": temperature}
-    # Members were checked themselves.
-    found = examine(logits, y_encoded, teacher=teacher, classes=classes, **options)  # type: ignore[arg-type]
+    found = examine(
+        logits, y_encoded, teacher=teacher, temperature=temperature, classes=classes
+    )
+    # The mode of members was checked above.
     whole = isinstance(teacher, EnsembleTeacher)
     yield from (f for f in found if not (whole and f.code == "train-mode"))
 
 
 def _classes_of(teacher: Teacher, y: np.ndarray) -> np.ndarray:
-    known = teacher.classes_
+    known, seen = teacher.classes_, np.unique(y)
     if known is None or teacher.extra_classes == "drop":
-        return np.unique(y)
-    return known if set(np.unique(y).tolist()) <= set(known.tolist()) else np.unique(y)
+        return seen
+    return known if set(seen.tolist()) <= set(known.tolist()) else seen

@@ -12,7 +12,7 @@ from skkd.teachers.health._evidence import evidence_of_ranks, gain_of_reordering
 
 # One-sided, 1 %.
 _SIGNIFICANT = 2.33
-# Of ``2 * AUC - 1``: two classes that a teacher confuses are told apart by less.
+# Of ``2 * AUC - 1``: two classes that a teacher confuses differ by less.
 _MARGIN = 0.2
 
 
@@ -24,22 +24,8 @@ def check_encoding(
 ) -> None:
     """Raise unless the logits show that the numbers in y stand for a teacher's labels.
 
-    Parameters
-    ----------
-    logits : ndarray of shape (n, n_classes) or None
-        Of some training samples; None if the teacher could not predict any.
-    y_encoded : int ndarray of shape (n,)
-        Column of each sample's class, -1 for unlabelled ones.
-    classes : array-like of shape (n_classes,)
-        The numbers.
-    teacher : Teacher
-        What :meth:`Teacher.match_encoded` returned, with ``encoded_labels``.
-
-    Raises
-    ------
-    ValueError
-        If the logits agree with y no better than by chance, or better in another order
-        of the columns.
+    The logits must agree with y better than by chance, and no better in another order
+    of the columns. They are None if the teacher could not predict the samples.
     """
     known, classes = teacher.encoded_labels, np.asarray(classes).tolist()
     numbers = [*range(len(known or ()))]

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 from scipy.stats import binomtest, rankdata
 
 # A permutation has to win this much recall, on rows that did not choose it, and to give
@@ -20,7 +22,7 @@ class Evidence(NamedTuple):
     """How far scores rise above chance, 0, towards a perfect teacher, 1."""
 
     gain: float
-    deviation: float  # standard deviation of `gain` if scores and labels had no bond
+    deviation: float  # standard deviation of `gain` if labels are random
 
     @property
     def z(self) -> float:
@@ -32,17 +34,7 @@ class Evidence(NamedTuple):
 
 
 def evidence_of_decisions(decisions: np.ndarray, y_encoded: np.ndarray) -> Evidence:
-    """Return the mean recall of the classes, as its gain over chance.
-
-    Parameters
-    ----------
-    decisions, y_encoded : int ndarray of shape (n,)
-        Columns that were predicted, and those that are right.
-
-    Returns
-    -------
-    Evidence
-    """
+    """Return the mean recall of the classes, as its gain over chance."""
     present, columns = np.unique(y_encoded, return_inverse=True)
     hits = 1.0 * (decisions[:, None] == present)  # (n, n_present)
     return _evidence(hits, columns, 1 - 1 / len(present))
@@ -53,15 +45,6 @@ def evidence_of_ranks(scores: np.ndarray, y_encoded: np.ndarray) -> Evidence:
 
     The gain is ``2 * AUC - 1``, the mean of one class against the rest. It counts what
     a teacher knows of a rare class that it never predicts.
-
-    Parameters
-    ----------
-    scores : ndarray of shape (n, n_classes)
-    y_encoded : int ndarray of shape (n,)
-
-    Returns
-    -------
-    Evidence
     """
     present, columns = np.unique(y_encoded, return_inverse=True)
     ranks = rankdata(scores[:, present], axis=0)
@@ -71,18 +54,9 @@ def evidence_of_ranks(scores: np.ndarray, y_encoded: np.ndarray) -> Evidence:
 
 
 def gain_of_reordering(scores: np.ndarray, y_encoded: np.ndarray) -> float:
-    """Return how much better another order of the columns ranks the rows.
+    """Return how much better the best order of the columns ranks the rows.
 
-    Parameters
-    ----------
-    scores : ndarray of shape (n, n_classes)
-    y_encoded : int ndarray of shape (n,)
-
-    Returns
-    -------
-    float
-        Difference of ``2 * AUC - 1`` to the best order, mean of the classes that have
-        another column in it.
+    As a difference of ``2 * AUC - 1``, mean of the classes that have another column.
     """
     present, columns = np.unique(y_encoded, return_inverse=True)
     n, counts = len(y_encoded), np.bincount(columns)
@@ -124,78 +98,50 @@ def is_less_accurate(decisions: np.ndarray, y_encoded: np.ndarray) -> bool:
 def find_permutation(
     decisions: np.ndarray, y_encoded: np.ndarray, n_classes: int
 ) -> np.ndarray | None:
-    """Return the class of each column, if the columns are permuted.
+    """Return the class of each column; None if no permutation is clearly better.
 
-    The permutation is found on one half of the rows and confirmed on the other, cycle
-    by cycle: two columns may be swapped among many.
-
-    Parameters
-    ----------
-    decisions, y_encoded : int ndarray of shape (n,)
-    n_classes : int
-
-    Returns
-    -------
-    ndarray of shape (n_classes,) or None
-        The class of each column; None if no permutation is clearly better.
+    It is found on one half of the rows and confirmed on the other, cycle by cycle: two
+    columns may be swapped among many.
     """
     order = np.argsort(y_encoded, kind="stable")
-    one, other = order[::2], order[1::2]
-    first = _best_permutation(decisions[one], y_encoded[one], n_classes)
-    moved = [
-        cycle
-        for cycle in _cycles(first)
-        if _is_confirmed(cycle, first, decisions[other], y_encoded[other])
-    ]
+    one, other = (
+        _confusion(decisions[half], y_encoded[half], n_classes)
+        for half in (order[::2], order[1::2])
+    )
+    first = _best_permutation(one)
+    moved = [c for c in _cycles(first) if _is_confirmed(c, first[c], other)]
     if not moved:
         return None
-    among = np.concatenate(moved)
-    inside = np.isin(y_encoded, among) & np.isin(decisions, among)
-    # All rows give the best estimate.
-    final = _best_permutation(decisions[inside], y_encoded[inside], n_classes)
+    among = np.ix_(np.concatenate(moved), np.concatenate(moved))
+    both = np.zeros_like(one)  # all rows give the best estimate
+    both[among] = one[among] + other[among]
+    final = _best_permutation(both)
     return final if (final != np.arange(n_classes)).any() else None
 
 
-def _best_permutation(
-    decisions: np.ndarray, y_encoded: np.ndarray, n_classes: int
-) -> np.ndarray:
-    confusion = _confusion(decisions, y_encoded, n_classes)
-    confusion /= np.maximum(confusion.sum(axis=0), 1)
+def _confusion(decisions: np.ndarray, y_encoded: np.ndarray, n: int) -> np.ndarray:
+    counts = np.zeros((n, n))  # (column, class)
+    np.add.at(counts, (decisions, y_encoded), 1.0)
+    return counts
+
+
+def _best_permutation(counts: np.ndarray) -> np.ndarray:
+    recall = counts / np.maximum(counts.sum(axis=0), 1)
     # On ties, columns stay where they are.
-    confusion += 1e-6 * np.eye(n_classes)
-    return linear_sum_assignment(confusion, maximize=True)[1]
-
-
-def _confusion(
-    decisions: np.ndarray, y_encoded: np.ndarray, n_classes: int
-) -> np.ndarray:
-    confusion = np.zeros((n_classes, n_classes))  # (column, class)
-    np.add.at(confusion, (decisions, y_encoded), 1.0)
-    return confusion
+    return linear_sum_assignment(recall + 1e-6 * np.eye(len(counts)), maximize=True)[1]
 
 
 def _cycles(permutation: np.ndarray) -> list[np.ndarray]:
-    seen: set[int] = set()
-    cycles = []
-    for start in np.flatnonzero(permutation != np.arange(len(permutation))).tolist():
-        cycle, at = [], start
-        while at not in seen:
-            seen.add(at)
-            cycle.append(at)
-            at = int(permutation[at])
-        if cycle:
-            cycles.append(np.array(cycle))
-    return cycles
+    """Return the columns of each cycle of two or more."""
+    n = len(permutation)
+    steps = coo_array((np.ones(n), (np.arange(n), permutation)), shape=(n, n))
+    n_cycles, cycle_of = connected_components(steps)
+    cycles = [np.flatnonzero(cycle_of == i) for i in range(n_cycles)]
+    return [cycle for cycle in cycles if len(cycle) > 1]
 
 
-def _is_confirmed(
-    cycle: np.ndarray,
-    permutation: np.ndarray,
-    decisions: np.ndarray,
-    y_encoded: np.ndarray,
-) -> bool:
-    counts = _confusion(decisions, y_encoded, len(permutation))
-    meant = permutation[cycle]  # the classes of these columns
+def _is_confirmed(cycle: np.ndarray, meant: np.ndarray, counts: np.ndarray) -> bool:
+    """Tell whether columns `cycle` stand for the classes `meant`."""
     rows = np.maximum(counts[:, meant].sum(axis=0), 1)
     after, before = counts[cycle, meant], counts[meant, meant]
     gain = ((after - before) / rows).mean()
@@ -207,5 +153,4 @@ def _is_confirmed(
 def _is_more(won: int, lost: int) -> bool:
     if won <= lost:
         return False
-    test = binomtest(won, won + lost, alternative="greater")
-    return bool(test.pvalue < _SIGNIFICANCE)
+    return binomtest(won, won + lost, alternative="greater").pvalue < _SIGNIFICANCE

@@ -13,8 +13,7 @@ from skkd._utils.warn import warn
 from skkd.exceptions import TeacherWarning
 from skkd.teachers._base import Teacher
 from skkd.teachers._ensemble import EnsembleTeacher
-from skkd.teachers._sklearn import METHODS, SklearnTeacher
-from skkd.teachers._torch import ModuleTeacher, SkorchTeacher
+from skkd.teachers._torch import ModuleTeacher
 from skkd.teachers._transform import TransformedTeacher
 from skkd.teachers.health._finding import Finding, name_of
 from skkd.teachers.health._labels import compare_with_labels
@@ -34,31 +33,18 @@ def examine(
     y_encoded: np.ndarray,
     *,
     teacher: Teacher | None = None,
-    kind: str = "logits",
+    kind: str | None = None,
     temperature: float | None = None,
     classes: Any,
 ) -> list[Finding]:
     """Look for mistakes in the logits of a teacher.
 
-    Parameters
-    ----------
-    logits : ndarray of shape (n, n_classes)
-    y_encoded : int ndarray of shape (n,)
-        Column of each row's class, -1 for unlabelled rows.
-    teacher : Teacher, default=None
-        None if the logits were passed in place of a teacher.
-    kind : {"logits", "proba", "log_proba"}, default="logits"
-        What the teacher gives, before it is turned into logits.
-    temperature : float, default=None
-        That of the distillation; None if the loss uses no soft targets.
-    classes : array-like of shape (n_classes,)
-        Labels of the columns.
-
-    Returns
-    -------
-    list of Finding
+    `y_encoded` is -1 for unlabelled samples; `teacher` None if logits were passed in
+    its place; `kind` what the logits were made of, by default the teacher's output
+    kind; `temperature` None if the loss uses no soft targets.
     """
     logits, classes = np.asarray(logits, dtype=np.float64), np.asarray(classes)
+    kind = kind or ("logits" if teacher is None else teacher.output_kind())
     teacher = _inner(teacher)
     findings = list(_of_mode(teacher))
     finite = np.isfinite(logits).all(axis=1)
@@ -72,7 +58,7 @@ def examine(
     if logits.shape[1] < 2:
         return findings
     log_p = log_softmax(logits, axis=1)
-    declared = [*_of_declaration(logits, kind, teacher)]
+    declared = list(_of_declaration(logits, kind, teacher))
     findings += declared
     if _is_constant(log_p):
         text = (
@@ -85,7 +71,7 @@ def examine(
     log_p, y_encoded = log_p[known], y_encoded[known]
     if len(y_encoded) >= _MIN_ROWS and not _is_right(log_p, y_encoded):
         findings += compare_with_labels(log_p, y_encoded, teacher, classes)
-    if temperature is not None and not declared:
+    if temperature is not None and not declared and len(logits) >= _MIN_ROWS:
         findings += _of_softness(logits, temperature, teacher)
     return findings
 
@@ -93,10 +79,10 @@ def examine(
 def _is_right(log_p: np.ndarray, y_encoded: np.ndarray) -> bool:
     """Tell whether the decisions alone show that the labels give no finding.
 
-    If three of four rows of each class are right, the mean recall lies so far above
-    chance, 1/k, that no bound in `_labels` is reached (the highest is 1/3 of the way
-    from chance to 1; here it is half of it and more), and in each half of a class's
-    rows at least half are right, so that no other order of the columns wins there.
+    If three of four rows of each class are right, the gain of the mean recall over
+    chance is half of what is possible or more (the highest bound in `_labels` is 1/3),
+    and in each half of a class's rows at least half are right, so that no other order
+    of the columns wins.
     """
     right = y_encoded[log_p.argmax(axis=1) == y_encoded]
     n_rows = np.bincount(y_encoded, minlength=log_p.shape[1])
@@ -121,18 +107,6 @@ def report(findings: list[Finding], *, strict: bool) -> None:
         raise ValueError("\n".join(map(str, findings)))
     for finding in findings:
         warn(str(finding), TeacherWarning)
-
-
-def kind_of(teacher: Teacher) -> str:
-    """Return which of `output` the teacher gives."""
-    teacher = _inner(teacher)
-    if isinstance(teacher, SklearnTeacher):
-        return METHODS[teacher._method()]
-    if isinstance(teacher, SkorchTeacher):
-        return teacher._kind()
-    if isinstance(teacher, EnsembleTeacher):
-        return "logits" if teacher.average == "logits" else "log_proba"
-    return "logits" if teacher.output == "auto" else teacher.output
 
 
 def _inner(teacher: Any) -> Any:
@@ -169,9 +143,9 @@ def _of_declaration(
             if teacher is None:
                 remedy = "Pass np.log(np.clip(p, 1e-7, 1))."
             text = (
-                f"{name_of(teacher)} is taken for logits, and in all of {n} rows it is "
-                "not negative and sums to 1: these are probabilities, and a softmax of "
-                f"them is almost uniform. {remedy}"
+                f"{name_of(teacher)} should give logits, and its outputs in all of {n} "
+                "rows are not negative and sum to 1: these are probabilities, and a "
+                f"softmax of them is almost uniform. {remedy}"
             )
             yield Finding("probabilities-as-logits", text)
         return
@@ -179,8 +153,8 @@ def _of_declaration(
     wrong = np.abs(sums - 1) > 0.01
     if wrong.mean() > 0.01:
         text = (
-            f"{name_of(teacher)} is taken for one that gives {kind}, and in "
-            f"{int(wrong.sum())} of {n} rows its probabilities do not sum to 1, but to "
+            f"{name_of(teacher)} should give {kind}, and in {int(wrong.sum())} of {n} "
+            "rows its probabilities do not sum to 1, but to "
             f"{sums.min():.3g} to {sums.max():.3g}. Sigmoids are no distribution over "
             "classes: give the logits before them, as_teacher(model, output='logits')."
         )
@@ -196,8 +170,6 @@ def _of_softness(
     logits: np.ndarray, temperature: float, teacher: Teacher | None
 ) -> Iterator[Finding]:
     n = len(logits)
-    if n < _MIN_ROWS:
-        return
     remedy = (
         "If these rows were its training data, take soft targets from clones that did "
         "not see them: teacher_cv=5. Or use a higher temperature, or only the "
@@ -207,20 +179,17 @@ def _of_softness(
     others = log_p[:, :-1]  # no class but the decision differs from another
     if max(np.ptp(others), np.ptp(log_p[:, -1])) <= 1e-4 * (1 + np.abs(log_p).max()):
         text = (
-            f"{name_of(teacher)} gives its decision in each of {n} rows and nothing "
-            "else: the outputs of all other classes are the same. Expected soft "
-            "targets. "
+            f"{name_of(teacher)} gives its decision in each of {n} rows and no more: "
+            "the outputs of all other classes are the same. Expected soft targets. "
         )
         yield Finding("saturated", text + remedy)
         return
     left = float(1 - softmax(logits / temperature, axis=1).max(axis=1).mean())
     # At temperature 1 the targets are as soft as the teacher is.
     if temperature > 1 and left < _SOFT_ENOUGH:
-        who = name_of(teacher)
         text = (
-            f"At temperature {temperature:g}, {who[0].lower()}{who[1:]} leaves "
-            f"{left:.2g} of the probability to other classes than its decision, mean "
-            f"of {n} rows: expected {_SOFT_ENOUGH} or more, below which only the "
-            "decisions are learnt. "
+            f"{name_of(teacher)} leaves {left:.2g} of the probability to other classes "
+            f"than its decision at temperature {temperature:g}, mean of {n} rows: "
+            f"expected {_SOFT_ENOUGH} or more to learn more than decisions. "
         )
         yield Finding("saturated", text + remedy)

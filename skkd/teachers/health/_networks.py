@@ -17,32 +17,20 @@ _DEVIATIONS = (0.01, 0.02)
 
 def layers_in_train_mode(module: torch.nn.Module) -> list[str]:
     """Return the kinds of layers in train mode whose outputs depend on the mode."""
-    kinds = (
-        torch.nn.modules.dropout._DropoutNd,
-        torch.nn.modules.batchnorm._BatchNorm,
-    )
+    nn = torch.nn.modules
+    kinds = (nn.dropout._DropoutNd, nn.batchnorm._BatchNorm)
     found = [part for part in module.modules() if isinstance(part, kinds)]
     return sorted({type(part).__name__ for part in found if part.training})
 
 
 def untrained_head(module: torch.nn.Module) -> str | None:
-    """Describe the initial distribution of the last linear layer; None if trained.
-
-    Parameters
-    ----------
-    module : torch.nn.Module
-
-    Returns
-    -------
-    str or None
-    """
+    """Describe the initial distribution of the last linear layer; None if trained."""
     layers = [part for part in module.modules() if isinstance(part, torch.nn.Linear)]
     if not layers or layers[-1].weight.numel() < _LEAST:
         return None
     head = layers[-1]
-    weight, bias = _numbers(head.weight), np.empty(0)
-    if head.bias is not None:
-        bias = _numbers(head.bias)
+    weight = _numbers(head.weight)
+    bias = np.empty(0) if head.bias is None else _numbers(head.bias)
     bound = 1 / math.sqrt(head.in_features)
     values = np.concatenate([bias, weight])
     # A step of training leaves the bound somewhere, whatever it does to the shape.
