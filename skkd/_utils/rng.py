@@ -11,9 +11,9 @@ threads, and layers, weights and augmentations draw from nothing else. So:
 
 An owner may wait for threads that wait for their turn, as a fit does whose teacher is
 itself fitted in threads. While it waits it draws nothing, so it lends them the turn.
-Whom it waits for is known of joblib's threads. Of others it is not: several seeded fits
-at once, each with a teacher that is fitted in a pool of its own, do not block each other,
-but may draw from each other's streams.
+Whom it waits for is known of joblib's threads. Of others it is not: several seeded
+fits at once, each with a teacher that is fitted in a pool of its own, do not block each
+other, but may draw from each other's streams.
 """
 
 from __future__ import annotations
