@@ -85,7 +85,7 @@ def network(args: argparse.Namespace, until: int, fixed: int, **params: Any):
     return learner(
         FirstLayers,
         args.epochs,
-        module__last_layer=until,
+        module__until=until,
         module__fixed=fixed,
         **weights_of(args),
         augment=AUGMENT,

@@ -67,7 +67,7 @@ def load(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def student(n_classes: int, input_shape: tuple[int, ...], **weights: Any) -> nn.Module:
     """Build a SmallCNN that sees what the first 4 of 19 blocks of MobileNetV2 see."""
-    first = {"name": "mobilenet_v2", "until": "features.3", "freeze": True}
+    first = {"name": "mobilenet_v2", "last_layer": "features.3", "freeze": True}
     net = torchvision_model(
         n_classes=n_classes, input_shape=input_shape, **first, **weights
     )

@@ -124,7 +124,7 @@ def main() -> None:
     teacher.set_params(random_state=0).fit(X[train], y[train])
     print(f"The teacher took {time.perf_counter() - start:.0f} s")
     taught = {"teacher": teacher, "temperature": 4, "alpha": 0.9, "n_views": views}
-    layers = {"module__until": "features.9", "module__size": small}
+    layers = {"module__last_layer": "features.9", "module__size": small}
     student = partial(network, args, 4, **layers, **taught)
     hints = {"distillation": LOGITS_AND_MAPS, **taught, **LEARNS}
     students = {

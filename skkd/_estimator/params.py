@@ -136,9 +136,9 @@ class SklearnParamsMixin:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         requested = state["device"]
-        device = "cpu" if requested is None else resolve_device(requested)
+        device = resolve_device(requested)
         super().__setstate__({**state, "device": device})  # type: ignore[misc]
-        if requested is None or requested == "auto":
+        if isinstance(requested, str) and requested == "auto":
             self.device = requested
         # `copy.copy` would share it.
         self._params_to_validate = set(self._params_to_validate)

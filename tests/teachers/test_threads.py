@@ -298,6 +298,7 @@ class Fits(ClassifierMixin, BaseEstimator):
         return sum(member.predict_proba(X) for member in self.members_) / 3
 
 
+SEVERAL = pytest.param("several", marks=pytest.mark.slow)
 NESTED = {
     "pool": lambda: Fits("pool"),
     "joblib": lambda: Fits("joblib"),
@@ -308,7 +309,7 @@ NESTED = {
 }
 
 
-@pytest.mark.parametrize("threads", ["one", "several"])
+@pytest.mark.parametrize("threads", ["one", SEVERAL])
 @pytest.mark.parametrize("kind", NESTED)
 def test_a_teacher_that_is_fitted_in_threads_cannot_block_its_student(kind, threads):
     outer = student(teacher=NESTED[kind](), teacher_cv=None)
