@@ -40,7 +40,10 @@ def quickly(script, folder, *arguments):
     return done.stdout
 
 
-@pytest.mark.parametrize("workload", ["mnist", "cifar"])
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize("workload", ["mnist", pytest.param("cifar", marks=SLOW)])
 def test_bench_fit_runs(real_data, workload):
     out = quickly("bench_fit.py", real_data, "--only", workload, "--peers", "a,d")
     for side in (
@@ -54,6 +57,7 @@ def test_bench_fit_runs(real_data, workload):
     assert f"ok   {workload}: rows skkd fp32 asks about and reuses, then again" in out
 
 
+@pytest.mark.slow
 def test_bench_losses_runs_and_goes_on(real_data, tmp_path):
     arguments = ("--seeds", "2", "--jobs", "1", "--results", tmp_path / "figures.jsonl")
     wanted = ("--only", "FitNet", "label smoothing")
@@ -65,12 +69,14 @@ def test_bench_losses_runs_and_goes_on(real_data, tmp_path):
     assert again.split("Teacher:")[1] == out.split("Teacher:")[1]
 
 
+@pytest.mark.slow
 def test_bench_defaults_runs(real_data):
     out = quickly("bench_defaults.py", real_data, "--only", "digits", "--jobs", "1")
     assert re.search(r"The defaults: kd, T=\d, alpha=0\.\d\n", out)
     assert "digits, random forest: gain + 2 errors" in out
 
 
+@pytest.mark.slow
 def test_bench_search_runs(real_data):
     out = quickly("bench_search.py", real_data)
     assert "ok   teacher rows computed, by either count: (600, 600)" in out

@@ -159,6 +159,7 @@ def test_the_score_after_each_epoch_is_logged():
     assert scores.count(student.score(X, y)) == 2  # the last epoch and the fit
 
 
+@pytest.mark.slow
 def test_with_an_older_scikit_learn_nothing_is_added():
     code = (
         "import sys; sys.modules['sklearn.callback'] = None\n"

@@ -60,6 +60,7 @@ def table(out):
     }
 
 
+@pytest.mark.slow
 def test_all_networks_in_a_table(script, folder, weights, monkeypatch, run):
     resume = folder / "fits.jsonl"
     common = ["--data", folder, "--weights", weights, "--resume", resume]
@@ -128,6 +129,7 @@ def test_what_is_fixed_does_not_learn(script, weights):
     assert net.head.training
 
 
+@pytest.mark.slow
 def test_the_study_runs(example, folder, weights, run):
     common = ["--data", folder, "--weights", weights, "--quick", "--trials", 2]
     out = run(example("study_brain_mri"), *common)
@@ -136,6 +138,7 @@ def test_the_study_runs(example, folder, weights, run):
 
 
 # After one epoch on 51 images the students of the slice may be sure of all of them.
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.saturated:UserWarning")
 def test_on_the_data_itself(script, real_data, tmp_path, run):
     with tarfile.open(real_data / "brain_mri_yes_no.tar") as tar:

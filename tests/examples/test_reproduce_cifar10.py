@@ -98,6 +98,7 @@ def test_a_teacher_is_fine_tuned(script, photos, weights, run):
     assert table(out)[-1][1] > 90
 
 
+@pytest.mark.slow
 def test_on_the_data_itself(script, real_data, run, tmp_path):
     with tarfile.open(real_data / "cifar10_jpeg.tar.xz") as archive:
         for member in archive:

@@ -60,6 +60,7 @@ def test_both_students_and_their_teacher_in_a_table(
     assert table(again) == table(out)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings(LARGER)
 def test_on_the_data_itself(script, real_data, run):
     out = run(script, "--data", real_data, "--quick", "--seeds", 1)

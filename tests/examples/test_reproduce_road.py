@@ -80,6 +80,7 @@ def test_only_the_warning_of_identical_files_is_dealt_with(script, folder):
         script.load(folder)
 
 
+@pytest.mark.slow
 def test_the_photographs_as_published(script, real_data, tmp_path):
     with tarfile.open(real_data / "road_clean_dirty.tar") as tar:
         tar.extractall(tmp_path, filter="data")

@@ -106,6 +106,7 @@ def test_the_tables(script, folder, weights, run):
     )
 
 
+@pytest.mark.slow
 def test_on_the_data_itself(script, real_data, tmp_path, run):
     with tarfile.open(real_data / "sports_balls.tar") as archive:
         images = [m for m in archive.getmembers() if m.isfile()][::2]

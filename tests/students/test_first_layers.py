@@ -208,6 +208,7 @@ def test_the_first_layers_do_not_touch_the_random_numbers_of_others():
     assert torch.equal(torch.rand(2), first)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("last_layer", ["features.6", "features.9"])
 def test_a_student_of_the_first_layers_of_real_weights(real_data, last_layer):
     path = real_data / "weights" / "mobilenet_v2-imagenet-tfslim-ptq-fp16.pt"

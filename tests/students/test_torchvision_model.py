@@ -34,6 +34,7 @@ def on_meta(monkeypatch):
         yield
 
 
+@pytest.mark.slow
 def test_the_head_of_every_network_is_found(on_meta):
     names = models.list_models(module=models)
     assert len(names) >= 80
@@ -58,6 +59,7 @@ def test_what_the_backbone_gives_the_head_takes(on_meta, name):
     assert head(features).shape == (2, 7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", REAL)
 def test_weights_and_features_are_the_originals(name, tmp_path):
     model = original(name)

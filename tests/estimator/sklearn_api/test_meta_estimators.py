@@ -57,7 +57,7 @@ def test_a_student_in_a_pipeline(teacher):
     assert unscaled.score(X_test, y_test) > GOOD
 
 
-@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("n_jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_grid_search(teacher, n_jobs):
     grid = GridSearchCV(
         classifier(teacher=teacher),
