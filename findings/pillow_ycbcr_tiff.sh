@@ -26,8 +26,8 @@ try:
 except Exception as error:
     print(__version__, again.mode, "raises", type(error).__name__)
 PY
-for version in 12.0.0 13.0.0; do
-  "$folder/env/bin/pip" install --quiet "pillow==$version" 2>/dev/null
+for release in pillow==12.0.0 pillow==13.0.0; do
+  "$folder/env/bin/pip" install --quiet "$release" 2>/dev/null
   "$folder/env/bin/python" "$folder/try.py"
 done | tee "$folder/seen"
 diff "$folder/seen" - <<'EXPECTED'
