@@ -465,16 +465,16 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
     @contextmanager
     def _unchanged_if_refused(self) -> Iterator[None]:
         """Undo what was set by a fit that fails before its first step of training."""
-        before, n_epochs = dict(vars(self)), len(self.history_ or ())
+        before, n_epochs = dict(vars(self)), len(self.history)
         try:
             yield
         except BaseException:  # an interrupt in the teacher's pass, too
-            same = self.history_ is before.get("history_")
-            epochs = (self.history_ or [])[n_epochs if same else 0 :]
+            goes_on = self.history_ is before.get("history_")
+            epochs = self.history[n_epochs if goes_on else 0 :]
             if not any("train_loss" in b for epoch in epochs for b in epoch["batches"]):
                 self.__dict__.clear()
                 self.__dict__.update(before)
-                del (self.history_ or [])[n_epochs:]
+                del self.history[n_epochs:]
             raise
 
     def _training_set(self, plan: FitPlan) -> TrainingSet:
