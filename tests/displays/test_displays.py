@@ -72,7 +72,9 @@ def check_legible(figure):
 
 
 @pytest.mark.parametrize("size", SIZES, ids=["small", "large"])
-@pytest.mark.parametrize("names", [FEW, MANY], ids=["few", "many"])
+@pytest.mark.parametrize(
+    "names", [FEW, pytest.param(MANY, marks=pytest.mark.slow)], ids=["few", "many"]
+)
 @pytest.mark.parametrize("draw", DRAWN, ids=lambda draw: draw.__name__[5:])
 def test_no_text_meets_another(draw, names, size):
     figure, ax = plt.subplots(figsize=size, layout="constrained")

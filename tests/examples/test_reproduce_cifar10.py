@@ -66,6 +66,7 @@ def test_the_published_student_has_the_published_size(script):
     assert n_learnt + n_running == 338_970
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings(LARGER)
 def test_both_students_and_their_teacher_in_a_table(
     script, photos, weights, monkeypatch, run, tmp_path
@@ -90,6 +91,7 @@ def test_both_students_and_their_teacher_in_a_table(
     assert table(one) == table(out)[3:]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings(LARGER)
 def test_a_teacher_is_fine_tuned(script, photos, weights, run):
     files = ["--data", photos, "--weights", weights, "--only", "published"]

@@ -37,6 +37,7 @@ def table(out):
     return [(title, float(acc.split()[0]), size) for _, title, acc, size, *_ in rows]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings(LARGER)
 def test_both_students_and_their_teacher_in_a_table(
     script, digits, monkeypatch, run, tmp_path

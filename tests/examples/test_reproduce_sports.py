@@ -84,6 +84,7 @@ def test_the_first_layers_stay_as_they_are(script, weights):
             assert same == (int(name.split(".")[1]) < 4), name
 
 
+@pytest.mark.slow
 def test_the_tables(script, folder, weights, run):
     common = ["--data", folder, "--weights", weights, *PIXELS, "--quick", "--seeds", 1]
     out = run(script, *common)

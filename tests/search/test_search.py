@@ -85,6 +85,7 @@ def test_a_loss_can_be_monitored(student):
     assert (losses > 0).all()
 
 
+@pytest.mark.slow
 def test_optuna_alone_is_needed():
     code = (
         "import sys; sys.modules['optuna_integration'] = None\n"

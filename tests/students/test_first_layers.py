@@ -62,6 +62,7 @@ def test_the_first_layers_are_those_of_the_whole(name, tmp_path):
     assert all(p.grad is not None for p in student.parameters())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OTHERS)
 def test_the_first_layers_of_every_family(name):
     size = {"maxvit_t": 224, "inception_v3": 128}.get(name, 64)

@@ -134,6 +134,7 @@ def test_images_are_resized(size):
     assert not torch.allclose(narrow, expected, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "message"),
     [
@@ -241,6 +242,7 @@ def net(**params):
     return DistilledClassifier(torchvision_model, **{**defaults, **params})
 
 
+@pytest.mark.slow
 def test_a_student_from_random_weights():
     x, y = colours()
     teacher = net(max_epochs=2, lr=0.01).fit(x, y)

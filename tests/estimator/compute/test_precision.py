@@ -191,6 +191,7 @@ def test_float64_students_stay_float64_under_bf16(X, y, table):
     assert equal(*map(state, fits))
 
 
+@pytest.mark.slow
 def test_digits_are_learnt_as_well_in_bf16():
     X, y = load_digits(return_X_y=True)
     images = X.reshape(-1, 1, 8, 8).astype(np.float32)
