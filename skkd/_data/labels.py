@@ -19,7 +19,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from skorch.utils import data_from_dataset, is_dataset, to_numpy
 
 from skkd._data.batches import unwrap
-from skkd._data.rows import is_lazy, pair_of
+from skkd._data.rows import LAZY, pair_of
 from skkd._data.weights import check_sample_weight
 from skkd._utils.rng import preserved_rng
 
@@ -54,7 +54,8 @@ def check_labels(
         )
     y = given = to_numpy(y) if isinstance(y, torch.Tensor) else y
     y = column_or_1d(y, warn=True)
-    check_consistent_length(range(len(X)) if is_lazy(X) else _first(X), y)
+    samples: Any = range(len(X)) if isinstance(X, LAZY) else _first(X)  # type: ignore[arg-type]
+    check_consistent_length(samples, y)
     labelled = np.ones(len(y), dtype=bool)
     if unlabeled is not None:
         labelled = ~_equal_to(unlabeled, given)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from skkd._data.rows import is_lazy, len_of, row_of
+from skkd._data.rows import LAZY, len_of, row_of
 from skkd.memory._fingerprint import FingerprintError, fingerprint
 
 # Rows of a lazy X that are fetched at a time.
@@ -33,7 +33,7 @@ def row_keys(X: Any) -> tuple[np.ndarray, str]:
     if hasattr(X, "row_keys"):  # images that need not be read for it
         return X.row_keys()
     try:
-        if is_lazy(X):
+        if isinstance(X, LAZY):
             kind, parts = "fetched", []
             for part, raw in _parts(X):  # each part may be of another kind
                 prefix = part.encode()
