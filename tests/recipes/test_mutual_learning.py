@@ -8,9 +8,8 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from oracles import kd, kd_gradient
+from recipe_cases import NAMES, X, net, y
 from scipy.special import log_softmax, softmax
-from sklearn.datasets import load_iris
-from sklearn.linear_model import LogisticRegression
 from skorch.callbacks import Freezer
 from skorch.dataset import ValidSplit
 
@@ -24,28 +23,6 @@ from skkd.recipes.mutual_learning import CohortNet
 pytestmark = pytest.mark.filterwarnings(
     r"ignore:\[(random-head|chance-level|permuted-classes)\]:skkd.TeacherWarning"
 )
-
-X, y = load_iris(return_X_y=True)
-NAMES = np.array(["setosa", "versicolor", "virginica"])[y]
-
-
-@pytest.fixture(scope="module")
-def teacher():
-    return LogisticRegression(max_iter=500).fit(X, y)
-
-
-def net(**params):
-    params = {
-        "module__hidden": 8,
-        "max_epochs": 3,
-        "lr": 0.02,
-        "batch_size": 50,
-        "random_state": 0,
-        "device": "cpu",
-        **{"temperature": 4.0, "alpha": 0.5},
-        **params,
-    }
-    return DistilledClassifier(**params)
 
 
 def weights(student):

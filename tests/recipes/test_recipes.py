@@ -7,8 +7,8 @@ import pytest
 import torch
 from helpers import stable_repr
 from numpy.testing import assert_allclose, assert_array_equal
+from recipe_cases import NAMES, X, net, y
 from sklearn.base import clone
-from sklearn.datasets import load_iris
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
@@ -25,28 +25,7 @@ pytestmark = pytest.mark.filterwarnings(
     r"ignore:\[(random-head|chance-level|permuted-classes)\]:skkd.TeacherWarning"
 )
 
-X, y = load_iris(return_X_y=True)
 N_DISTINCT = len(np.unique(X, axis=0))  # a row that is there twice is asked once
-NAMES = np.array(["setosa", "versicolor", "virginica"])[y]
-
-
-@pytest.fixture(scope="module")
-def teacher():
-    return LogisticRegression(max_iter=500).fit(X, y)
-
-
-def net(**params):
-    params = {
-        "module__hidden": 8,
-        "max_epochs": 3,
-        "lr": 0.02,
-        "batch_size": 50,
-        "random_state": 0,
-        "device": "cpu",
-        **{"temperature": 4.0, "alpha": 0.5},
-        **params,
-    }
-    return DistilledClassifier(**params)
 
 
 def members(recipe):
