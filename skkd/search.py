@@ -155,6 +155,8 @@ def pruned_cross_val_score(
         X_test = _safe_indexing(X, test)
         X_test = np.asarray(X_test) if hasattr(X_test, "iloc") else X_test
         student.set_params(train_split=predefined_split(Dataset(X_test, y[test])))
+        if isinstance(student, DistilledClassifier):
+            student.set_params(on_interrupt="raise")  # half a fit has no score
         student.fit(_safe_indexing(X, train), y[train])
         scores.append(student.history[-1, monitor])
     return np.array(scores)

@@ -21,6 +21,7 @@ from skkd._estimator.html_repr import BriefReprMixin
 from skkd._estimator.shared_teacher import SharedTeacherMixin
 from skkd._estimator.sklearn_callbacks import run_as_task, support_callbacks
 from skkd._estimator.skorch_classifier import SkorchClassifier
+from skkd._fit.interrupts import end_early, explain
 from skkd._fit.objective import Objective
 from skkd._fit.plan import FitPlan, plan_fit
 from skkd._fit.soft_targets import SoftTargets, compute_soft_targets
@@ -109,6 +110,11 @@ class DistilledClassifier(BriefReprMixin, SharedTeacherMixin, SkorchClassifier):
     precision : {"fp32", "bf16", "auto"}, default="fp32"
         Of the student's forward and backward pass; weights, losses and cached logits
         stay in float32. "auto" takes bf16 if the hardware multiplies in it.
+    on_interrupt : {"raise", "keep"}, default="raise"
+        What becomes of CTRL-C in an epoch. "raise" ends the fit with it: a student
+        that `fit` builds is as it was before, `partial_fit` and a warm start keep what
+        was learnt so far. "keep", skorch's habit, warns, marks the last epoch of the
+        history as ``interrupted`` and returns the student as if it had finished.
     strict : bool, default=False
         Before training, the teacher's logits are checked for mistakes, as by
         :func:`~skkd.teachers.check_health`. False warns of the findings, True raises.
@@ -198,7 +204,7 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
     _not_content = frozenset(
         {
             *("teacher", "teacher_cv", "teacher_transform", "distillation"),
-            *("temperature", "alpha", "memory", "strict"),
+            *("temperature", "alpha", "memory", "strict", "on_interrupt"),
             *("augment", "n_views", "teacher_view"),
             *("teacher_", "cache_info_", "distillation_", "teacher_findings_"),
             *("channels_last_", "next_seed_", "_objective_"),
@@ -228,6 +234,7 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
         class_weight: Any = None,
         memory: Any = None,
         precision: str = "fp32",
+        on_interrupt: str = "raise",
         strict: bool = False,
         random_state: Any = None,
         criterion: Any = torch.nn.CrossEntropyLoss,
@@ -285,6 +292,7 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
         self.class_weight = class_weight
         self.memory = memory
         self.precision = precision
+        self.on_interrupt = on_interrupt
         self.strict = strict
         self.random_state = random_state
 
@@ -350,8 +358,7 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
             sample_weight=sample_weight,
             groups=groups,
         )
-        loop = super().partial_fit
-        return self._fit(plan, fit_params, loop, _routing_method="fit")
+        return self._fit(plan, fit_params, self._train, _routing_method="fit")
 
     def partial_fit(
         self,
@@ -390,7 +397,8 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
             sample_weight=sample_weight,
             groups=groups,
         )
-        return self._fit(plan, fit_params, super().partial_fit)
+        routed = {"_routing_method": "partial_fit"}
+        return self._fit(plan, fit_params, self._train, **routed)
 
     def fit_loop(
         self, X: Any, y: Any = None, epochs: int | None = None, **fit_params: Any
@@ -434,6 +442,15 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
             return run_as_task(self, plan, partial(self._run, plan, fit_params), train)
         return self._run(plan, fit_params, train)
 
+    def _train(self, X: TrainingSet, y: np.ndarray, **kwargs: Any) -> None:
+        """Train as skorch's `partial_fit`, for which CTRL-C is no interrupt."""
+        self.notify("on_train_begin", X=X, y=y)
+        try:
+            self.fit_loop(X, y, **kwargs)
+        except KeyboardInterrupt as error:
+            end_early(self, error)
+        self.notify("on_train_end", X=X, y=y)
+
     def _run(
         self,
         plan: FitPlan,
@@ -441,7 +458,7 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
         train: Callable[[TrainingSet], Any],
     ) -> DistilledClassifier:
         """Build the student, compute soft targets, check all of it, and train."""
-        with self._unchanged_if_refused():
+        with self._undone_if_refused(plan.fresh):
             if plan.facts is not None:
                 plan.facts.set_on(self)
                 self.classes_inferred_ = plan.classes
@@ -463,17 +480,21 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
         return self
 
     @contextmanager
-    def _unchanged_if_refused(self) -> Iterator[None]:
-        """Undo what was set by a fit that fails before its first step of training."""
+    def _undone_if_refused(self, fresh: bool) -> Iterator[None]:
+        """Undo a fit that fails before its first step, or a fresh one interrupted."""
         before, n_epochs = dict(vars(self)), len(self.history)
         try:
             yield
-        except BaseException:  # an interrupt in the teacher's pass, too
+        except BaseException as error:  # an interrupt in the teacher's pass, too
             goes_on = self.history_ is before.get("history_")
             epochs = self.history[n_epochs if goes_on else 0 :]
-            if not any("train_loss" in b for epoch in epochs for b in epoch["batches"]):
-                self.__dict__.clear()
-                self.__dict__.update(before)
+            undone = not any("train_loss" in b for e in epochs for b in e["batches"])
+            if isinstance(error, KeyboardInterrupt):
+                undone = undone or fresh
+                explain(error, undone=undone)
+            if undone:
+                # In one step, as another interrupt may follow.
+                object.__setattr__(self, "__dict__", before)
                 del self.history[n_epochs:]
             raise
 

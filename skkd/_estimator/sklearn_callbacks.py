@@ -11,6 +11,7 @@ from typing import Any
 
 from skorch.callbacks import Callback
 
+from skkd._fit.interrupts import StopTraining
 from skkd._fit.plan import FitPlan
 
 try:
@@ -78,4 +79,4 @@ class _EpochTasks(Callback):
         # No attribute is missing: the net can predict as it is.
         data = {**self.context.fit_data, "reconstruction_attributes": {}}
         if self.task_.call_on_fit_task_end(**data):
-            raise KeyboardInterrupt  # this ends a fit of skorch, as its EarlyStopping
+            raise StopTraining

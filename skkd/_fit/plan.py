@@ -174,6 +174,10 @@ def _check_parameters(net: Any, teacher_logits: Any, teacher_X: Any) -> Any:
             f"precision={net.precision!r}: expected 'fp32', 'bf16' or 'auto' (bf16 if "
             "the hardware multiplies in it)."
         )
+    if net.on_interrupt not in ("raise", "keep"):
+        raise ValueError(
+            f"on_interrupt={net.on_interrupt!r}: expected 'raise' or 'keep'."
+        )
     loss = loss_of(net)
     parts = [part for _, part in flatten(loss)]
     kinds = {need_of(part) for part in parts}

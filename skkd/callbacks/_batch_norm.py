@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import torch
@@ -93,11 +94,16 @@ class UpdateBatchNorm(Callback):
         if not layers:
             return
         momenta = [layer.momentum for layer in layers]
+        before = [copy.deepcopy(layer.state_dict()) for layer in layers]
         for layer in layers:
             layer.reset_running_stats()
             layer.momentum = None  # the plain average over all batches
         try:
             _forward_all(net, dataset)
+        except BaseException:  # half of the batches would be worse than none
+            for layer, state in zip(layers, before, strict=True):
+                layer.load_state_dict(state)
+            raise
         finally:
             for layer, momentum in zip(layers, momenta, strict=True):
                 layer.momentum = momentum

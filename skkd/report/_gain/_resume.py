@@ -26,7 +26,7 @@ from skkd.teachers._as_teacher import as_teacher
 
 _FORMAT = 1
 # Parameters that do not affect what is learnt.
-_IGNORED = {"verbose", "memory", "device", "n_jobs", "strict"}
+_IGNORED = {"verbose", "memory", "device", "n_jobs", "strict", "on_interrupt"}
 
 
 class Journal:

@@ -15,6 +15,9 @@ from skkd.losses._registry import flatten, loss_of, needs_of
 from skkd.recipes._base import Recipe
 from skkd.teachers._as_teacher import as_teacher
 
+# A fit that was interrupted is no fit to compare.
+_WHOLE = {"on_interrupt": "raise"}
+
 
 def split_steps(estimator: Any) -> tuple[Pipeline | None, Any]:
     """Return the steps before the student, None for none, and the student.
@@ -94,7 +97,8 @@ def check_teacher_of(net: DistilledClassifier, classes: np.ndarray) -> None:
 def distilled(student: Any, seed: int) -> Any:
     """Return a clone with this seed."""
     prefix = "estimator__" if isinstance(student, Recipe) else ""
-    return clone(student).set_params(**{f"{prefix}random_state": seed})
+    params = {"random_state": seed, **_WHOLE}
+    return clone(student).set_params(**{prefix + k: v for k, v in params.items()})
 
 
 def plain(student: Any, seed: int) -> DistilledClassifier:
@@ -105,6 +109,7 @@ def plain(student: Any, seed: int) -> DistilledClassifier:
         teacher_cv="prefit",
         teacher_transform=None,
         random_state=seed,
+        **_WHOLE,
     )
     # Without a teacher alpha has no effect, and a schedule of alpha needs it to be
     # above 0. But a loss that needs no teacher would still be used.
