@@ -15,6 +15,7 @@ from skorch.callbacks import Callback
 from skorch.dataset import Dataset
 from skorch.helper import predefined_split
 
+from skkd._data.frames import is_frame, to_numbers
 from skkd._data.labels import check_labels
 from skkd._estimator.classifier import DistilledClassifier
 
@@ -153,7 +154,7 @@ def pruned_cross_val_score(
         report = _ReportToTrial(trial, fold, fold * student.max_epochs, monitor)
         _add_callback(student, report)
         X_test = _safe_indexing(X, test)
-        X_test = np.asarray(X_test) if hasattr(X_test, "iloc") else X_test
+        X_test = to_numbers(X_test, "X") if is_frame(X_test) else X_test
         student.set_params(train_split=predefined_split(Dataset(X_test, y[test])))
         if isinstance(student, DistilledClassifier):
             student.set_params(on_interrupt="raise")  # half a fit has no score

@@ -15,6 +15,7 @@ from skorch.dataset import get_len
 from skorch.utils import to_numpy
 from torch.utils.data import IterableDataset
 
+from skkd._data.frames import explain_columns, is_frame
 from skkd._data.rows import LAZY, row_of
 from skkd._utils.rng import preserved_rng
 from skkd._utils.warn import warn
@@ -65,7 +66,12 @@ def read_inputs(net: Any, X: Any) -> tuple[Any, InputFacts]:
     names = SimpleNamespace()  # scikit-learn writes on an estimator
     _check_feature_names(names, X, reset=True)
     X = to_numpy(X) if isinstance(X, torch.Tensor) else X
-    X = _numbers(check_array(X, estimator=net, allow_nd=True, input_name="X"))
+    try:
+        X = _numbers(check_array(X, estimator=net, allow_nd=True, input_name="X"))
+    except (TypeError, ValueError) as error:
+        if not is_frame(X):
+            raise
+        raise explain_columns(X, error, "X") from error
     named = getattr(names, "feature_names_in_", None)
     return X, InputFacts(X.shape[1:], X.dtype, X.shape[1], named)
 
@@ -176,6 +182,10 @@ def _numbers(X: np.ndarray) -> np.ndarray:
 def _refuse_paths(X: Any) -> None:
     if isinstance(X, torch.Tensor) or hasattr(X, "toarray"):
         return
+    if hasattr(X, "collect"):
+        raise TypeError(
+            f"X is a {type(X).__name__}, whose rows are not in memory: X.collect()."
+        )
     if not hasattr(X, "__getitem__"):
         return
     first = np.asarray(X[:1], dtype=object).ravel()

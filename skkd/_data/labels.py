@@ -59,18 +59,65 @@ def check_labels(
     labelled = np.ones(len(y), dtype=bool)
     if unlabeled is not None:
         labelled = ~_equal_to(unlabeled, given)
-    known = y[labelled]
-    assert_all_finite(known, input_name="y")
+    known = known_labels(y, labelled, given)
     try:
+        assert_all_finite(known, input_name="y")
         if len(known):
             check_classification_targets(known)
-    except TypeError as error:  # they cannot be sorted
+    except (TypeError, ValueError) as error:
+        _explain_missing(given, labelled, error)
+        if isinstance(error, ValueError):
+            raise
+        # They cannot be sorted.
         kinds = sorted({type(label).__name__ for label in known})
         raise TypeError(
             f"y has labels of several types, {', '.join(kinds)}: expected labels of "
             "one. Rows without a label are marked by unlabeled=."
         ) from error
+    if labelled.all():
+        return known, labelled
+    if y.dtype.kind == "O" and known.dtype.kind in "biu":  # as pandas' own do
+        y = np.full(len(y), np.nan)
+        y[labelled] = known
     return y, labelled
+
+
+def known_labels(y: np.ndarray, labelled: np.ndarray, given: Any) -> np.ndarray:
+    """Return the labels of the labelled rows of `y`, in the type that `given` has.
+
+    NumPy makes floats, or objects, of whole numbers and bools in nullable dtypes.
+    """
+    known = y[labelled]
+    if y.dtype.kind not in "fO" or (isinstance(given, np.ndarray) and labelled.all()):
+        return known
+    dtype = getattr(given, "dtype", None)
+    if isinstance(dtype, np.dtype) and y.dtype == dtype and labelled.all():
+        return known
+    values = np.array(_as_list(given), dtype=object)[labelled]
+    kinds = {type(value) for value in values.tolist()}
+    if kinds == {bool}:
+        return known.astype(bool)
+    whole = kinds == {int}
+    return known.astype(getattr(dtype, "numpy_dtype", int)) if whole else known
+
+
+def _as_list(labels: Any) -> list[Any]:
+    for method in ("to_pylist", "to_list"):  # of pyarrow, of polars and pandas
+        if hasattr(labels, method):
+            return getattr(labels, method)()
+    return np.asarray(labels, dtype=object).ravel().tolist()
+
+
+def _explain_missing(given: Any, labelled: np.ndarray, error: Exception) -> None:
+    """Raise, if labels are missing, an error that says so."""
+    values = np.asarray(given, dtype=object).ravel()
+    missing = [i for i in np.flatnonzero(labelled) if _is_missing(values[i])]
+    if missing:
+        raise ValueError(
+            f"{len(missing)} rows of y have no label (None, NaN or NA), the first is "
+            f"row {missing[0]}: leave them out, or let the teacher alone teach them, "
+            f"DistilledClassifier(unlabeled=float('nan')). {error}"
+        ) from error
 
 
 def _equal_to(unlabeled: Any, y: Any) -> np.ndarray:

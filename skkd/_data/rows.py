@@ -13,6 +13,8 @@ from skorch.helper import SliceDataset, SliceDict
 from skorch.utils import is_dataset
 from torch.utils.data import Subset, default_collate
 
+from skkd._data.frames import frame_like
+
 # Types whose samples are fetched one by one, on demand.
 LAZY = (torch.utils.data.Dataset, SliceDataset)
 
@@ -99,6 +101,6 @@ def pick(X: Any, numbers: np.ndarray) -> Any:
 
 def with_columns(values: np.ndarray, like: Any) -> Any:
     """Return `values` as a data frame with the columns of `like`, if that is one."""
-    if not hasattr(like, "iloc") or values.ndim != 2:
+    if not hasattr(like, "columns") or values.ndim != 2:
         return values
-    return type(like)(values, columns=like.columns)
+    return frame_like(values, like)

@@ -24,6 +24,7 @@ from skkd._data.batches import (
     make_iterator,
     unwrap,
 )
+from skkd._data.frames import to_numbers
 from skkd._data.inputs import check_inputs
 from skkd._data.keys import INPUT
 from skkd._data.labels import check_labels, encode_labels, labels_of
@@ -146,7 +147,7 @@ class SkorchClassifier(SklearnParamsMixin, NeuralNetClassifier):
 
     def get_dataset(self, X: Any, y: Any = None) -> Any:
         """Wrap X, and y if given, for an iterator; labels are encoded."""
-        X = np.asarray(X) if hasattr(X, "iloc") else X
+        X = to_numbers(X, "X") if hasattr(X, "columns") else X
         if y is None or isinstance(X, TrainingSet):
             return super().get_dataset(X)
         y, labelled = check_labels(X, y)

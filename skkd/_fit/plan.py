@@ -12,7 +12,13 @@ from skorch import NeuralNet
 from torch.utils.data import DataLoader
 
 from skkd._data.inputs import InputFacts, check_inputs, read_inputs
-from skkd._data.labels import check_labels, encode_labels, find_classes, labels_of
+from skkd._data.labels import (
+    check_labels,
+    encode_labels,
+    find_classes,
+    known_labels,
+    labels_of,
+)
 from skkd._data.weights import check_sample_weight, combine_weights
 from skkd._fit.objective import check_hyperparameters
 from skkd._fit.teacher_cv import check_fittable
@@ -118,10 +124,12 @@ def plan_fit(
     loss = _check_parameters(net, teacher_logits, teacher_X)
     first, given = fresh or not hasattr(net, "classes_inferred_"), X
     X, facts = read_inputs(net, X) if first else (check_inputs(net, X), None)
-    if not hasattr(given, "iloc"):
+    if not hasattr(given, "columns"):
         given = X  # of an array only the names of columns are lost by now
-    y, labelled = check_labels(X, labels_of(X, y), net.unlabeled)
-    classes = _classes_of(net, y[labelled], classes, first=first)
+    given_y = labels_of(X, y)
+    y, labelled = check_labels(X, given_y, net.unlabeled)
+    known = known_labels(y, labelled, given_y)
+    classes = _classes_of(net, known, classes, first=first)
     y_encoded = encode_labels(y, labelled, classes)
     weight = None
     if not (sample_weight is None and net.class_weight is None):

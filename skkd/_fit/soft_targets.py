@@ -191,7 +191,7 @@ def _lookup(
     columns: np.ndarray,
 ) -> tuple[Any, CacheInfo]:
     """Return what `forward` gives for all samples, or for the fixed views of them."""
-    is_frame = hasattr(X, "iloc")
+    is_frame = hasattr(X, "columns")
 
     def forward_view(part: Any) -> np.ndarray:  # views are arrays, whatever X is
         is_view = is_frame and isinstance(part, np.ndarray)

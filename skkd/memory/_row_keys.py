@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from skkd._data.frames import columns_of, names_of
 from skkd._data.rows import LAZY, len_of, row_of
 from skkd.memory._fingerprint import FingerprintError, fingerprint
 
@@ -85,11 +86,10 @@ def _raw_rows(X: Any) -> tuple[str, Any]:
     """Return kind and bytes of the rows of an `X` in memory."""
     if isinstance(X, Mapping) and not hasattr(X, "toarray"):  # scipy's DOK is a dict
         return _joined({repr(key): value for key, value in X.items()})
-    if hasattr(X, "iloc") and getattr(X, "ndim", 1) == 2:
-        columns = [X.iloc[:, i] for i in range(X.shape[1])]
-        named = enumerate(zip(X.columns, columns, strict=True))
+    if hasattr(X, "columns"):
+        named = enumerate(zip(names_of(X), columns_of(X), strict=True))
         # An array does not tell categories from the numbers or texts that they are.
-        return _joined({f"{i} {n!r} {c.dtype}": c for i, (n, c) in named})
+        return _joined({f"{i} {n!r} {_dtype(c)}": c for i, (n, c) in named})
     if hasattr(X, "tocsr"):
         return _sparse_rows(X.tocsr())
     if isinstance(X, torch.Tensor):
@@ -100,15 +100,19 @@ def _raw_rows(X: Any) -> tuple[str, Any]:
         mask = np.ma.getmaskarray(X)
         return _joined({"masked": X.filled(0), "mask": mask})
     values = X if isinstance(X, np.ndarray) else _as_array(X)
-    names = "" if not hasattr(X, "columns") else f" of {[*X.columns]}"  # as polars has
     if values.dtype.hasobject or values.dtype.kind in "USV":
-        return f"object {values.shape[1:]}{names}", map(_object_bytes, values)
+        return f"object {values.shape[1:]}", map(_object_bytes, values)
     raw = np.ascontiguousarray(values).reshape(len(values), -1).view(np.uint8)
-    return f"{values.dtype} {values.shape[1:]}{names}", raw
+    return f"{values.dtype} {values.shape[1:]}", raw
+
+
+def _dtype(column: Any) -> Any:
+    return getattr(column, "dtype", getattr(column, "type", None))
 
 
 def _as_array(X: Any) -> np.ndarray:
     values = np.empty(0, dtype=object)
+    X = X.to_pylist() if hasattr(X, "to_pylist") else X  # pyarrow's own scalars
     # Of an image, say, an array has the numbers alone, without palette or mode.
     if not isinstance(X, (list, tuple)) or all(isinstance(row, _NUMBERS) for row in X):
         with suppress(ValueError):  # rows of several lengths

@@ -11,8 +11,9 @@ from sklearn.utils.validation import check_is_fitted
 from skorch.utils import to_numpy
 
 from skkd._data.rows import LAZY, iter_inputs, len_of
-from skkd._utils.modules import describe
+from skkd._utils.modules import describe, is_out_of_memory
 from skkd.teachers._base import Teacher, not_fitted, to_array, writable
+from skkd.teachers._feature_names import hint_of_extra, in_order
 
 # What each returns, in order of preference: probabilities if there are any.
 METHODS = {
@@ -44,15 +45,19 @@ class SklearnTeacher(Teacher):
 
     def _raw_outputs(self, X: Any) -> np.ndarray:
         method = self._method()
+        if hasattr(X, "columns"):
+            X = in_order(X, self.model)
         try:
             values = _call(getattr(self.model, method), X)
-        except (ValueError, TypeError) as error:
+        except Exception as error:  # libraries have classes of their own
+            if is_out_of_memory(error):
+                raise
             what = f"{type(X).__name__} of shape {getattr(X, 'shape', len_of(X))}"
             raise ValueError(
                 f"The teacher {describe(self.model)} does not take X, a {what}, as it "
                 f"reaches this step: {error} Leave out the steps that X went through "
                 "already, as teacher[1:] does, or pass its own inputs as "
-                "fit(..., teacher_X=...)."
+                f"fit(..., teacher_X=...).{hint_of_extra(X, self.model)}"
             ) from error
         if method == "decision_function" and values.ndim == 1:
             values = np.column_stack([np.zeros_like(values), values])
@@ -91,6 +96,8 @@ class CallableTeacher(Teacher):
     """A function from inputs to logits."""
 
     def _raw_outputs(self, X: Any) -> np.ndarray:
+        if hasattr(X, "columns"):  # of a bound method the model may know the names
+            X = in_order(X, getattr(self.model, "__self__", self.model))
         # It may make a tensor of an array.
         return _call(self.model, writable(X) if isinstance(X, np.ndarray) else X)
 

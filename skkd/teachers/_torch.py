@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from skorch.dataset import unpack_data
 from skorch.utils import to_tensor
 from torch import nn
 
+from skkd._data.frames import to_numbers
 from skkd._data.inputs import check_images
 from skkd._data.rows import iter_inputs
 from skkd._utils.modules import (
@@ -27,6 +29,7 @@ from skkd._utils.modules import (
     uncompiled,
 )
 from skkd.teachers._base import Teacher, not_fitted, to_array, writable
+from skkd.teachers._feature_names import in_order
 
 # Samples per forward pass: enough to keep a network busy, few enough that the
 # activations of a large one fit.
@@ -70,14 +73,22 @@ class _TorchTeacher(Teacher):
         return np.concatenate(parts)
 
     def _parts(self, X: Any) -> list[np.ndarray]:
+        def passed(prepare: Callable[[Any], Any]) -> list[np.ndarray]:
+            return [_to_array(outputs) for outputs in self._forward(X, prepare)]
+
         on_cpu = torch.device(self._device).type == "cpu"
         if on_cpu and any(map(has_conv2d, self._modules())):
             try:
-                return [_to_array(out) for out in self._forward(X, channels_last)]
+                return passed(channels_last)
             except RuntimeError as error:
                 if not is_layout_error(error):
                     raise
-        return [_to_array(out) for out in self._forward(X, lambda inputs: inputs)]
+        try:
+            return passed(lambda inputs: inputs)
+        except RuntimeError as error:
+            if "dtype" not in str(error):
+                raise
+            return passed(partial(_table_as_floats, error, self.network))
 
 
 class ModuleTeacher(_TorchTeacher):
@@ -119,9 +130,11 @@ class SkorchTeacher(_TorchTeacher):
     def _forward(self, X: Any, prepare: Callable[[Any], Any]) -> Iterator[Any]:
         net = self.model
         inputs = inspect.signature(net.module_.forward).parameters
-        if hasattr(X, "columns") and set(X.columns) <= set(inputs):
+        if hasattr(X, "iloc") and set(getattr(X, "columns", [None])) <= {*inputs}:
             # skorch gives a DataFrame to the module column by column.
             X = {name: X[[name]] for name in X.columns}
+        elif hasattr(X, "columns"):
+            X = in_order(X, net)
         for batch in net.get_iterator(net.get_dataset(_for_torch(X))):
             inputs, y = unpack_data(batch)
             yield net.evaluation_step((prepare(cast_floats(inputs, net.module_)), y))
@@ -162,6 +175,18 @@ class SkorchTeacher(_TorchTeacher):
         )
 
 
+def _table_as_floats(error: Exception, module: nn.Module, inputs: Any) -> Any:
+    """Return rows of whole numbers as floats, for a network that was trained on these.
+
+    Not images of 0 to 255, as it may have been trained on 0 to 1: the error stays.
+    """
+    if not isinstance(inputs, torch.Tensor) or inputs.ndim != 2:
+        raise error
+    if inputs.is_floating_point() or inputs.dtype == torch.uint8:
+        raise error
+    return cast_floats(inputs.double(), module)
+
+
 def _samples_per_pass(X: Any, device: Any) -> int:
     if torch.device(device).type != "cpu":
         return _BATCH_SIZE
@@ -173,6 +198,8 @@ def _for_torch(X: Any) -> Any:
     """Turn what torch cannot take, or only with a warning, into plain arrays."""
     if isinstance(X, Mapping):
         return {key: _for_torch(value) for key, value in X.items()}
+    if hasattr(X, "columns"):
+        return writable(to_numbers(X, "The teacher's X"))
     if isinstance(X, (np.ndarray, list)) or hasattr(X, "iloc"):
         return writable(X)
     return X

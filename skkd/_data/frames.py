@@ -1,0 +1,101 @@
+"""Tables whose columns have names: of pandas, polars or pyarrow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from numbers import Number
+from typing import Any
+
+import numpy as np
+
+
+def is_frame(X: Any) -> bool:
+    """Tell whether `X` is a table with names of columns."""
+    return hasattr(X, "columns") and len(getattr(X, "shape", ())) == 2
+
+
+def names_of(X: Any) -> list[Any]:
+    """Return the names of the columns of a table."""
+    # In pyarrow `columns` are these themselves.
+    return [*(X.column_names if hasattr(X, "column_names") else X.columns)]
+
+
+def columns_of(X: Any) -> list[Any]:
+    """Return the columns of a table, each as a Series or an array of pyarrow."""
+    if hasattr(X, "iloc"):
+        return [X.iloc[:, i] for i in range(X.shape[1])]
+    return [*(X.columns if hasattr(X, "column_names") else X.get_columns())]
+
+
+def select(X: Any, names: Sequence[Any]) -> Any:
+    """Return the columns of these names, in this order."""
+    return X[[*names]] if hasattr(X, "iloc") else X.select([*names])
+
+
+def frame_like(values: np.ndarray, like: Any) -> Any:
+    """Return an array (n, n_columns) as a table with the names of `like`."""
+    names = names_of(like)
+    if hasattr(like, "iloc"):
+        return type(like)(values, columns=names)
+    if hasattr(like, "column_names"):
+        return type(like).from_arrays([*values.T], names=names)
+    return type(like)(values, schema=names, orient="row")
+
+
+def to_numbers(X: Any, what: str) -> np.ndarray:
+    """Return a table as an array of numbers; ValueError names a column without them.
+
+    Nullable, boolean and Arrow columns become what they hold, if nothing is missing.
+    """
+    if all(isinstance(_dtype(column), np.dtype) for column in columns_of(X)):
+        with suppress(TypeError):  # dates and numbers have no dtype in common
+            values = np.asarray(X)
+            if values.dtype.kind in "biufc":
+                return values
+    pairs = zip(names_of(X), columns_of(X), strict=True)
+    return np.column_stack([_numbers(column, name, what) for name, column in pairs])
+
+
+def explain_columns(X: Any, error: Exception, what: str) -> Exception:
+    """Return the error for a table that is refused, which names a column if it can."""
+    try:
+        for name, column in zip(names_of(X), columns_of(X), strict=True):
+            if np.isnan(_numbers(column, name, what)).any():
+                return ValueError(
+                    f"{what}: column {name!r} has missing values. {error}"
+                )
+    except (TypeError, ValueError) as found:
+        return ValueError(f"{found} {error}")
+    return error
+
+
+def _dtype(column: Any) -> Any:
+    return getattr(column, "dtype", getattr(column, "type", None))
+
+
+def _numbers(column: Any, name: Any, what: str) -> np.ndarray:
+    values, kind = np.asarray(column), _dtype(column)
+    holes = values.dtype.kind == "f" and not isinstance(kind, np.dtype)
+    if holes and np.isnan(values).any():
+        raise ValueError(
+            f"{what}: column {name!r} ({kind}) has missing values. Fill them in, for "
+            "instance with SimpleImputer."
+        )
+    if values.dtype.kind in "biufc":
+        return values
+    if values.dtype.kind == "O":
+        numbers = [isinstance(value, (Number, np.bool_)) for value in values]
+        if all(numbers):
+            kinds = {bool if isinstance(v, (bool, np.bool_)) else float for v in values}
+            return values.astype(kinds.pop() if len(kinds) == 1 else float)
+        first = values[numbers.index(False)]
+        if not isinstance(first, (str, bytes)):
+            raise ValueError(
+                f"{what}: column {name!r} ({kind}) holds {first!r}, expected numbers. "
+                "Fill in what is missing, for instance with SimpleImputer."
+            )
+    raise ValueError(
+        f"{what}: column {name!r} has dtype {kind}, expected numbers. Encode it, for "
+        "instance with OneHotEncoder or OrdinalEncoder."
+    )

@@ -1,0 +1,97 @@
+"""Tables become arrays of numbers, or an error that names a column."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from frames import FRAMES, as_frame
+from torch import nn
+
+from skkd import DistilledClassifier
+from skkd._data.frames import to_numbers
+from skkd.teachers import as_teacher
+
+NUMBERS = {
+    "float": [0.5, 1.5],
+    "Int64": pd.array([1, 2], dtype="Int64"),
+    "Float32": pd.array([1.5, 2.5], dtype="Float32"),
+    "bool": [True, False],
+    "boolean": pd.array([True, False], dtype="boolean"),
+    "category": pd.Categorical([3, 1]),
+}
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+@pytest.mark.parametrize("other", ["float", "Int64", "boolean"])
+def test_nullable_columns_are_the_numbers_that_they_hold(name, other):
+    frame = pd.DataFrame({"a": NUMBERS[name], "b": NUMBERS[other]})
+    got = to_numbers(frame, "X")
+    assert got.dtype.kind in "biuf"
+    np.testing.assert_array_equal(got[:, 0], np.asarray(NUMBERS[name], dtype=float))
+    np.testing.assert_array_equal(got[:, 1], np.asarray(NUMBERS[other], dtype=float))
+
+
+@pytest.mark.parametrize(
+    "dtype", ["double[pyarrow]", "int64[pyarrow]", "bool[pyarrow]"]
+)
+def test_arrow_columns_are_the_numbers_that_they_hold(dtype):
+    pytest.importorskip("pyarrow")
+    frame = pd.DataFrame({"a": [0, 1], "b": [1.5, 2.5]}).astype({"a": dtype})
+    np.testing.assert_array_equal(to_numbers(frame, "X"), [[0, 1.5], [1, 2.5]])
+
+
+BAD = {
+    "text": (["x", "y"], "expected numbers. Encode it"),
+    "digits as text": (["1", "2"], "expected numbers. Encode it"),
+    "category": (pd.Categorical(["x", "y"]), "expected numbers. Encode it"),
+    "date": (pd.to_datetime(["2020-01-01"] * 2), "expected numbers. Encode it"),
+    "missing": (pd.array([1, None], dtype="Int64"), "has missing values"),
+    "none": (pd.Series([True, None], dtype=object), "expected numbers. Fill in"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_what_is_no_number_is_named(name):
+    column, message = BAD[name]
+    frame = pd.DataFrame({"good": [1.0, 2.0], "bad": column})
+    with pytest.raises(ValueError, match=f"'bad'.*{message}"):
+        to_numbers(frame, "X")
+    with pytest.raises(ValueError, match="'bad'"):
+        as_teacher(nn.Linear(2, 2)).logits(frame, [0, 1])
+    if name != "digits as text":  # which scikit-learn reads as numbers
+        with pytest.raises(ValueError, match="'bad'"):
+            DistilledClassifier().fit(frame, [0, 1])
+
+
+@pytest.mark.parametrize("kind", FRAMES)
+def test_missing_values_are_named_by_their_column(kind):
+    frame = as_frame(kind, pd.DataFrame({"a": [1.0, 2.0], "b": [np.nan, 1.0]}))
+    with pytest.raises(ValueError, match=r"column 'b'.* missing values"):
+        DistilledClassifier().fit(frame, [0, 1])
+
+
+@pytest.mark.parametrize("dtype", ["Int64", "boolean", "int64", "bool"])
+def test_torch_teachers_take_whole_numbers(dtype):
+    frame = pd.DataFrame({"a": [0, 1], "b": [1, 1]}).astype(dtype)
+    network = nn.Linear(2, 2)
+    expected = network(torch.tensor([[0.0, 1.0], [1.0, 1.0]])).detach()
+    got = as_teacher(network).logits(frame, [0, 1])
+    np.testing.assert_allclose(got, expected.numpy(), rtol=1e-6)
+
+
+def test_torch_teachers_of_indices_get_these():
+    frame = pd.DataFrame({"a": [0, 1]}, dtype="Int64")
+    network = nn.Sequential(nn.Embedding(2, 3), nn.Flatten())
+    got = as_teacher(network).logits(frame, [0, 1, 2])
+    np.testing.assert_array_equal(got, network[0].weight.detach().numpy())
+
+
+def test_torch_teachers_do_not_take_bytes_for_floats():
+    with pytest.raises(ValueError, match="does not take X"):
+        as_teacher(nn.Linear(2, 2)).logits(np.ones((3, 2), np.uint8), [0, 1])
+
+
+def test_lazy_frames_are_refused():
+    polars = pytest.importorskip("polars")
+    with pytest.raises(TypeError, match=r"X\.collect\(\)"):
+        DistilledClassifier().fit(polars.LazyFrame({"a": [1.0, 2.0]}), [0, 1])
