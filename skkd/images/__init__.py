@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-from skkd.images._decoding import UnreadableImageError
-from skkd.images._folder import ImageFolderWarning, load_image_folder
+from skkd.images._decoding import ImageFolderWarning, UnreadableImageError
+from skkd.images._folder import load_image_folder
 from skkd.images._reader import ImageReader
 
 __all__ = [

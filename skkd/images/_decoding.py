@@ -8,6 +8,10 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from skkd.images._levels import Levels, to_8_bits
+from skkd.images._storage import Doubt, Storage, read_storage
+from skkd.images._unsupported import describe_unsupported
+
 # An allow-list, because Pillow would otherwise run Ghostscript for EPS files and read
 # many kinds of binary files as TGA. HEIF is available once pillow-heif registers it.
 _FORMATS = (
@@ -21,7 +25,23 @@ _DRAFT_FACTOR = 4
 
 
 class NotAnImageError(ValueError):
-    """The content has none of the supported image formats."""
+    """The content has none of the known image formats."""
+
+
+class UnsupportedImageError(ValueError):
+    """The content is an image, of a format that cannot be read as it is."""
+
+
+class ImageFolderWarning(UserWarning):
+    """Something about image files, or a folder of them, that is probably not intended.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from skkd.images import ImageFolderWarning
+    >>> warnings.simplefilter("error", ImageFolderWarning)  # raise instead
+    >>> warnings.simplefilter("default", ImageFolderWarning)
+    """
 
 
 class UnreadableImageError(OSError):
@@ -58,26 +78,61 @@ def get_image_suffixes() -> set[str]:
     """Return the suffixes of files that are meant to be images, readable or not."""
     known = Image.registered_extensions()
     suffixes = {suffix for suffix, name in known.items() if name in _FORMATS}
-    return suffixes | {".heic", ".heif", ".avif", ".jxl", ".tga", ".ico", ".psd"}
+    others = {".heic", ".heif", ".avif", ".jxl", ".tga", ".ico", ".psd", ".dcm"}
+    return suffixes | others
 
 
-def decode_image(file: BinaryIO, size: tuple[int, int], mode: str) -> np.ndarray:
+def decode_image(
+    file: BinaryIO, size: tuple[int, int], mode: str, levels: Levels = None
+) -> tuple[np.ndarray, list[Doubt]]:
     """Decode the first frame of an open file completely, and resize it.
 
     Returns uint8 pixels of shape (height, width, 3) for mode RGB, (height, width) for
-    L.
+    L, and what is doubtful about them.
     """
     height, width = size
+    doubts: list[Doubt] = []
+    if is_dicom(file):
+        # Entered for these files alone: pydicom is optional.
+        from skkd.images._dicom import read_dicom
+
+        image = read_dicom(file, levels)
+    else:
+        image, doubts = _read_with_pillow(file, max(size), levels)
+    if image.mode != mode:
+        image = image.convert(mode)
+    resized = image.resize((width, height), Image.Resampling.BILINEAR)
+    return np.asarray(resized), doubts
+
+
+def is_dicom(file: BinaryIO) -> bool:
+    """Tell whether a file begins as DICOM files do."""
+    file.seek(128)
+    magic = file.read(4)
+    file.seek(0)
+    return magic == b"DICM"
+
+
+def check_n_pixels(width: int, height: int) -> None:
+    """Raise if an image is larger than Pillow's limit."""
+    limit = Image.MAX_IMAGE_PIXELS
+    # Pillow itself raises only above twice the limit, and warns below that.
+    if limit is not None and width * height > limit:
+        raise Image.DecompressionBombError
+
+
+def _read_with_pillow(
+    file: BinaryIO, side: int, levels: Levels
+) -> tuple[Image.Image, list[Doubt]]:
     with _identify(file) as image:
+        storage = read_storage(image, file)
         if image.format in {"JPEG", "MPO"}:
             # The decoder does not know the orientation: request the longer side for
             # both.
-            side = _DRAFT_FACTOR * max(size)
-            image.draft(None, (side, side))
+            image.draft(None, (_DRAFT_FACTOR * side,) * 2)
         ImageOps.exif_transpose(image, in_place=True)
-        return np.asarray(
-            _to_mode(image, mode).resize((width, height), Image.Resampling.BILINEAR)
-        )
+        gray_or_color, doubts = to_8_bits(image, storage, levels)
+        return _without_alpha(gray_or_color, storage), [*storage.doubts, *doubts]
 
 
 def _identify(file: BinaryIO) -> Image.Image:
@@ -86,36 +141,25 @@ def _identify(file: BinaryIO) -> Image.Image:
     try:
         image = Image.open(file, formats=formats)
     except UnidentifiedImageError:
+        known = describe_unsupported(file)
+        if known:
+            raise UnsupportedImageError(known) from None
         file.seek(0)
         start = file.read(16)
         message = f"not an image, it begins with {start!r}" if start else "empty file"
         raise NotAnImageError(message) from None
-    limit = Image.MAX_IMAGE_PIXELS
-    # Pillow itself raises only above twice the limit, and warns below that.
-    if limit is not None and image.width * image.height > limit:
-        raise Image.DecompressionBombError
+    check_n_pixels(*image.size)
     return image
 
 
-def _to_mode(image: Image.Image, mode: str) -> Image.Image:
-    if image.mode.startswith("I;16") or (
-        # Pillow scales the gray levels of these two formats to 0 ... 65535.
-        image.mode == "I" and image.format in {"PNG", "PPM"}
-    ):
-        # convert("L") would clip everything above 255 to white.
-        levels = np.asarray(image).astype(np.uint32)
-        image = Image.fromarray(((levels + 128) // 257).astype(np.uint8))
-    elif image.mode in {"I", "F"}:
-        raise ValueError(
-            f"32-bit pixels (Pillow mode {image.mode!r}) have no agreed range; "
-            "save the image with 8 or 16 bits"
-        )
+def _without_alpha(image: Image.Image, storage: Storage) -> Image.Image:
+    """Return the image in mode RGB or L, with transparent pixels over white."""
+    if not storage.has_alpha and image.mode == "RGBA":
+        image = image.convert("RGB")
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    if image.mode not in {"RGB", "L"}:
-        image = image.convert("RGB")
-    return image if image.mode == mode else image.convert(mode)
+    return image if image.mode in {"RGB", "L"} else image.convert("RGB")
 
 
 def describe_failure(error: Exception) -> str:

@@ -95,8 +95,8 @@ def inspect_file(path: str) -> Finding:
     try:
         content = Path(path).read_bytes()
         # "RGB", because it tests every conversion; a small size, because only whether
-        # it can be decoded matters.
-        decode_image(io.BytesIO(content), (16, 16), "RGB")
+        # it can be decoded matters; "minmax", because a reader may be told the levels.
+        decode_image(io.BytesIO(content), (16, 16), "RGB", "minmax")
     except NotAnImageError as error:
         is_meant = Path(path).suffix.lower() in get_image_suffixes()
         return Finding("broken" if is_meant else "other", str(error))

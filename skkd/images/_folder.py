@@ -11,7 +11,11 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from skkd._utils.warn import warn
-from skkd.images._decoding import UnreadableImageError, describe_unreadable
+from skkd.images._decoding import (
+    ImageFolderWarning,
+    UnreadableImageError,
+    describe_unreadable,
+)
 from skkd.images._files import (
     FoundFile,
     describe_duplicates,
@@ -24,18 +28,6 @@ from skkd.images._files import (
     list_files,
     map_files,
 )
-
-
-class ImageFolderWarning(UserWarning):
-    """Something about an image folder that is probably not intended.
-
-    Examples
-    --------
-    >>> import warnings
-    >>> from skkd.images import ImageFolderWarning
-    >>> warnings.simplefilter("error", ImageFolderWarning)  # raise instead
-    >>> warnings.simplefilter("default", ImageFolderWarning)
-    """
 
 
 def load_image_folder(

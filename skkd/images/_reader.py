@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
 
 from skkd._utils.checks import is_number
+from skkd.images._levels import Levels, check_levels
 from skkd.images._rows import ImageRows
 from skkd.images._table import open_table
 
@@ -44,12 +45,26 @@ class ImageReader(TransformerMixin, BaseEstimator):
         Whether `transform` returns :class:`~skkd.images.LazyImages`, which are read
         batch by batch when they are needed, for folders larger than memory. Needs
         PyTorch, which `lazy=False` does not.
+    levels : (float, float), "minmax" or None, default=None
+        The gray levels that become black and white, 0 and 255, in files of more than 8
+        bits, such as ``(0, 4095)`` for 12 bits in 16-bit files, ``(0.0, 1.0)`` for
+        float TIFFs, or ``(-160, 240)`` for CT slices in DICOM, the window of centre 40
+        and width 400. Levels beyond become black or white too. None is what the file
+        says: 0 ... 65535 for 16 bits, the window of a DICOM file. "minmax" takes the
+        lowest and the highest level of each file by itself.
 
     Notes
     -----
     - Transparent pixels are shown over white.
-    - 16-bit gray levels 0 ... 65535 become 0 ... 255; an image that uses only a few of
-      them stays dark. 32-bit integer and float pixels have no agreed range: an error.
+    - 16-bit gray levels 0 ... 65535 become 0 ... 255. A warning names the files with
+      all levels below 16384, as those of 8, 10, 12 or 14 bits: pass `levels`. Signed,
+      32-bit and float levels have no agreed range: an error without `levels`.
+    - DICOM files (``pip install "skkd[dicom]"``) become what a viewer shows first:
+      rescale slope and intercept or modality LUT, VOI LUT or first window, MONOCHROME1
+      inverted; with `levels`, rescaled levels between these. Files of more than 8 bits
+      without a window need `levels`; those of several frames are refused.
+    - TIFF: of several pages the first is read, and bands beyond red, green and blue
+      that no tag calls alpha are left out, both with a warning.
     - CMYK is converted by Pillow's formula; colour profiles are not applied.
     - Animations (GIF, WebP, APNG) give their first frame.
     - Images beyond ``PIL.Image.MAX_IMAGE_PIXELS`` are refused.
@@ -65,14 +80,16 @@ class ImageReader(TransformerMixin, BaseEstimator):
     - A file is identified by its absolute path, its size and its times of change, so
       that cached files are not opened. A file that was moved, copied or changed is
       decoded again.
-    - Images of each `size` and `mode`, and of each version of Pillow and its codecs,
-      are cached separately. Pixels are the same with and without `memory`, bit for bit.
+    - Images of each `size`, `mode` and `levels`, and of each version of Pillow and its
+      codecs, are cached separately. Pixels are the same with and without `memory`, bit
+      for bit.
     - An image takes 3 (or 1) times height times width bytes, 12 KiB for
       ``size=64``. Nothing is deleted automatically: delete the folder, or call
       ``joblib.Memory(memory).clear()``.
     - One process decodes while others wait for it. A process that is killed leaves no
       wrong entry behind; a damaged entry is detected by its checksums, reported with a
-      warning and decoded again. Files that cannot be read are not cached.
+      warning and decoded again. Files that cannot be read, or are
+      read with a warning, are not cached.
 
     With ``lazy=True`` nothing is decoded in `transform`, and an unreadable file is an
     error in the middle of a fit: :func:`load_image_folder` finds these beforehand.
@@ -108,12 +125,14 @@ class ImageReader(TransformerMixin, BaseEstimator):
         *,
         memory: Any = None,
         lazy: bool = False,
+        levels: tuple[float, float] | Literal["minmax"] | None = None,
     ) -> None:
         self.size = size
         self.mode = mode
         self.n_jobs = n_jobs
         self.memory = memory
         self.lazy = lazy
+        self.levels = levels
 
     def fit(self, X: Any, y: Any = None) -> ImageReader:
         """Check the parameters, and that X contains paths; no file is read.
@@ -140,7 +159,8 @@ class ImageReader(TransformerMixin, BaseEstimator):
         >>> ImageReader(size=64).fit(["cat/1.jpg", "dog/1.jpg"])
         ImageReader(size=64)
         """
-        open_table(self.memory, self._check_params(), self.mode)
+        shape, levels = self._check_params()
+        open_table(self.memory, shape, self.mode, levels)
         _check_paths(X)
         return self
 
@@ -171,6 +191,9 @@ class ImageReader(TransformerMixin, BaseEstimator):
         -----
         DistillationWarning
             If cached files are damaged.
+        ImageFolderWarning
+            If files may be read otherwise than intended: their levels use few of 16
+            bits, they have bands that no tag explains, or further pages.
 
         Examples
         --------
@@ -181,8 +204,10 @@ class ImageReader(TransformerMixin, BaseEstimator):
         ...     ImageReader((1, 2), mode="L").transform([f"{folder}/gray.png"])
         array([[[[7, 7]]]], dtype=uint8)
         """
-        shape = self._check_params()
-        rows = ImageRows(_check_paths(X), shape, self.mode, self.n_jobs, self.memory)
+        shape, levels = self._check_params()
+        rows = ImageRows(
+            _check_paths(X), shape, self.mode, self.n_jobs, self.memory, levels
+        )
         if self.lazy:
             if rows.table is not None:
                 rows.fill_table()
@@ -195,7 +220,7 @@ class ImageReader(TransformerMixin, BaseEstimator):
         rows.fill_table(images)
         return images
 
-    def _check_params(self) -> tuple[int, int, int]:
+    def _check_params(self) -> tuple[tuple[int, int, int], Levels]:
         if self.mode not in _N_CHANNELS:
             raise ValueError(f"mode={self.mode!r}; expected 'RGB' or 'L'.")
         size = self.size if isinstance(self.size, tuple | list) else (self.size,) * 2
@@ -206,7 +231,8 @@ class ImageReader(TransformerMixin, BaseEstimator):
             )
         if not isinstance(self.lazy, bool | np.bool_):
             raise ValueError(f"lazy={self.lazy!r}; expected True or False.")
-        return _N_CHANNELS[self.mode], int(size[0]), int(size[1])
+        shape = _N_CHANNELS[self.mode], int(size[0]), int(size[1])
+        return shape, check_levels(self.levels)
 
     def __sklearn_tags__(self) -> Tags:
         """Describe the input, a 1-D array of strings, to scikit-learn."""

@@ -9,12 +9,17 @@ from typing import Any
 import numpy as np
 from joblib import effective_n_jobs
 
+from skkd._utils.warn import warn
 from skkd.images._decoding import (
+    ImageFolderWarning,
     UnreadableImageError,
     decode_image,
     describe_failure,
     describe_unreadable,
+    shorten,
 )
+from skkd.images._levels import Levels, describe_doubts
+from skkd.images._storage import Doubt
 from skkd.images._table import file_keys, image_kind, open_table
 
 # Files per task of a thread: large enough that the overhead of a task does not matter
@@ -35,12 +40,15 @@ class ImageRows:
         mode: str,
         n_jobs: int | None = None,
         memory: Any = None,
+        levels: Levels = None,
     ) -> None:
-        self.paths, self.shape, self.mode = paths, shape, mode
+        self.paths, self.shape, self.mode, self.levels = paths, shape, mode, levels
         # Here, since the workers of a DataLoader do not see joblib's context.
         self.n_threads = effective_n_jobs(n_jobs)
-        self.table = open_table(memory, shape, mode)
+        self.table = open_table(memory, shape, mode, levels)
         self._keys: np.ndarray | None = None
+        self._doubts: dict[int, list[Doubt]] = {}
+        self._warned = False
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -53,6 +61,7 @@ class ImageRows:
             missing = self._lookup(rows, missing, images)
         failures = self._decode(rows[missing], images, missing)
         self._check_none([(int(rows[missing[i]]), why) for i, why in failures], rows)
+        self._warn_of_doubts()
         return images
 
     def fill_table(self, images: np.ndarray | None = None) -> None:
@@ -78,13 +87,14 @@ class ImageRows:
                     "Free some space, pass another folder, or leave out memory=."
                 ) from error
         self._check_none(sorted(failures), np.arange(len(self)))
+        self._warn_of_doubts()
 
     def row_keys(self) -> tuple[np.ndarray, str]:
         """Return a key for each file, (n, 2) uint64, and the kind of images."""
         if self._keys is None:
             self._keys, failures = file_keys(self.paths)
             self._check_none([*failures.items()], np.arange(len(self)))
-        return self._keys, f"image {image_kind(self.shape, self.mode)}"
+        return self._keys, f"image {image_kind(self.shape, self.mode, self.levels)}"
 
     def _add(self, rows: np.ndarray, images: Any) -> list[tuple[int, str]]:
         """Decode `rows`, each file once, and return those that failed, with reasons."""
@@ -97,7 +107,9 @@ class ImageRows:
         once, same = rows[first], same.ravel()
         decoded = np.empty((len(once), *self.shape), dtype=np.uint8)
         failed = dict(self._decode(once, decoded, np.arange(len(once))))
-        good = np.setdiff1d(np.arange(len(once)), [*failed])
+        # What is doubtful is decoded again, so that the warning comes again.
+        doubtful = [i for i, row in enumerate(once.tolist()) if row in self._doubts]
+        good = np.setdiff1d(np.arange(len(once)), [*failed, *doubtful])
         self.table.add(self._keys[once[good]], decoded[good])
         if images is not None:
             images[rows] = decoded[same]
@@ -132,7 +144,7 @@ class ImageRows:
         def decode(start: int) -> list[tuple[int, str]]:
             failures = []
             for i in range(start, min(start + _BATCH_SIZE, len(rows))):
-                reason = _read(self.paths[rows[i]], images[places[i]], self.mode)
+                reason = self._read(int(rows[i]), images[places[i]])
                 if reason:
                     failures.append((i, reason))
             return failures
@@ -147,6 +159,21 @@ class ImageRows:
                 failures = [*threads.map(decode, starts)]
         return [failure for batch in failures for failure in batch]
 
+    def _read(self, row: int, image: np.ndarray) -> str:
+        """Decode one file into `image`; return why it could not be read, if so."""
+        try:
+            with open(self.paths[row], "rb") as file:
+                pixels, doubts = decode_image(
+                    file, image.shape[1:], self.mode, self.levels
+                )
+        # Damaged files make Pillow's decoders raise errors of any type.
+        except Exception as error:
+            return describe_failure(error)
+        image[...] = pixels.transpose(2, 0, 1) if pixels.ndim == 3 else pixels
+        if doubts:
+            self._doubts[row] = doubts
+        return ""
+
     def _pieces(self, rows: np.ndarray) -> Iterator[np.ndarray]:
         step = max(1, min(_PIECE_ROWS, _PIECE_BYTES // int(np.prod(self.shape))))
         return (rows[i : i + step] for i in range(0, len(rows), step))
@@ -158,14 +185,19 @@ class ImageRows:
                 describe_unreadable(unreadable, len(rows)), unreadable
             )
 
-
-def _read(path: str, image: np.ndarray, mode: str) -> str:
-    """Decode one file into `image`; return why it could not be read, if so."""
-    try:
-        with open(path, "rb") as file:
-            pixels = decode_image(file, image.shape[1:], mode)
-    # Damaged files make Pillow's decoders raise errors of any type.
-    except Exception as error:
-        return describe_failure(error)
-    image[...] = pixels.transpose(2, 0, 1) if pixels.ndim == 3 else pixels
-    return ""
+    def _warn_of_doubts(self) -> None:
+        """Warn of the doubtful files, once for all batches of these images."""
+        if not self._doubts or self._warned:
+            return
+        self._warned = True
+        doubts = [
+            (self.paths[row], doubt)
+            for row, of_file in sorted(self._doubts.items())
+            for doubt in of_file
+        ]
+        lines = [f"{path!r}: {doubt.what}" for path, doubt in doubts]
+        warn(
+            f"{len(self._doubts)} image(s) may not be read as intended:"
+            f"{shorten(lines)}\n{describe_doubts(doubts)}",
+            ImageFolderWarning,
+        )

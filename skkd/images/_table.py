@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
+from functools import cache
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +18,12 @@ from sklearn.utils.validation import check_memory
 from skkd._store.disk import DiskTable
 from skkd._store.process import Segment
 from skkd.images._decoding import describe_failure
+from skkd.images._levels import Levels
 
 # To be incremented when decode_image returns other pixels for the same file.
-_DECODING = 1
+_DECODING = 2
+# They may decode some of the formats, if they are installed.
+_OPTIONAL = ("pydicom", "pillow-heif")
 _CODECS = ("libjpeg_turbo", "jpg", "jpg_2000", "webp", "avif")
 _KEY_BYTES = 16
 # Pages of a mapped file count as memory of the process, so files are closed after so
@@ -75,7 +80,9 @@ class ImageTable(DiskTable):
         return segment
 
 
-def open_table(memory: Any, shape: tuple[int, ...], mode: str) -> ImageTable | None:
+def open_table(
+    memory: Any, shape: tuple[int, ...], mode: str, levels: Levels = None
+) -> ImageTable | None:
     """Return the table for images of one kind; None if nothing is cached."""
     if isinstance(memory, os.PathLike):
         memory = os.fspath(memory)
@@ -89,17 +96,28 @@ def open_table(memory: Any, shape: tuple[int, ...], mode: str) -> ImageTable | N
             "Pass a path, or a joblib.Memory with one."
         )
     return ImageTable(
-        Path(location) / "skkd-images" / image_kind(shape, mode), np.uint8, shape
+        Path(location) / "skkd-images" / image_kind(shape, mode, levels),
+        np.uint8,
+        shape,
     )
 
 
-def image_kind(shape: tuple[int, ...], mode: str) -> str:
+def image_kind(shape: tuple[int, ...], mode: str, levels: Levels = None) -> str:
     """Name everything that determines the pixels, apart from the file."""
     versions = [PIL.__version__, *(features.version(name) for name in _CODECS)]
+    versions += [_version_of(name) for name in _OPTIONAL]
     # With this switch Pillow fills truncated images with gray instead of raising.
-    decoder = f"{_DECODING} {versions} {ImageFile.LOAD_TRUNCATED_IMAGES}"
+    decoder = f"{_DECODING} {versions} {ImageFile.LOAD_TRUNCATED_IMAGES} {levels}"
     digest = hashlib.blake2b(decoder.encode(), digest_size=8).hexdigest()
     return f"{shape[1]}x{shape[2]}-{mode}-{digest}"
+
+
+@cache
+def _version_of(distribution: str) -> str | None:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def file_keys(paths: Sequence[str]) -> tuple[np.ndarray, dict[int, str]]:

@@ -1,5 +1,6 @@
 """Image files made for the tests of this folder."""
 
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -26,14 +27,45 @@ def save_noise(path, size=(60, 50), **options):
     return path
 
 
+def save_tiff(path, levels, *, n_bands=1, kind="u", bits=None, photometric=1, more=()):
+    """Write an uncompressed TIFF as programs other than Pillow do.
+
+    `levels` is an array, or bytes with the number of `bits`; `more` are further tags of
+    type short, as pairs of number and values.
+    """
+    height, width = (8, 8) if isinstance(levels, bytes) else levels.shape[:2]
+    data = levels if isinstance(levels, bytes) else levels.tobytes()
+    bits = bits or levels.dtype.itemsize * 8
+    sample_format = "?uif".index(kind)
+    tags = {
+        256: [width], 257: [height], 258: [bits] * n_bands, 259: [1],
+        262: [photometric], 277: [n_bands], 278: [height],
+        339: [sample_format] * n_bands, **dict(more),
+    }  # fmt: skip
+    start = 8 + 2 + 12 * (len(tags) + 2) + 4
+    entries, behind = {}, b""
+    for tag, values in tags.items():
+        raw = struct.pack(f"<{len(values)}H", *values)
+        if len(raw) > 4:
+            place, behind = struct.pack("<I", start + len(behind)), behind + raw
+            raw = place
+        entries[tag] = struct.pack("<HHI4s", tag, 3, len(values), raw)
+    entries[273] = struct.pack("<HHII", 273, 4, 1, start + len(behind))
+    entries[279] = struct.pack("<HHII", 279, 4, 1, len(data))
+    directory = b"".join(entries[tag] for tag in sorted(entries))
+    header = struct.pack("<2sHIH", b"II", 42, 8, len(entries))
+    path.write_bytes(header + directory + bytes(4) + behind + data)
+    return path
+
+
 def truncate(path, keep=0.5):
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * keep)])
     return path
 
 
-def read(path, size=8, mode="RGB"):
-    return ImageReader(size, mode=mode).transform([path])[0]
+def read(path, size=8, mode="RGB", **params):
+    return ImageReader(size, mode=mode, **params).transform([path])[0]
 
 
 def names(photos, root):
