@@ -2,7 +2,10 @@
 
 from typing import TYPE_CHECKING, Any
 
-from skkd.images._decoding import ImageFolderWarning, UnreadableImageError
+from skkd.images._errors import (
+    ImageFolderWarning,
+    UnreadableImageError,
+)
 from skkd.images._folder import load_image_folder
 from skkd.images._reader import ImageReader
 

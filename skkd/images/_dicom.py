@@ -7,7 +7,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image
 
-from skkd.images._decoding import (
+from skkd.images._errors import (
     NotAnImageError,
     UnsupportedImageError,
     check_n_pixels,

@@ -13,11 +13,10 @@ from typing import Any, Literal
 
 from joblib import Parallel, delayed
 
-from skkd.images._decoding import (
+from skkd.images._decoding import decode_image, get_image_suffixes
+from skkd.images._errors import (
     NotAnImageError,
-    decode_image,
     describe_failure,
-    get_image_suffixes,
     shorten,
 )
 

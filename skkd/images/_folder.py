@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from skkd._utils.warn import warn
-from skkd.images._decoding import (
+from skkd.images._errors import (
     ImageFolderWarning,
     UnreadableImageError,
     describe_unreadable,

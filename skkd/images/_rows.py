@@ -10,10 +10,10 @@ import numpy as np
 from joblib import effective_n_jobs
 
 from skkd._utils.warn import warn
-from skkd.images._decoding import (
+from skkd.images._decoding import decode_image
+from skkd.images._errors import (
     ImageFolderWarning,
     UnreadableImageError,
-    decode_image,
     describe_failure,
     describe_unreadable,
     shorten,

@@ -17,7 +17,9 @@ from sklearn.utils.validation import check_memory
 
 from skkd._store.disk import DiskTable
 from skkd._store.process import Segment
-from skkd.images._decoding import describe_failure
+from skkd.images._errors import (
+    describe_failure,
+)
 from skkd.images._levels import Levels
 
 # To be incremented when decode_image returns other pixels for the same file.
