@@ -150,7 +150,8 @@ def test_n_jobs_says_how_many_threads(tmp_path, monkeypatch):
 
 def test_clone_pickle_and_params(root):
     reader = ImageReader((8, 6), mode="L", n_jobs=2)
-    params = {"size": (8, 6), "mode": "L", "n_jobs": 2, "memory": None, "lazy": False}
+    params = {"size": (8, 6), "mode": "L", "n_jobs": 2}
+    params |= {"memory": None, "lazy": False, "levels": None}
     assert clone(reader).get_params() == params
     assert pickle.loads(pickle.dumps(reader)).get_params() == params
     assert reader.set_params(size=4).transform([root / "cat" / "1.png"]).shape[2:] == (
