@@ -21,13 +21,13 @@ def end_early(net: Any, error: KeyboardInterrupt) -> None:
     """
     if isinstance(error, StopTraining) or _is_raised_by_skorch(error):
         return
-    finished = sum("train_loss" in epoch for epoch in net.history)
-    if net.on_interrupt != "keep" or not finished:
+    steps = ["train_loss" in b for epoch in net.history for b in epoch["batches"]]
+    if net.on_interrupt != "keep" or not any(steps):
         raise error
     net.history.record("interrupted", True)
     warn(
-        f"The training was interrupted after {finished} whole epochs, and the student "
-        "is kept as it is: on_interrupt='keep'.",
+        f"The training was interrupted in epoch {len(net.history)}, and the student is "
+        "kept as it is: on_interrupt='keep'.",
         DistillationWarning,
     )
 

@@ -28,9 +28,10 @@ from skkd._utils.modules import describe
 from skkd.losses import FeatureLoss
 from skkd.losses._registry import flatten, loss_of, need_of, needs_of
 from skkd.memory._logits import as_memory
-from skkd.teachers import Teacher, as_teacher
+from skkd.teachers import Finding, Teacher, as_teacher
 from skkd.teachers._base import check_logits
 from skkd.teachers._transform import check_transform
+from skkd.teachers.health._extra_classes import examine_extra_columns
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,8 @@ class FitPlan:
         The samples as the teacher wants them.
     teacher_logits : ndarray of shape (n, n_classes) or None
         In place of the teacher's.
+    findings : list of Finding
+        What is probably wrong with them.
     """
 
     X: Any
@@ -82,6 +85,7 @@ class FitPlan:
     teacher: Teacher | None
     teacher_X: Any
     teacher_logits: np.ndarray | None
+    findings: list[Finding]
 
     @property
     def labelled(self) -> np.ndarray:
@@ -136,8 +140,12 @@ def plan_fit(
         sample_weight = check_sample_weight(sample_weight, y)
         weight = combine_weights(sample_weight, net.class_weight, y, labelled)
     needs = needs_of(loss)
+    findings: list[Finding] = []
     if teacher_logits is not None:
-        teacher_logits = check_logits(teacher_logits, len(y), classes)
+        given_logits = teacher_logits
+        teacher_logits = check_logits(given_logits, len(y), classes)
+        if hasattr(given_logits, "columns"):
+            findings += examine_extra_columns(given_logits, y_encoded, classes)
     teacher = _check_teacher(net, needs, classes, teacher_logits, labelled)
     if net.teacher_cv is None or isinstance(net.teacher_cv, str):
         _check_order(net, teacher, teacher_logits)
@@ -157,6 +165,7 @@ def plan_fit(
         teacher=teacher,
         teacher_X=given if teacher_X is None else teacher_X,
         teacher_logits=teacher_logits,
+        findings=findings,
     )
 
 

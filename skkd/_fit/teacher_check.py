@@ -18,6 +18,7 @@ from skkd.losses import FeatureLoss, HardLabel, LogitMSE
 from skkd.losses._registry import flatten
 from skkd.teachers import Finding
 from skkd.teachers.health import check_encoding
+from skkd.teachers.health._extra_classes import examine_extra_classes
 from skkd.teachers.health._findings import examine, report, sample_rows
 
 # How many samples are looked at: of logits at hand, and of a teacher that is to be
@@ -61,6 +62,10 @@ def check_teacher_outputs(
         temperature=net.temperature if _is_soft(plan.loss) else None,
         classes=plan.classes,
     )
+    findings += plan.findings
+    if teacher is not None and teacher.has_extra_classes(plan.classes):
+        few = index[:: -(-len(index) // _N_ASKED)]
+        findings += _of_extra_classes(plan, net, samples, targets, few)
     report(findings, strict=net.strict)
     return findings
 
@@ -71,6 +76,21 @@ def _is_soft(loss: Any) -> bool:
     return not all(isinstance(part, hard) for _, part in flatten(loss))
 
 
+def _of_extra_classes(
+    plan: FitPlan, net: Any, samples: TrainingSet, targets: SoftTargets, index: Any
+) -> list[Finding]:
+    """Ask the teacher again, for what was left out of its logits."""
+    live = targets.live is not None
+    X = _as_live(plan, net, samples, index) if live else pick(plan.teacher_X, index)
+    y_encoded, classes = plan.y_encoded[index], plan.classes
+    try:
+        return [*examine_extra_classes(targets.adapter, X, y_encoded, classes)]  # type: ignore[arg-type]
+    except ValueError:
+        if net.augment is None:
+            raise
+        return []  # views are of another size, and clean samples are not taken
+
+
 def _live_logits(
     plan: FitPlan, net: Any, samples: TrainingSet, live: Any, index: np.ndarray
 ) -> np.ndarray | None:
@@ -78,9 +98,12 @@ def _live_logits(
 
     Not of views: an augmentation with a random stream of its own would go on in it.
     """
-    inputs = split_inputs(unpack_data(batch_of(samples, index.tolist()))[0])[0]
-    X = with_columns(to_numpy(cast_floats(inputs, net.module_)), plan.teacher_X)
     try:
-        return live.adapter.logits(X, plan.classes)
+        return live.adapter.logits(_as_live(plan, net, samples, index), plan.classes)
     except ValueError:  # views may be of another size; if not, training fails
         return None
+
+
+def _as_live(plan: FitPlan, net: Any, samples: TrainingSet, index: np.ndarray) -> Any:
+    inputs = split_inputs(unpack_data(batch_of(samples, index.tolist()))[0])[0]
+    return with_columns(to_numpy(cast_floats(inputs, net.module_)), plan.teacher_X)

@@ -24,7 +24,7 @@ def as_teacher(
     *,
     classes: Any = None,
     output: str = "auto",
-    extra_classes: str = "error",
+    extra_classes: str = "auto",
     weights: Sequence[float] | None = None,
     average: str = "proba",
     temperatures: Sequence[float] | None = None,
@@ -43,14 +43,19 @@ def as_teacher(
     classes : array-like of shape (n_outputs,), default=None
         Labels of the teacher's columns. None takes ``teacher.classes_``, or else those
         of the student.
-    output : {"auto", "logits", "proba", "log_proba"}, default="auto"
+    output : {"auto", "logits", "logit", "proba", "log_proba"}, default="auto"
         What the teacher returns. With "auto", modules and callables return logits, and
         the criterion of a skorch net decides. Of scikit-learn's classifiers, "logits"
         calls ``decision_function``, "proba" ``predict_proba``, "log_proba"
-        ``predict_log_proba``, and "auto" prefers probabilities.
-    extra_classes : {"error", "drop"}, default="error"
-        What to do if the teacher knows classes that the student does not. "drop"
-        leaves out their columns and normalises the others.
+        ``predict_log_proba``, and "auto" prefers probabilities. For two classes,
+        "logit" declares one output as the logit of the second class, and "proba" takes
+        one output for its probability.
+    extra_classes : {"auto", "drop", "error"}, default="auto"
+        What to do if the teacher knows classes that y lacks, as a fold may. "auto" and
+        "drop" leave out their columns and normalise the others; a row without any
+        probability left for these becomes uniform. "auto" also looks whether the
+        teacher decides for such classes more often than by mistake, a finding as of
+        :func:`~skkd.teachers.check_health`. "error" refuses.
     weights : sequence of float, default=None
         Weight of each member of a list; None means equal weights. A member of weight 0
         is not run.
@@ -98,8 +103,8 @@ def as_teacher(
     >>> as_teacher([teacher, other], weights=[1, 2], temperatures=[1, 3])
     as_teacher([LogisticRegression, LogisticRegression])
     """
-    _check_option("output", output, ("auto", "logits", "proba", "log_proba"))
-    _check_option("extra_classes", extra_classes, ("error", "drop"))
+    _check_option("output", output, ("auto", "logits", "logit", "proba", "log_proba"))
+    _check_option("extra_classes", extra_classes, ("auto", "drop", "error"))
     _check_option("average", average, ("proba", "logits"))
     if classes is not None and len(np.unique(classes)) != len(classes):
         raise ValueError(f"classes={list(classes)} names a class twice.")

@@ -36,7 +36,7 @@ class Teacher:
         *,
         classes: Any = None,
         output: str = "auto",
-        extra_classes: str = "error",
+        extra_classes: str = "auto",
     ) -> None:
         self.model = model
         self.classes = classes
@@ -56,7 +56,7 @@ class Teacher:
 
     def output_kind(self) -> str:
         """Return what the model gives: `output`, or what "auto" stands for."""
-        return "logits" if self.output == "auto" else self.output
+        return "logits" if self.output in ("auto", "logit") else self.output
 
     @property
     def classes_(self) -> np.ndarray | None:
@@ -107,6 +107,13 @@ class Teacher:
         """
         self.output_kind()  # raises if the model does not tell it
         _columns(self, np.asarray(classes))
+
+    def has_extra_classes(self, classes: Any) -> bool:
+        """Tell whether the teacher knows classes that are not among `classes`."""
+        known = self.classes_
+        return known is not None and not set(known.tolist()) <= set(
+            np.asarray(classes).tolist()
+        )
 
     def match_encoded(self, classes: Any) -> Teacher:
         """Return the teacher for labels that a meta-estimator has replaced by numbers.
@@ -186,6 +193,8 @@ class Teacher:
         columns = _columns(self, classes)
         width = len(classes if columns is None else self.classes_)  # type: ignore[arg-type]
         n_samples = X.shape[0] if hasattr(X, "shape") else len_of(X)
+        if width == 2 and values.shape in ((n_samples,), (n_samples, 1)):
+            values = _of_both_classes(values, self.output)
         expected = (n_samples, width)
         if values.shape != expected or values.dtype.kind not in "fiu":
             raise ValueError(
@@ -193,18 +202,16 @@ class Teacher:
                 f"{values.shape} and dtype {values.dtype}, expected {expected} and "
                 "floating point: a row for each sample of X, a column for each class, "
                 f"{self.classes_ if columns is not None else classes}."
+                f"{_remedy_for(values, expected)}"
             )
         if values.dtype.kind != "f" or values.dtype.itemsize < 4:  # float16
             values = values.astype(np.float32)
         _check_probabilities(self.model, values, kind)
-        values = _to_logits(values, kind)
-        if columns is None:
-            return values
-        values = values[:, columns]
-        # The softmax of the loss normalises logits.
-        if len(columns) == width or kind == "logits":
-            return values
-        return torch.log_softmax(torch.from_numpy(values), dim=1).numpy()
+        if columns is not None:
+            values = values[:, columns]
+            if len(columns) < width:
+                values = _renormalized(values, kind)
+        return _to_logits(values, kind)
 
     @property
     def _device(self) -> Any:
@@ -243,7 +250,7 @@ def _columns(teacher: Teacher, classes: np.ndarray) -> list[int] | None:
             "VotingClassifier, BaggingClassifier and others replace labels by numbers: "
             "there, name the columns by these."
         )
-    if len(column) > len(classes) and teacher.extra_classes != "drop":
+    if len(column) > len(classes) and teacher.extra_classes == "error":
         extra = sorted(set(column) - set(classes.tolist()), key=str)
         raise ValueError(
             f"The teacher {describe(teacher.model)} knows classes that y does not "
@@ -252,6 +259,31 @@ def _columns(teacher: Teacher, classes: np.ndarray) -> list[int] | None:
             "left out, say so: as_teacher(model, extra_classes='drop')."
         )
     return [column[label] for label in classes.tolist()]
+
+
+def _of_both_classes(values: np.ndarray, output: str) -> np.ndarray:
+    """Return a column for each of two classes, if one is said to stand for both."""
+    positive = values.ravel()
+    if output == "logit":
+        return np.column_stack([np.zeros_like(positive), positive])
+    if output == "proba":
+        return np.column_stack([1 - positive, positive])
+    return values
+
+
+def _remedy_for(values: np.ndarray, expected: tuple[int, int]) -> str:
+    n_samples, width = expected
+    if width == 2 and values.shape in ((n_samples,), (n_samples, 1)):
+        return (
+            " If its one output stands for the second class, say what it is: "
+            "as_teacher(model, output='logit'), or output='proba' after a sigmoid."
+        )
+    if values.ndim == 2 and len(values) == n_samples and values.shape[1] > width:
+        return (
+            f" Name its {values.shape[1]} columns by their labels, those of y among "
+            "them: as_teacher(model, classes=[...], extra_classes='drop')."
+        )
+    return ""
 
 
 def _is_sorted(labels: list[Any]) -> bool:
@@ -272,6 +304,21 @@ def _check_probabilities(model: Any, values: np.ndarray, kind: str) -> None:
             f"output=, and gives {values[wrong][0]:.4g}. Say what it gives: "
             "as_teacher(model, output='logits'), 'proba' or 'log_proba'."
         )
+
+
+def _renormalized(values: np.ndarray, kind: str) -> np.ndarray:
+    """Let the probabilities of some of the classes sum to one, uniform if none has any.
+
+    Before small ones are clipped, which would make rows of little probability uniform.
+    """
+    if kind == "logits":  # the softmax of the loss normalises them
+        return values
+    p = values
+    if kind == "log_proba":
+        p = np.exp(values - values.max(axis=1, keepdims=True))
+    total = p.sum(axis=1, keepdims=True)
+    p = np.where(total > 0, p / np.where(total > 0, total, 1), 1 / values.shape[1])
+    return p if kind == "proba" else np.log(np.maximum(p, np.finfo(p.dtype).tiny))
 
 
 def _to_logits(values: np.ndarray, kind: str) -> np.ndarray:
@@ -313,7 +360,7 @@ def not_fitted(model: Any) -> NotFittedError:
 
 def check_logits(logits: Any, n_samples: int, classes: np.ndarray) -> np.ndarray:
     """Validate the soft targets of a fit; return them as float32."""
-    if hasattr(logits, "columns") and set(logits.columns) == set(classes.tolist()):
+    if hasattr(logits, "columns") and set(logits.columns) >= set(classes.tolist()):
         logits = logits[classes.tolist()]  # by name, whatever their order
     if isinstance(logits, torch.Tensor):
         logits = to_array(logits)
@@ -323,7 +370,9 @@ def check_logits(logits: Any, n_samples: int, classes: np.ndarray) -> np.ndarray
         raise ValueError(
             f"teacher_logits has shape {logits.shape}, expected {expected}: a row for "
             "each sample of X and a column for each class of y, in the order "
-            f"{classes.tolist()[:20]}."
+            f"{classes.tolist()[:20]}. If y lacks classes here, as in a fold, name the "
+            "columns, pd.DataFrame(teacher_logits, columns=labels), or declare all "
+            "classes, DistilledClassifier(classes=[...])."
         )
     if logits.dtype.kind not in "fiu":
         raise ValueError(

@@ -78,6 +78,9 @@ class EnsembleTeacher(Teacher):
         for member in self.model:
             member.check(classes)
 
+    def has_extra_classes(self, classes: Any) -> bool:
+        return any(member.has_extra_classes(classes) for member in self.model)
+
     def match_encoded(self, classes: Any) -> Teacher:
         members = [member.match_encoded(classes) for member in self.model]
         known = [m.encoded_labels for m in members if m.encoded_labels is not None]

@@ -160,7 +160,7 @@ class SkorchTeacher(_TorchTeacher):
 
     def output_kind(self) -> str:
         if self.output != "auto":
-            return self.output
+            return super().output_kind()
         criterion = uncompiled(self.model.criterion_)
         if isinstance(criterion, (nn.CrossEntropyLoss, nn.BCEWithLogitsLoss)):
             return "logits"

@@ -68,6 +68,9 @@ class TransformedTeacher(Teacher):
     def check(self, classes: Any) -> None:
         self.teacher.check(classes)
 
+    def has_extra_classes(self, classes: Any) -> bool:
+        return self.teacher.has_extra_classes(classes)
+
     def match_encoded(self, classes: Any) -> Teacher:
         inner = self.teacher.match_encoded(classes)
         if inner is self.teacher:

@@ -163,7 +163,9 @@ def test_an_interrupted_fit_keeps_what_was_learnt(X, y):
         return x
 
     torch.manual_seed(3)
-    net = distil(augment=interrupt, batch_size=20, max_epochs=50).fit(X, y)
+    net = distil(augment=interrupt, batch_size=20, max_epochs=50, on_interrupt="keep")
+    with pytest.warns(DistillationWarning, match="interrupted in epoch 1"):
+        net.fit(X, y)
     assert torch.initial_seed() == 3
     assert len(calls) == 3
     assert net.predict(X).shape == (N,)

@@ -98,12 +98,12 @@ def test_training_that_goes_on_keeps_what_was_learnt(method):
 
 def test_the_word_keep_stops_early():
     net = student(Interrupt(), on_interrupt="keep")
-    with pytest.warns(DistillationWarning, match="interrupted after 2 whole epochs"):
+    with pytest.warns(DistillationWarning, match="interrupted in epoch 2"):
         net.fit(X, Y)
     assert net.history[-1]["interrupted"] and len(net.history) == 2
     assert net.predict(X).shape == (150,)
     # Nothing was learnt yet, so there is nothing to keep.
-    net = student(Interrupt("on_batch_end", 1), on_interrupt="keep")
+    net = student(Interrupt("on_grad_computed", 1), on_interrupt="keep")
     with pytest.raises(KeyboardInterrupt):
         net.fit(X, Y)
     with pytest.raises(NotFittedError):

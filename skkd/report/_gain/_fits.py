@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from sklearn.base import clone
 
+from skkd._data.labels import find_classes
 from skkd._data.rows import pick
 from skkd._utils.modules import count_parameters
 from skkd.memory._lookup import lookup_or_compute
@@ -80,7 +81,8 @@ def fit_job(estimator: Any, data: Data, job: Job) -> Iterator[dict[str, Any]]:
             "n_parameters": count_parameters(net.module_),
         }
         if not alone:
-            record["teacher"] = _predict_with_teacher(fitted, net, X_test)
+            classes = find_classes(y[labelled], net.classes)
+            record["teacher"] = _predict_with_teacher(fitted, net, X_test, classes)
         yield record
 
 
@@ -100,8 +102,13 @@ def fit_apart(estimator: Any, data: Data, job: Job) -> list[dict[str, Any]]:
         torch.set_num_threads(threads)
 
 
-def _predict_with_teacher(fitted: Any, net: Any, X: Any) -> dict[str, Any] | None:
-    """Return the teacher's predictions of the test rows, None without a teacher."""
+def _predict_with_teacher(
+    fitted: Any, net: Any, X: Any, classes: np.ndarray
+) -> dict[str, Any] | None:
+    """Return the teacher's predictions of the test rows, None without a teacher.
+
+    A fitted teacher decides between all `classes`, though a fold may lack some.
+    """
     settings = net_of(fitted)
     is_prefit = settings.teacher is not None and isinstance(settings.teacher_cv, str)
     teacher = settings.teacher if is_prefit else net.teacher_
@@ -109,7 +116,7 @@ def _predict_with_teacher(fitted: Any, net: Any, X: Any) -> dict[str, Any] | Non
         return None
     transform = settings.teacher_transform if is_prefit else None
     adapter = as_teacher(teacher, transform=transform)
-    classes = net.classes_
+    classes = classes if is_prefit else net.classes_
 
     def forward(rows: Any) -> np.ndarray:
         return np.asarray(adapter.logits(rows, classes), dtype=np.float32)

@@ -12,6 +12,7 @@ from skkd._data.rows import pick
 from skkd.teachers._as_teacher import as_teacher
 from skkd.teachers._base import Teacher
 from skkd.teachers._ensemble import EnsembleTeacher
+from skkd.teachers.health._extra_classes import examine_extra_classes
 from skkd.teachers.health._finding import Finding
 from skkd.teachers.health._findings import examine, report, sample_rows
 
@@ -41,6 +42,7 @@ def check_health(
     - ``non-finite``: infinite or NaN;
     - ``constant-output``: the same for every sample;
     - ``saturated``: the probabilities are hardly soft at this temperature;
+    - ``extra-classes``: it decides for classes that y lacks, not only by mistake;
     - ``train-mode``: a module with dropout or batch norm is in train mode.
 
     Parameters
@@ -126,6 +128,8 @@ def _examine_each(
     found = examine(
         logits, y_encoded, teacher=teacher, temperature=temperature, classes=classes
     )
+    if teacher.has_extra_classes(classes) and not isinstance(teacher, EnsembleTeacher):
+        yield from examine_extra_classes(teacher, X, y_encoded, classes)
     # The mode of members was checked above.
     whole = isinstance(teacher, EnsembleTeacher)
     yield from (f for f in found if not (whole and f.code == "train-mode"))

@@ -212,12 +212,9 @@ def test_an_interrupted_epoch_keeps_its_losses(X, y, error):
             if len(net.history[-1]["batches"]) == 3:
                 raise error
 
-    net = distil(callbacks=[Interrupting()])
-    if error is KeyboardInterrupt:
-        net.fit(X, y)
-    else:
-        with pytest.raises(RuntimeError):
-            net.fit(X, y)
+    net = distil().fit(X, y).set_params(callbacks=[Interrupting()])
+    with pytest.raises(error):
+        net.partial_fit(X, y)
     values = [b.get("train_loss") for b in net.history[-1]["batches"]]
     assert [type(v) for v in values] == [float, float, type(None)]
     assert "train_batch_count" not in net.history[-1]
