@@ -88,6 +88,7 @@ def test_one_random_state_makes_a_recipe_repeatable(teacher, new):
 
 @every
 @pytest.mark.parametrize("seed", [0, None])
+@pytest.mark.filterwarnings("ignore:.one-sided")  # of untrained ones
 def test_no_two_members_start_from_the_same_weights(teacher, new, seed):
     # Without an epoch the weights are those of the beginning.
     recipe = new(teacher=teacher, max_epochs=0, random_state=seed).fit(X, y)
@@ -123,6 +124,7 @@ def test_students_that_teach_stay_as_they_were(teacher):
 
 
 @every
+@pytest.mark.filterwarnings("ignore:.one-sided")  # of untrained ones
 def test_recipes_in_searches_and_pipelines(teacher, new):
     recipe = new(teacher=teacher, max_epochs=1)
     assert recipe.get_params()["estimator__temperature"] == 4.0
@@ -152,6 +154,7 @@ def test_weights_of_rows_reach_every_member(teacher, new):
 
 
 @every
+@pytest.mark.filterwarnings("ignore:.one-sided")  # of untrained ones
 def test_recipes_learn_from_unlabelled_samples(teacher, new):
     few = np.where(np.arange(len(X)) % 3 == 0, y, -1)
     recipe = new(teacher=teacher, unlabeled=-1).fit(X, few)
@@ -177,6 +180,7 @@ def halved(x):
 
 
 @pytest.mark.parametrize("name", ["chain", "born", "ensemble"])
+@pytest.mark.filterwarnings("ignore:.one-sided")  # of untrained ones
 def test_the_inputs_of_the_first_teacher_are_its_alone(name):
     torch.manual_seed(0)
     first = MLP(3, (4,), 32).eval()

@@ -224,6 +224,7 @@ def test_mixed_rows_are_transformed():
     assert {shape[1:] for shape, *_ in LOG} == {(1, 12, 12)}
 
 
+@pytest.mark.filterwarnings("ignore:.one-sided")  # of untrained ones
 def test_one_transform_for_a_list_and_one_for_a_member():
     one, two = Seen(), Seen(n_in=256)
     two.linear.weight.data *= 3
@@ -342,6 +343,7 @@ def test_a_student_keeps_neither_teacher_nor_transform_after_trimming():
     est.predict(IMAGES)
 
 
+@pytest.mark.filterwarnings("ignore:.one-sided")  # of untrained ones
 def test_a_taught_student_is_the_same_teacher_whoever_taught_it():
     est = small_student(Seen(), teacher_transform=to_teacher()).fit(IMAGES, y)
     first = student(est, module=Small).fit(IMAGES, y)

@@ -66,6 +66,7 @@ def computed(teacher, **params):
     return small_student(teacher, **params).fit(IRIS, SPECIES).cache_info_[0]
 
 
+@pytest.mark.filterwarnings("ignore:.one-sided")  # of untrained ones
 def test_the_transform_is_part_of_the_teachers_content(tmp_path):
     bayes = GaussianNB().fit(IRIS, SPECIES)
     every = computed(bayes, memory=tmp_path)

@@ -193,6 +193,7 @@ def test_every_part_of_a_skorch_net_gets_its_mode_back():
     assert not any(m.training for m in net.module_.modules())
 
 
+@pytest.mark.filterwarnings("ignore:.one-sided")  # of untrained ones
 def test_a_random_teacher_leaves_the_students_stream_alone():
     def noisy(rows):
         np.random.rand(3), random.random(), torch.rand(2)

@@ -36,6 +36,8 @@ def check_health(
     - ``chance-level``: the outputs do not depend on the labels;
     - ``random-head``: the last layer was never trained;
     - ``below-majority``: less accurate than always predicting the most frequent class;
+    - ``one-sided``: it decides for a class, or a few, far too often, as happens if the
+      rows are on another scale than its training data;
     - ``permuted-classes``: the columns stand for other classes than expected;
     - ``probabilities-as-logits``: probabilities, declared as logits;
     - ``not-probabilities``: declared as probabilities, but they do not sum to 1;
