@@ -58,6 +58,8 @@ def eval_mode(*modules: torch.nn.Module) -> Iterator[None]:
     when the last block that it is in ends.
     """
     parts = [part for module in modules for part in module.modules()]
+    # What torch.jit.freeze made has no mode.
+    parts = [part for part in parts if hasattr(part, "training")]
     entered = 0
     try:
         with _modes_lock:
@@ -152,4 +154,6 @@ def first_tensor(outputs: Any) -> torch.Tensor:
     """Return the logits of a module that may return more than these."""
     if isinstance(outputs, tuple):
         return outputs[0]
+    if isinstance(outputs, dict) and "logits" in outputs:
+        return outputs["logits"]
     return getattr(outputs, "logits", outputs)

@@ -11,11 +11,12 @@ from sklearn.base import BaseEstimator
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import get_tags
 from skorch import NeuralNet
+from torch.export import ExportedProgram
 
 from skkd.teachers._base import Teacher
 from skkd.teachers._ensemble import EnsembleTeacher
 from skkd.teachers._sklearn import METHODS, CallableTeacher, SklearnTeacher
-from skkd.teachers._torch import ModuleTeacher, SkorchTeacher
+from skkd.teachers._torch import ModuleTeacher, ProgramTeacher, SkorchTeacher
 from skkd.teachers._transform import TransformedTeacher, check_transform
 
 
@@ -156,6 +157,8 @@ def _adapter_for(teacher: Any) -> type[Teacher]:
         )
     if isinstance(teacher, NeuralNet):
         return SkorchTeacher
+    if isinstance(teacher, ExportedProgram):
+        return ProgramTeacher
     if isinstance(teacher, torch.nn.Module):
         return ModuleTeacher
     if any(hasattr(teacher, method) for method in METHODS):

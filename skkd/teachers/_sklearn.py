@@ -49,8 +49,11 @@ class SklearnTeacher(Teacher):
             X = in_order(X, self.model)
         try:
             values = _call(getattr(self.model, method), X)
-        except Exception as error:  # libraries have classes of their own
-            if is_out_of_memory(error):
+        except Exception as error:
+            # Libraries have classes of their own for what they do not take.
+            of_python = type(error).__module__ == "builtins"
+            wrong_input = isinstance(error, (ValueError, TypeError)) or not of_python
+            if is_out_of_memory(error) or not wrong_input:
                 raise
             what = f"{type(X).__name__} of shape {getattr(X, 'shape', len_of(X))}"
             raise ValueError(

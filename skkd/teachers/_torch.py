@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from torch import nn
 
 from skkd._data.frames import to_numbers
 from skkd._data.inputs import check_images
-from skkd._data.rows import iter_inputs
+from skkd._data.rows import iter_inputs, len_of
 from skkd._utils.modules import (
     cast_floats,
     channels_last,
@@ -30,6 +30,7 @@ from skkd._utils.modules import (
 )
 from skkd.teachers._base import Teacher, not_fitted, to_array, writable
 from skkd.teachers._feature_names import in_order
+from skkd.teachers._programs import batch_limits, padded, run_checked
 
 # Samples per forward pass: enough to keep a network busy, few enough that the
 # activations of a large one fit.
@@ -39,6 +40,9 @@ _CPU_SAMPLES, _CPU_NUMBERS = (8, 128), 2**18
 
 
 class _TorchTeacher(Teacher):
+    # Whether a forward pass was seen to change nothing.
+    _was_checked = False
+
     def _modules(self) -> list[nn.Module]:
         """Return all modules whose mode is to be restored."""
         return [self.network]
@@ -56,6 +60,14 @@ class _TorchTeacher(Teacher):
         parts = self._modules()
         tensors = (t for m in parts for t in (*m.parameters(), *m.buffers()))
         return next((tensor.device for tensor in tensors), "cpu")
+
+    def _checked(self, run: Callable[[], Any]) -> Any:
+        """Return ``run()``, a forward pass; the first one is checked."""
+        if self._was_checked:
+            return run()
+        outputs = run_checked(run, self.model, self._modules(), self._device)
+        self._was_checked = True
+        return outputs
 
     def _raw_outputs(self, X: Any) -> np.ndarray:
         with eval_mode(*self._modules()), torch.no_grad():
@@ -100,14 +112,46 @@ class ModuleTeacher(_TorchTeacher):
     def network(self) -> nn.Module:
         return self.model
 
-    def _forward(self, X: Any, prepare: Callable[[Any], Any]) -> Iterator[Any]:
-        for batch in iter_inputs(X, _samples_per_pass(X, self._device)):
-            # Before they move: not every device has float64.
-            inputs = cast_floats(_for_torch(batch), self.model)
-            inputs = prepare(to_tensor(inputs, device=self._device))
-            yield (
-                self.model(**inputs) if isinstance(inputs, dict) else self.model(inputs)
+    def check(self, classes: Any) -> None:
+        if any(tensor.is_meta for tensor in self.network.parameters()):
+            raise ValueError(
+                f"The teacher {describe(self.model)} is on the device 'meta', without "
+                "weights: load them first, to_empty(device='cpu') and load_state_dict."
             )
+        if getattr(self.network, "num_classes", None) == 0:
+            raise ValueError(
+                f"The teacher {describe(self.model)} was made with num_classes=0 and "
+                f"gives features, no logits: make it with num_classes={len(classes)} "
+                "and load a trained head, or put one behind it."
+            )
+        super().check(classes)
+
+    def _forward(self, X: Any, prepare: Callable[[Any], Any]) -> Iterator[Any]:
+        low, high = batch_limits(self.network)
+        for batch in iter_inputs(X, int(min(_samples_per_pass(X, self._device), high))):
+            # Before they move: not every device has float64.
+            inputs = cast_floats(_for_torch(batch), self.network)
+            inputs = prepare(to_tensor(inputs, device=self._device))
+            n_samples = len_of(inputs)
+            if n_samples < low:
+                inputs = padded(inputs, int(low))
+            outputs = self._call(inputs)
+            yield outputs if n_samples >= low else first_tensor(outputs)[:n_samples]
+
+    def _call(self, inputs: Any) -> Any:
+        def run() -> Any:
+            model = self.network
+            return model(**inputs) if isinstance(inputs, dict) else model(inputs)
+
+        return self._checked(run)
+
+
+class ProgramTeacher(ModuleTeacher):
+    """A program of torch.export."""
+
+    @cached_property
+    def network(self) -> nn.Module:  # type: ignore[override]
+        return self.model.module()
 
 
 class SkorchTeacher(_TorchTeacher):
@@ -137,7 +181,8 @@ class SkorchTeacher(_TorchTeacher):
             X = in_order(X, net)
         for batch in net.get_iterator(net.get_dataset(_for_torch(X))):
             inputs, y = unpack_data(batch)
-            yield net.evaluation_step((prepare(cast_floats(inputs, net.module_)), y))
+            batch = prepare(cast_floats(inputs, net.module_)), y
+            yield self._checked(partial(net.evaluation_step, batch))
 
     def _raw_outputs(self, X: Any) -> np.ndarray:
         try:
@@ -207,6 +252,8 @@ def _for_torch(X: Any) -> Any:
 
 def _to_array(outputs: Any) -> np.ndarray:
     logits = first_tensor(outputs)
+    if isinstance(logits, torch.Tensor) and logits.ndim == 4:  # (n, k, 1, 1)
+        logits = logits.flatten(1) if logits.shape[2:] == (1, 1) else logits
     if not isinstance(logits, torch.Tensor):
         raise ValueError(
             f"The teacher returns a {type(outputs).__name__}, expected a tensor of "

@@ -121,7 +121,7 @@ def _of_mode(teacher: Teacher | None) -> Iterator[Finding]:
             yield from _of_mode(member)
     if not isinstance(teacher, ModuleTeacher):
         return
-    layers = layers_in_train_mode(teacher.model)
+    layers = layers_in_train_mode(teacher.network)
     if layers:
         text = (
             f"{name_of(teacher)} is in train mode and has {', '.join(layers)}. It "
