@@ -25,7 +25,8 @@ def is_program(module: Any) -> bool:
 
 def batch_limits(module: Any) -> tuple[float, float]:
     """Return the smallest and the largest batch that an exported program takes."""
-    nodes = module.graph.nodes if isinstance(module, torch.fx.GraphModule) else []
+    is_graph = isinstance(module, torch.fx.GraphModule)
+    nodes: Any = module.graph.nodes if is_graph else ()
     for node in nodes:
         value = node.meta.get("val") if node.op == "placeholder" else None
         if not isinstance(value, torch.Tensor) or not value.ndim:

@@ -150,7 +150,7 @@ class ProgramTeacher(ModuleTeacher):
     """A program of torch.export."""
 
     @cached_property
-    def network(self) -> nn.Module:  # type: ignore[override]
+    def network(self) -> nn.Module:
         return self.model.module()
 
 
