@@ -20,8 +20,10 @@ from skkd.images._errors import (
     shorten,
 )
 
-_SYSTEM_NAMES = {"thumbs.db", "desktop.ini", "__macosx"}
-_SPLIT_NAMES = {"train", "training", "test", "testing", "val", "valid", "validation"}
+_SYSTEM_NAMES = {
+    *("thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "@eadir", "lost+found"),
+    *("$recycle.bin", "system volume information", "__pycache__"),
+}
 
 
 @dataclass(frozen=True)
@@ -45,10 +47,19 @@ class Finding:
     reason: str = ""
     sha256: str = ""
 
+    def as_image(self) -> Finding:
+        """Return the finding for a file that is meant to be an image."""
+        return Finding("broken", self.reason) if self.kind == "other" else self
+
 
 def is_hidden(name: str) -> bool:
     """Tell whether a file was left behind by the system or a tool."""
     return name.startswith(".") or name.casefold() in _SYSTEM_NAMES
+
+
+def looks_like_image(name: str) -> bool:
+    """Tell by its suffix whether a file is meant to be an image."""
+    return Path(name).suffix.lower() in get_image_suffixes()
 
 
 def list_files(root: Path) -> list[FoundFile]:
@@ -113,16 +124,9 @@ def hash_file(path: str) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def describe_ignored(inspected: Sequence[tuple[FoundFile, Finding]]) -> str:
+def describe_ignored(others: Sequence[str], stray: Sequence[str]) -> str:
     """List the files that are left out: not images, or images without a class."""
-    others, stray, messages = [], [], []
-    for file, found in inspected:
-        in_class = len(file.parts) > 1
-        # Other files next to the class folders, such as a metadata.csv, are common.
-        if found.kind == "other" and in_class:
-            others.append(file.name)
-        if found.kind != "other" and not in_class:
-            stray.append(file.name)
+    messages = []
     if others:
         text = f"Ignored {len(others)} file(s) that are not images:{shorten(others)}"
         messages.append(text)
@@ -152,17 +156,19 @@ def describe_leaks(
     )
 
 
-def describe_duplicates(files: Sequence[FoundFile], hashes: Sequence[str]) -> str:
+def describe_duplicates(
+    files: Sequence[FoundFile], hashes: Sequence[str], classes: Sequence[Any]
+) -> str:
     """List identical files of different classes, and count those within a class."""
-    by_content: dict[str, list[FoundFile]] = defaultdict(list)
-    for file, sha256 in zip(files, hashes, strict=True):
-        by_content[sha256].append(file)
+    by_content: dict[str, list[tuple[str, Any]]] = defaultdict(list)
+    for file, sha256, label in zip(files, hashes, classes, strict=True):
+        by_content[sha256].append((file.name, label))
     groups = [group for group in by_content.values() if len(group) > 1]
-    within = [group for group in groups if len({file.parts[0] for file in group}) == 1]
-    across = [group for group in groups if len({file.parts[0] for file in group}) > 1]
+    within = [group for group in groups if len({label for _, label in group}) == 1]
+    across = [group for group in groups if len({label for _, label in group}) > 1]
     messages = []
     if across:
-        equal = [" = ".join(file.name for file in group) for group in across]
+        equal = [" = ".join(name for name, _ in group) for group in across]
         messages.append(
             f"{len(across)} group(s) of byte-identical files are in more than one "
             f"class; keep one copy, in the right class:{shorten(equal)}"
@@ -174,16 +180,3 @@ def describe_duplicates(files: Sequence[FoundFile], hashes: Sequence[str]) -> st
             "both sides: pass `groups` to StratifiedGroupKFold."
         )
     return "\n".join(messages)
-
-
-def describe_wrong_level(root: Path, files: Sequence[FoundFile]) -> str:
-    """Detect a root one level too high, such as one with train/ and test/."""
-    classes = sorted({file.parts[0] for file in files})
-    is_suspect = len(classes) == 1 or {c.casefold() for c in classes} <= _SPLIT_NAMES
-    if not is_suspect or any(len(file.parts) == 2 for file in files):
-        return ""
-    return (
-        f"The classes are the first-level folders, {classes!r}, but all images lie "
-        "deeper. If the folders below are the classes, load each one: "
-        f"load_image_folder({str(root / classes[0])!r})."
-    )

@@ -11,23 +11,26 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from skkd._utils.warn import warn
+from skkd.images._class_folders import Samples, find_samples
 from skkd.images._errors import (
     ImageFolderWarning,
     UnreadableImageError,
     describe_unreadable,
 )
 from skkd.images._files import (
+    Finding,
     FoundFile,
     describe_duplicates,
     describe_ignored,
     describe_leaks,
-    describe_wrong_level,
     hash_file,
     inspect_file,
-    is_hidden,
     list_files,
     map_files,
 )
+from skkd.images._labels import find_labelled
+from skkd.images._layout import describe_layout, describe_splits_inside
+from skkd.images._masks import describe_masks
 
 
 def load_image_folder(
@@ -35,13 +38,19 @@ def load_image_folder(
     on_error: Literal["raise", "skip"] = "raise",
     *,
     compare_with: Bunch | str | os.PathLike[str] | None = None,
+    classes: Sequence[str] | None = None,
+    exclude: str | Sequence[str] | None = None,
+    labels: Any = None,
+    file_column: str | int | None = None,
+    label_column: str | int | None = None,
 ) -> Bunch:
-    """Load paths and class names from a folder that holds one folder per class.
+    """Load paths and classes of images: one folder per class, or a table of labels.
 
     The names of the first-level folders are the classes; images may be at any depth
-    below. Files are recognised as images by their content, not by their suffix. Every
-    image is decoded once, so that a damaged file is found here and not in the middle
-    of a training. Hidden and system files (``Thumbs.db``, ``desktop.ini``,
+    below. Splits (train, test), folders such as images and masks, and copies are
+    refused by name. Files are recognised as images by their content, not by their
+    suffix. Every image is decoded once, so that a damaged file is found here and not in
+    the middle of a training. Hidden and system files (``Thumbs.db``, ``desktop.ini``,
     ``__MACOSX``) are left out, links are followed.
 
     Parameters
@@ -54,15 +63,32 @@ def load_image_folder(
     compare_with : Bunch or str or path-like, default=None
         Another image folder, loaded or not, typically the training images if `root`
         has the test images: warns of files that are in both.
+    classes : list of str, default=None
+        The first-level folders that are classes; others are left out. Says that the
+        layout is as intended, so that it is not checked.
+    exclude : str or list of str, default=None
+        Patterns of files to leave out, as in :mod:`fnmatch`, of their paths below the
+        root: ``"*/masks/*"``. An empty list says that images named as masks or splits
+        inside the classes are intended.
+    labels : str, path-like or data frame, default=None
+        A table with a row for each image, instead of class folders: a CSV file, in
+        `root` or from the current folder, or a pandas or polars frame. Names in it are
+        paths that end those of files below `root`, or names with or without suffix.
+        Images without a row are left out, with a warning.
+    file_column, label_column : str or int, default=None
+        Names or positions of the columns of `labels`. None finds the column that names
+        files; the other one, of two, is the label.
 
     Returns
     -------
     photos : :class:`~sklearn.utils.Bunch`
         data : ndarray of str, shape (n,)
-            Paths below `root`, sorted by name, the same order on every system.
-        target : ndarray of str, shape (n,)
-            Class names.
-        target_names : list of str
+            Paths below `root`, sorted by name, the same order on every system; in the
+            order of `labels`, if given.
+        target : ndarray, shape (n,)
+            Class names, str; or what `labels` says: of a CSV file ints, floats or bools
+            if all labels are such.
+        target_names : list
             Sorted class names.
         groups : ndarray of int, shape (n,)
             Equal for byte-identical files, to be passed to
@@ -75,21 +101,25 @@ def load_image_folder(
     Raises
     ------
     FileNotFoundError
-        If `root` does not exist.
+        If `root` or `labels` does not exist, or rows name files that do not.
     NotADirectoryError
         If `root` is a file.
     UnreadableImageError
         If images cannot be read: damaged, empty, not an image in spite of their
         suffix, or beyond ``PIL.Image.MAX_IMAGE_PIXELS``. Its `failures` lists all.
     ValueError
-        If there is no class folder, a class folder has no images, or a parameter
-        has a wrong value.
+        If there is no class folder, a class folder has no images, the first-level
+        folders are splits, copies or contents such as images and masks, two classes
+        look the same, rows have no label or contradict each other, or a parameter has
+        a wrong value.
 
     Warns
     -----
     ImageFolderWarning
         About files that are not images, images outside the class folders, skipped
-        images, identical files, and a `root` one level too high.
+        images, identical files, classes that differ only in case or blanks, images
+        that look like masks of others, splits inside the classes, classes that may be
+        one level deeper, and a folder that holds nothing but the one with the classes.
 
     Examples
     --------
@@ -112,39 +142,73 @@ def load_image_folder(
         raise ValueError(f"on_error={on_error!r}; expected 'raise' or 'skip'.")
     folder = _check_folder(root, "root")
     known = _hash_other(compare_with)
-    classes = _list_classes(folder)
-    files = list_files(folder)
-    inspected = list(zip(files, map_files(inspect_file, files), strict=True))
-    in_class = [pair for pair in inspected if len(pair[0].parts) > 1]
-    images = [(file, found) for file, found in in_class if found.kind == "image"]
+    if labels is None:
+        samples = find_samples(folder, classes, exclude)
+    elif classes is None:
+        columns = file_column, label_column
+        samples = find_labelled(folder, labels, columns, exclude, on_error)
+    else:
+        raise ValueError("classes= names class folders; expected it without labels=.")
+    inspected = map_files(inspect_file, samples.files)
+    if labels is not None:  # a row says that its file is an image
+        inspected = [found.as_image() for found in inspected]
     skipped = [
-        (f.path, found.reason) for f, found in in_class if found.kind == "broken"
+        (file.path, found.reason)
+        for file, found in zip(samples.files, inspected, strict=True)
+        if found.kind == "broken"
     ]
-    unreadable = describe_unreadable(skipped, len(skipped) + len(images))
+    is_image = [found.kind == "image" for found in inspected]
+    unreadable = describe_unreadable(skipped, len(skipped) + sum(is_image))
     if skipped and on_error == "raise":
         remedy = "\nRepair or remove them, or leave them out with on_error='skip'."
         raise UnreadableImageError(unreadable + remedy, skipped)
-    photos = [file for file, _ in images]
-    hashes = [found.sha256 for _, found in images]
-    _check_no_class_empty(classes, photos)
-    for message in (
+    photos = [f for f, is_one in zip(samples.files, is_image, strict=True) if is_one]
+    targets = [t for t, is_one in zip(samples.labels, is_image, strict=True) if is_one]
+    hashes = [found.sha256 for found in inspected if found.kind == "image"]
+    _check_no_class_empty(samples.classes, targets)
+    notes = [
+        *samples.notes,
         unreadable and f"{unreadable}\nThey are left out and returned as `skipped`.",
-        describe_ignored(inspected),
-        describe_duplicates(photos, hashes),
+        describe_duplicates(photos, hashes, targets),
         describe_leaks(photos, hashes, known),
-        describe_wrong_level(folder, photos),
-    ):
-        if message:
-            warn(message, ImageFolderWarning)
+    ]
+    if labels is None:
+        notes.append(_describe_ignored(samples, inspected))
+        notes += _describe_layout(samples.root, photos, classes, exclude)
+    for message in filter(None, notes):
+        warn(message, ImageFolderWarning)
     seen: dict[str, int] = {}
     return Bunch(
         data=np.array([file.path for file in photos]),
-        target=np.array([file.parts[0] for file in photos]),
-        target_names=classes,
+        target=np.array(targets),
+        target_names=samples.classes,
         groups=np.array([seen.setdefault(sha256, len(seen)) for sha256 in hashes]),
         sha256=np.array(hashes),
         skipped=skipped,
     )
+
+
+def _describe_ignored(samples: Samples, inspected: Sequence[Finding]) -> str:
+    """Name what has no class or is no image; a table beside the classes is usual."""
+    others = [
+        file.name
+        for file, found in zip(samples.files, inspected, strict=True)
+        if found.kind == "other"
+    ]
+    stray = zip(samples.stray, map_files(inspect_file, samples.stray), strict=True)
+    return describe_ignored(others, [f.name for f, x in stray if x.kind != "other"])
+
+
+def _describe_layout(
+    root: Path,
+    photos: Sequence[FoundFile],
+    classes: Sequence[str] | None,
+    exclude: str | Sequence[str] | None,
+) -> list[str]:
+    messages = [] if classes is not None else [describe_layout(root, photos)]
+    if exclude is None or len(exclude):
+        messages += [describe_masks(root, photos), describe_splits_inside(root, photos)]
+    return messages
 
 
 def _check_folder(folder: str | os.PathLike[str], name: str) -> Path:
@@ -159,25 +223,13 @@ def _check_folder(folder: str | os.PathLike[str], name: str) -> Path:
     return path
 
 
-def _list_classes(root: Path) -> list[str]:
-    entries = [entry for entry in root.iterdir() if not is_hidden(entry.name)]
-    classes = sorted(entry.name for entry in entries if entry.is_dir())
-    if not classes:
-        raise ValueError(
-            f"root={str(root)!r} has no class folders (files directly in it: "
-            f"{len(entries)}); expected one folder per class with its images inside, "
-            "such as cat/1.jpg and dog/1.jpg."
-        )
-    return classes
-
-
-def _check_no_class_empty(classes: Sequence[str], photos: Sequence[FoundFile]) -> None:
-    filled = {file.parts[0] for file in photos}
-    empty = [name for name in classes if name not in filled]
+def _check_no_class_empty(classes: Sequence[Any], targets: Sequence[Any]) -> None:
+    empty = [name for name in classes if name not in set(targets)]
     if empty:
         raise ValueError(
-            f"{len(empty)} of {len(classes)} class folders have no readable image: "
-            f"{empty!r}. Add images, or move these folders out of the root."
+            f"{len(empty)} of {len(classes)} classes have no readable image: {empty!r}."
+            " Add images, move these folders out of the root, or name the classes: "
+            "classes=[...]."
         )
 
 

@@ -1,0 +1,196 @@
+"""A table of file names and labels, and the files that its names mean."""
+
+from __future__ import annotations
+
+import csv
+import os
+import unicodedata
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from skkd.images._files import FoundFile, looks_like_image
+
+Column = str | int | None
+
+_N_LOOKED_AT = 200  # rows from which the column of file names is known
+
+
+class FileIndex:
+    """Files by their names in a table: paths, or names with or without suffix.
+
+    A name means each file whose full path ends with it; letters that differ in case or
+    Unicode form are equal.
+    """
+
+    def __init__(self, root: Path, files: Sequence[FoundFile]) -> None:
+        self.root = tuple(map(_fold, root.resolve().parts))
+        self.by_name: dict[str, list[FoundFile]] = defaultdict(list)
+        self.by_stem: dict[str, list[FoundFile]] = defaultdict(list)
+        for file in files:
+            name = file.parts[-1]
+            self.by_name[_fold(name)].append(file)
+            if looks_like_image(name):
+                self.by_stem[_fold(PurePosixPath(name).stem)].append(file)
+
+    def find(self, name: Any) -> list[FoundFile]:
+        """Return the files that a name means."""
+        text = str(name).strip().replace("\\", "/")
+        parts = tuple(_fold(part) for part in PurePosixPath(text).parts if part != ".")
+        if not parts:
+            return []
+        *folders, last = parts
+        candidates = self.by_name.get(last) or self.by_stem.get(last, [])
+        found = [file for file in candidates if self._ends_with(file, folders)]
+        # The path from the root is meant where a name further down ends alike.
+        exact = [file for file in found if len(file.parts) == len(parts)]
+        return exact if folders and len(exact) == 1 else found
+
+    def _ends_with(self, file: FoundFile, folders: Sequence[str]) -> bool:
+        if not folders:
+            return True
+        path = (*self.root, *map(_fold, file.parts[:-1]))
+        return path[-len(folders) :] == tuple(folders)
+
+
+def _fold(text: str) -> str:
+    return unicodedata.normalize("NFC", text).casefold()
+
+
+@dataclass(frozen=True)
+class LabelTable:
+    """Rows of a table; without a header the columns are numbered from 0."""
+
+    header: list[Any]
+    rows: list[tuple[Any, ...]]
+    first_line: int
+    is_text: bool
+
+    @classmethod
+    def read(cls, root: Path, table: Any, index: FileIndex) -> LabelTable:
+        """Read a CSV file, or take a data frame."""
+        if isinstance(table, str | os.PathLike):
+            return cls._read_csv(_find_table(root, table), index)
+        if not hasattr(table, "columns"):
+            raise ValueError(
+                f"labels={type(table).__name__}; expected the path of a CSV file, or a "
+                "data frame."
+            )
+        header = list(table.columns)
+        columns = [table[name].to_list() for name in header]
+        return cls(header, list(zip(*columns, strict=True)), 0, is_text=False)
+
+    @classmethod
+    def _read_csv(cls, path: Path, index: FileIndex) -> LabelTable:
+        try:
+            text = path.read_text(encoding="utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise ValueError(
+                f"labels={str(path)!r} is not UTF-8 text ({error}); save it as CSV in "
+                "UTF-8, or pass a data frame."
+            ) from error
+        lines = text.splitlines()
+        delimiter = max(",;\t|", key=lines[0].count) if lines else ","
+        rows = [tuple(row) for row in csv.reader(lines, delimiter=delimiter)]
+        if not rows or len(rows[0]) < 2:
+            raise ValueError(
+                f"labels={str(path)!r} begins with {lines[:1]!r}; expected two or more "
+                "columns, file name and label, separated by a comma, semicolon or tab."
+            )
+        odd = [i for i, row in enumerate(rows, 1) if row and len(row) != len(rows[0])]
+        if odd:
+            raise ValueError(
+                f"labels={str(path)!r} has {len(rows[0])} columns, and row {odd[0]} "
+                f"has {len(rows[odd[0] - 1])}: {rows[odd[0] - 1]!r}."
+            )
+        if any(index.find(cell) for cell in rows[0]):  # no header
+            return cls(list(range(len(rows[0]))), [r for r in rows if r], 1, True)
+        header = [name.strip() for name in rows[0]]
+        return cls(header, [row for row in rows[1:] if row], 2, True)
+
+    def place_of(self, i: int) -> str:
+        """Name a row as a reader of the table finds it."""
+        return f"row {i + self.first_line}"
+
+    def choose_columns(
+        self, file_column: Column, label_column: Column, index: FileIndex
+    ) -> tuple[int, int]:
+        """Return which columns hold the names of files, and the labels."""
+        if file_column is None:
+            i_file = self._find_file_column(index)
+        else:
+            i_file = self._place_of_column("file_column", file_column)
+        if label_column is not None:
+            return i_file, self._place_of_column("label_column", label_column)
+        if len(self.header) != 2:
+            raise ValueError(
+                f"The table has the columns {self.header!r}; say which is the label: "
+                f"label_column={self.header[-1]!r}."
+            )
+        return i_file, 1 - i_file
+
+    def _place_of_column(self, name: str, column: Column) -> int:
+        if column in self.header:
+            return self.header.index(column)
+        if isinstance(column, int) and 0 <= column < len(self.header):
+            return column
+        raise ValueError(f"{name}={column!r}; expected one of {self.header!r}.")
+
+    def _find_file_column(self, index: FileIndex) -> int:
+        """Return the column of which most values name files, different ones at best."""
+        sample = self.rows[:_N_LOOKED_AT]
+        hits = []
+        for i in range(len(self.header)):
+            named = [row[i] for row in sample if index.find(row[i])]
+            hits.append((len(named), len(set(named)), -i))
+        n_best, _, i_best = max(hits)
+        if not n_best:
+            first = dict(zip(self.header, sample[0], strict=True)) if sample else {}
+            names = [files[0].name for files in index.by_name.values()][:3]
+            raise ValueError(
+                f"No column of the table names files below root: its first row is "
+                f"{first!r}, and there are {names!r}. Pass the folder of the images as "
+                "root, or file_column=."
+            )
+        return -i_best
+
+
+def _find_table(root: Path, table: str | os.PathLike[str]) -> Path:
+    path = Path(table).expanduser()
+    for candidate in (root / path, path):
+        if candidate.is_file():
+            return candidate
+    raise FileNotFoundError(
+        f"labels={str(table)!r} is neither a file in root={str(root)!r} nor one from "
+        "the current folder; check the path."
+    )
+
+
+def convert_texts(labels: Sequence[str]) -> list[Any]:
+    """Return the labels of a CSV file as ints, floats or bools if all are such.
+
+    Texts such as 007 stay what they are, and so do NA and None.
+    """
+    texts = [label.strip() for label in labels]
+    for parse in (_int, _float, _bool):
+        values = [parse(text) for text in texts]
+        if None not in values:
+            return values
+    return texts
+
+
+def _int(text: str) -> int | None:
+    is_plain = text.removeprefix("-").isdecimal() and text.isascii()
+    return int(text) if is_plain and str(int(text)) == text else None
+
+
+def _float(text: str) -> float | None:
+    whole, point, digits = text.removeprefix("-").partition(".")
+    is_plain = bool(point) and whole.isdecimal() and digits.isdecimal()
+    return float(text) if is_plain and str(float(text)) == text else None
+
+
+def _bool(text: str) -> bool | None:
+    return {"True": True, "False": False}.get(text)

@@ -1,0 +1,283 @@
+"""Layouts of image folders, as Kaggle and others have them."""
+
+import ast
+import re
+import unicodedata
+import warnings
+
+import pytest
+from image_files import save
+
+from skkd import load_image_folder
+from skkd.images import ImageFolderWarning
+from skkd.images._layout import find_splits
+
+ANIMALS = ("cat", "dog")
+
+
+def tree(root, *folders, n=2, files=("{}.png",)):
+    """Save different images with these names, for 0 ... n, in each folder."""
+    count = sum(1 for _ in root.rglob("*.png"))
+    for folder in folders:
+        for i in range(n):
+            for name in files:
+                count += 1
+                save(root / folder / name.format(i), (count % 256, count // 256, 9))
+    return root
+
+
+def both(*splits, classes=ANIMALS):
+    return [f"{split}/{name}" for split in splits for name in classes]
+
+
+def call_in(message, i=0):
+    """Run the call that a message names; its result."""
+    found = re.findall(
+        r"load_image_folder\(('[^']*')(?:, (\w+)=(\[[^]]*\]|'[^']*'))?\)", message
+    )
+    root, name, value = found[i]
+    options = {name: ast.literal_eval(value)} if name else {}
+    return load_image_folder(ast.literal_eval(root), **options)
+
+
+SPLITS = {
+    "train and test": both("train", "test"),
+    "three splits": both("Train", "Valid", "TEST"),
+    "training_set": both("training_set", "test_set"),
+    "flat test": [*both("train"), "test"],
+    "numbered flat test": [*both("train"), "test1"],
+    "beside copies": both("train", "val", "chest_xray/train", "chest_xray/val"),
+    "in folders of their own": both("seg_train/seg_train", "seg_test/seg_test"),
+    "with one to predict": [*both("seg_train", "seg_test"), "seg_pred"],
+    "in camel case": both("TrainImages", "TestImages"),
+    "beside classes": [*both("train", "val"), "cat", "dog"],
+    "beside annotations": [*both("train", "validation"), "annotations"],
+    "in a wrapping folder": both("archive/data/training", "archive/data/testing"),
+}
+
+
+@pytest.mark.parametrize("folders", SPLITS.values(), ids=SPLITS)
+def test_splits_are_refused_and_the_call_is_named(tmp_path, folders):
+    with pytest.raises(ValueError, match="holds splits, not classes: ") as info:
+        load_image_folder(tree(tmp_path, *folders))
+    with warnings.catch_warnings():  # that a folder holds one folder
+        warnings.simplefilter("ignore", ImageFolderWarning)
+        assert call_in(str(info.value)).target_names == [*ANIMALS]
+
+
+def test_splits_can_be_classes(tmp_path):
+    tree(tmp_path, "train", "test", "bus")
+    with pytest.raises(ValueError, match=r"pass classes=\['bus', 'test', 'train'\]"):
+        load_image_folder(tmp_path)
+    photos = load_image_folder(tmp_path, classes=["train", "test"])
+    assert photos.target_names == ["test", "train"]
+    assert len(photos.data) == 4
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["bicycle", "bus", "car", "train"],
+        ["image", "test", "text", "video"],
+        ["bullet_train", "test_tube", "train_station"],
+        ["valid", "invalid"],
+        ["mask", "no_mask"],
+        ["with_mask", "without_mask", "mask_weared_incorrect"],
+        ["0", "1", "2"],
+        ["class_1", "class_2"],
+        ["a", "A", "b", "B"],
+        ["cat", "cat_2", "wildcat"],
+        ["images", "stamps"],
+        ["yes", "no"],
+        ["color", "colour"],
+    ],
+)
+def test_ordinary_names_are_silent(tmp_path, names):
+    tree(tmp_path, *names, files=(f"{names[0]}_{{}}.png",))
+    (tmp_path / "metadata.csv").write_text("file,label\n")
+    assert load_image_folder(tmp_path).target_names == sorted(names)
+
+
+def test_folders_below_the_classes_are_silent(tmp_path):
+    """Patients, clips and dates: other names in each class, or beside images."""
+    tree(
+        tmp_path, "sick/patient_1", "sick/patient_2", "well/patient_3", "well/patient_4"
+    )
+    assert load_image_folder(tmp_path).target_names == ["sick", "well"]
+    tree(tmp_path, "sick", "well")
+    assert load_image_folder(tmp_path).target_names == ["sick", "well"]
+
+
+@pytest.mark.parametrize("wrap", ["pets", "train", "archive/pets/images"])
+def test_a_single_wrapping_folder_is_followed(tmp_path, wrap):
+    tree(tmp_path, *both(wrap))
+    (tmp_path / "README.md").touch()
+    with pytest.warns(ImageFolderWarning, match=f"but the folder '{wrap}'") as record:
+        photos = load_image_folder(tmp_path)
+    assert photos.target_names == [*ANIMALS]
+    assert len(record) == 1
+    assert load_image_folder(tmp_path / wrap).data.tolist() == photos.data.tolist()
+
+
+def test_a_single_class_is_no_wrapping_folder(tmp_path):
+    tree(tmp_path, "unknown")
+    assert load_image_folder(tmp_path).target_names == ["unknown"]
+    tree(tmp_path / "x", "animals/cat", "animals/dog")
+    named = load_image_folder(tmp_path / "x", classes=["animals"])
+    assert named.target_names == ["animals"]
+
+
+@pytest.mark.parametrize("copy", [both("brain"), ["brain/cat"]])
+def test_a_copy_beside_the_classes(tmp_path, copy):
+    with pytest.raises(ValueError, match=r"folder 'brain' .*named like those") as info:
+        load_image_folder(tree(tmp_path, *ANIMALS, *copy))
+    assert call_in(str(info.value)).target_names == [*ANIMALS]
+
+
+@pytest.mark.parametrize(
+    "folders",
+    [
+        ["images"],
+        ["train_images"],
+        ["images_001", "images_002/images"],
+        ["HAM10000_images_part_1", "HAM10000_images_part_2"],
+    ],
+)
+def test_images_beside_a_table(tmp_path, folders):
+    for i, folder in enumerate(folders):
+        tree(tmp_path, folder, files=(f"{i}_{{}}.png",))
+    table = "name,label\n" + "".join(
+        f"{i}_{j},{'ab'[j]}\n" for i in range(len(folders)) for j in (0, 1)
+    )
+    (tmp_path / "labels.csv").write_text(table)
+    with pytest.raises(
+        ValueError, match=r"are no classes.*labels='labels.csv'"
+    ) as info:
+        load_image_folder(tmp_path)
+    assert call_in(str(info.value)).target_names == ["a", "b"]
+
+
+def test_images_and_masks_are_no_classes(tmp_path):
+    tree(tmp_path, "images", "masks")
+    with pytest.raises(ValueError, match=r"\['images', 'masks'\], which say what"):
+        load_image_folder(tmp_path)
+    tree(tmp_path / "one", "images")
+    with pytest.warns(ImageFolderWarning, match=r"\['images'\], which say what"):
+        load_image_folder(tmp_path / "one")
+
+
+@pytest.mark.parametrize(
+    "folders",
+    [
+        both("fold1", "fold2"),  # of a cross-validation
+        both("10253", "10254", classes=("0", "1")),  # patients, then classes
+        both("photo", "sketch", "cartoon"),  # domains, then classes
+        ["animals/cat", "animals/dog", "vehicles/bus", "vehicles/car"],
+        [*both("train"), "extra"],
+    ],
+)
+def test_classes_that_may_be_deeper(tmp_path, folders):
+    tree(tmp_path, *folders)
+    with pytest.warns(ImageFolderWarning, match="If those are the classes") as record:
+        names = load_image_folder(tmp_path).target_names
+    inner = call_in(str(record[0].message)).target_names
+    assert len(inner) == 2
+    assert load_image_folder(tmp_path, classes=names).target_names == names
+
+
+def test_splits_inside_the_classes(tmp_path):
+    tree(tmp_path, "cat/train", "cat/test", "dog/train", "dog/test")
+    with pytest.warns(ImageFolderWarning, match="inside the class folders") as record:
+        assert len(load_image_folder(tmp_path).data) == 8
+    assert len(record) == 1
+    photos = call_in(str(record[0].message))
+    assert all("train" in path for path in photos.data)
+    assert len(photos.data) == 4
+    assert len(load_image_folder(tmp_path, exclude=[]).data) == 8
+
+
+MASKS = {
+    "in a folder": (["{}/images", "{}/masks"], ["x ({{}}).png"]),
+    "in a folder, other names": (["{}/img", "{}/ground_truth"], None),
+    "beside a folder": (["{}", "{}/GT"], ["x{{}}.png"]),
+    "by name": (["{}"], ["x ({{}}).png", "x ({{}})_mask.png"]),
+    "by name and number": (
+        ["{}"],
+        ["x{{}}.png", "x{{}}_mask_1.png", "x{{}}_mask_2.png"],
+    ),
+    "by name, ISIC": (["{}"], ["ISIC_{{}}.png", "ISIC_{{}}_segmentation.png"]),
+    "by name, before": (["{}"], ["img-{{}}.png", "mask-{{}}.png"]),
+    "of patients": (["{}/p1/Image", "{}/p1/Mask"], ["{{}}.png"]),
+}
+
+
+@pytest.mark.parametrize(("folders", "files"), MASKS.values(), ids=MASKS)
+def test_masks_beside_images_are_named(tmp_path, folders, files):
+    for name in ("benign", "malignant"):
+        for i, folder in enumerate(folders):
+            of_folder = [f.format("") for f in files or [f"{'ab'[i]}{{{{}}}}.png"]]
+            tree(tmp_path, folder.format(name), files=of_folder)
+    with pytest.warns(ImageFolderWarning, match="look like masks of others") as record:
+        n_all = len(load_image_folder(tmp_path).data)
+    assert len(record) == 1
+    photos = call_in(str(record[0].message))
+    assert photos.target.tolist() == ["benign"] * 2 + ["malignant"] * 2
+    assert not any(
+        re.search("(?i)mask|GT|truth|seg", p[len(str(tmp_path)) :]) for p in photos.data
+    )
+    assert len(load_image_folder(tmp_path, exclude=[]).data) == n_all
+
+
+def test_images_alone_in_a_folder_are_silent(tmp_path):
+    tree(tmp_path, "benign/images", "malignant/images")
+    assert len(load_image_folder(tmp_path).data) == 4
+
+
+def test_classes_that_look_the_same_are_refused(tmp_path):
+    forms = [unicodedata.normalize(form, "caf\u00e9") for form in ("NFC", "NFD")]
+    for names in (forms, ["cat", "cat "], ["big cat", "big  cat"]):
+        root = tree(tmp_path / names[0], *names)
+        if len({p.name for p in root.iterdir()}) < 2:
+            pytest.skip("this file system has one form only")
+        with pytest.raises(ValueError, match="look the same"):
+            load_image_folder(root)
+        assert len(load_image_folder(root, classes=names).target_names) == 2
+
+
+@pytest.mark.parametrize("names", [["Cat", "cat"], ["big cat", "big_cat"]])
+def test_classes_that_are_alike_are_named(tmp_path, names):
+    tree(tmp_path, *names)
+    with pytest.warns(ImageFolderWarning, match="only in case, blanks or dashes"):
+        assert load_image_folder(tmp_path).target_names == sorted(names)
+
+
+@pytest.mark.parametrize("classes", ["cat", [], ["cat", "bird"]])
+def test_wrong_classes(tmp_path, classes):
+    with pytest.raises(ValueError, match=r"classes=.*among \['cat', 'dog'\]"):
+        load_image_folder(tree(tmp_path, *ANIMALS), classes=classes)
+
+
+def test_wrong_exclude(tmp_path):
+    with pytest.raises(
+        ValueError, match=r"exclude=3; expected a pattern|exclude=\[3\]"
+    ):
+        load_image_folder(tree(tmp_path, *ANIMALS), exclude=[3])
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["asl_alphabet_train", "asl_alphabet_test"], 2),
+        (["train1", "train2"], 0),
+        (["Training", "Testing", "other"], 2),
+        (["train", "bus"], 0),
+        (["steam train", "crash test"], 0),
+    ],
+)
+def test_find_splits(names, expected):
+    assert len(find_splits(names)) == expected
+
+
+def test_thumbnails_of_a_server_are_left_out(tmp_path):
+    tree(tmp_path, *ANIMALS, "cat/@eaDir")
+    assert len(load_image_folder(tmp_path).data) == 4
