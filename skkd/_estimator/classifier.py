@@ -164,6 +164,9 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
         How many rows of logits were computed, how many were cached.
     teacher_findings_ : list of Finding
         What is probably wrong with the teacher; empty where nothing was found.
+    teacher_temperature_ : float
+        Divided the teacher's scores, fitted to the labels; 1 for logits and
+        probabilities.
     history : skorch.history.History
         What was recorded of each epoch.
 
@@ -207,6 +210,7 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
             *("temperature", "alpha", "memory", "strict", "on_interrupt"),
             *("augment", "n_views", "teacher_view"),
             *("teacher_", "cache_info_", "distillation_", "teacher_findings_"),
+            "teacher_temperature_",
             *("channels_last_", "next_seed_", "_objective_"),
             # Set by scikit-learn's `set_callbacks`, and while `fit` runs.
             *("_skl_callbacks", "_skl_callbacks_to_teardown", "_callback_fit_ctx"),
@@ -471,9 +475,10 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
                 with seeded_rng(seed, self.device or "cpu"):
                     targets = compute_soft_targets(plan, self, samples, fit_params)
                     samples.batch_fields.update(targets.fields)
-                    findings = check_teacher_outputs(plan, self, samples, targets)
+                    check = check_teacher_outputs(plan, self, samples, targets)
                 self.teacher_, self.cache_info_ = targets.teacher, targets.cache_info
-                self.teacher_findings_, self.distillation_ = findings, plan.loss
+                self.teacher_findings_, self.distillation_ = check.findings, plan.loss
+                self.teacher_temperature_ = check.temperature
                 with self._training(self._objective(plan, targets, fit_params)):
                     train(samples)
         self._check_loss()
@@ -537,6 +542,7 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
             plan.loss,
             alpha=self.alpha,
             temperature=self.temperature,
+            teacher_temperature=self.teacher_temperature_,
             needs=plan.needs,
             features=targets.features,
             views=views,

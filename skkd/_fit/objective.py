@@ -38,6 +38,8 @@ class Objective:
         Of ``(student_logits, teacher_logits, y, temperature)``.
     alpha, temperature : float
         May change from epoch to epoch.
+    teacher_temperature : float, default=1.0
+        Divides the teacher's logits: other than 1 for scores.
     needs : frozenset of {"logits", "features"}
         What the loss needs of a teacher.
     features : FeatureTerms or None, default=None
@@ -58,6 +60,7 @@ class Objective:
         *,
         alpha: float,
         temperature: float,
+        teacher_temperature: float = 1.0,
         needs: frozenset[str] = frozenset({"logits"}),
         features: FeatureTerms | None = None,
         views: BatchViews | None = None,
@@ -67,6 +70,7 @@ class Objective:
     ) -> None:
         self.loss, self.needs, self.features, self.views = loss, needs, features, views
         self.alpha, self.temperature = alpha, temperature
+        self.teacher_temperature = teacher_temperature
         self.gives_probabilities = gives_probabilities
         self.plain_labels = plain_labels
         self.fit_params = dict(fit_params or {})
@@ -152,6 +156,8 @@ class Objective:
 
     def _on_logits(self, loss: Any, student: Tensor, y: Tensor, batch: Any) -> Tensor:
         teacher, lam = batch.get(TEACHER_LOGITS), batch.get(MIXUP_LAM)
+        if self.teacher_temperature != 1:
+            teacher = teacher / self.teacher_temperature
         own = loss(student, teacher, y, self.temperature)
         if lam is None:
             return own

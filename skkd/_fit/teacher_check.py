@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from skorch.dataset import unpack_data
@@ -12,6 +12,7 @@ from skkd._data.batches import TrainingSet, batch_of
 from skkd._data.keys import TEACHER_LOGITS, split_inputs
 from skkd._data.rows import pick, with_columns
 from skkd._fit.plan import FitPlan
+from skkd._fit.score_scale import scale_of_scores
 from skkd._fit.soft_targets import SoftTargets
 from skkd._utils.modules import cast_floats
 from skkd.losses import FeatureLoss, HardLabel, LogitMSE
@@ -26,14 +27,28 @@ from skkd.teachers.health._findings import examine, report, sample_rows
 _N_SAMPLES, _N_ASKED = 1000, 200
 
 
+class TeacherCheck(NamedTuple):
+    """What the outputs of a teacher for some samples tell.
+
+    Attributes
+    ----------
+    findings : list of Finding
+    temperature : float
+        Divides its scores, if it gives such.
+    """
+
+    findings: list[Finding]
+    temperature: float = 1.0
+
+
 def check_teacher_outputs(
     plan: FitPlan, net: Any, samples: TrainingSet, targets: SoftTargets
-) -> list[Finding]:
+) -> TeacherCheck:
     """Warn of what is probably wrong with the teacher, or raise if ``strict``."""
     logits = targets.fields.get(TEACHER_LOGITS)
     teacher = None if plan.teacher_logits is not None else targets.adapter
     if logits is None and teacher is None:  # nobody teaches, or with a weight of 0
-        return []
+        return TeacherCheck([])
     # The samples are the same in every fit on these data, and so are the figures:
     # Python shows a warning of one text once.
     index = sample_rows(plan.y_encoded, _N_ASKED if logits is None else _N_SAMPLES)
@@ -48,7 +63,7 @@ def check_teacher_outputs(
     if teacher is not None and teacher.encoded_labels is not None:
         check_encoding(logits, plan.y_encoded[index], plan.classes, teacher)
     if logits is None:
-        return []
+        return TeacherCheck([])
     kind = "logits"
     if teacher is not None:
         # Out of fold each sample has one of the members, not their mean.
@@ -66,8 +81,12 @@ def check_teacher_outputs(
     if teacher is not None and teacher.has_extra_classes(plan.classes):
         few = index[:: -(-len(index) // _N_ASKED)]
         findings += _of_extra_classes(plan, net, samples, targets, few)
+    scale = 1.0
+    if teacher is not None and "logits" in plan.needs and teacher.gives_scores:
+        scale, more = scale_of_scores(plan, net, teacher, logits, index)
+        findings += more
     report(findings, strict=net.strict)
-    return findings
+    return TeacherCheck(findings, scale)
 
 
 def _is_soft(loss: Any) -> bool:

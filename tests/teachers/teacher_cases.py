@@ -165,9 +165,9 @@ def taught(teacher, X=X, y=y, *, fit_params=None, **params):
         return student_logits.sum(dim=1)
 
     params = {"batch_size": -1, "iterator_train__shuffle": False, **params}
-    student(teacher, distillation=spy, **params).fit(X, y, **(fit_params or {}))
+    est = student(teacher, distillation=spy, **params).fit(X, y, **(fit_params or {}))
     (logits,) = seen
-    return logits
+    return logits * np.float32(est.teacher_temperature_)  # scores are divided by it
 
 
 KINDS = {

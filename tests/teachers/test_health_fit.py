@@ -28,6 +28,7 @@ from sklearn.tree import DecisionTreeClassifier
 from torch import nn
 
 from skkd import TeacherWarning
+from skkd._fit.teacher_check import TeacherCheck
 from skkd.augment import RandomHorizontalFlip
 from skkd.memory import LogitMemory
 from skkd.teachers import Finding, check_health
@@ -135,7 +136,8 @@ def test_asking_a_live_teacher_draws_nothing(seed, trained, monkeypatch):
     for ask in [True, False]:
         if not ask:
             monkeypatch.setattr(
-                "skkd._estimator.classifier.check_teacher_outputs", lambda *_, **__: []
+                "skkd._estimator.classifier.check_teacher_outputs",
+                lambda *_, **__: TeacherCheck([]),
             )
         torch.manual_seed(3)
         fitted = student(module, augment=Shift(), random_state=seed).fit(X, y)

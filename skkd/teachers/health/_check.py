@@ -43,6 +43,7 @@ def check_health(
     - ``not-probabilities``: declared as probabilities, but they do not sum to 1;
     - ``non-finite``: infinite or NaN;
     - ``constant-output``: the same for every sample;
+    - ``scores-as-logits``: scores, whose scale no labels tell (in a fit alone);
     - ``saturated``: the probabilities are hardly soft at this temperature;
     - ``extra-classes``: it decides for classes that y lacks, not only by mistake;
     - ``train-mode``: a module with dropout or batch norm is in train mode.

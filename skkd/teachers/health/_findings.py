@@ -72,6 +72,8 @@ def examine(
     if len(y_encoded) >= _MIN_ROWS and not _is_right(log_p, y_encoded):
         findings += compare_with_labels(log_p, y_encoded, teacher, classes)
     if temperature is not None and not declared and len(logits) >= _MIN_ROWS:
+        if teacher is not None and teacher.gives_scores:
+            temperature = 1.0  # they have no scale before a fit
         findings += _of_softness(logits, temperature, teacher)
     return findings
 

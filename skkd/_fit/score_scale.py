@@ -1,0 +1,100 @@
+"""One temperature for a teacher's scores, which are no log-odds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
+
+from skkd._fit.plan import FitPlan
+from skkd.teachers import Finding, Teacher
+from skkd.teachers.health._finding import name_of
+
+# ln of the temperature, in units of the scores' deviation.
+_BOUNDS = (-10.0, 10.0)
+
+
+def fit_temperature(
+    scores: np.ndarray, y_encoded: np.ndarray, weight: np.ndarray | None = None
+) -> float | None:
+    """Return the T at which softmax(scores / T) predicts the labels best.
+
+    Temperature scaling [1]_: one number, so that decisions stay as they are, that
+    minimises the cross-entropy over the labelled rows. A teacher that has separated the
+    rows it was fitted on would want T = 0: the targets are Platt's [2]_, (N + 1) /
+    (N + 2) for a class of N rows, the rest shared by the other classes.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n, n_classes)
+    y_encoded : ndarray of shape (n,)
+        -1 for unlabelled rows.
+    weight : ndarray of shape (n,), default=None
+
+    Returns
+    -------
+    float or None
+        None if the labels are of fewer than two classes, or no score differs.
+
+    References
+    ----------
+    .. [1] C. Guo, G. Pleiss, Y. Sun, K. Q. Weinberger, "On Calibration of Modern Neural
+       Networks", ICML 2017, section 4.2. https://arxiv.org/abs/1706.04599
+    .. [2] J. C. Platt, "Probabilistic Outputs for Support Vector Machines", 1999,
+       section 2.2.
+    """
+    known = y_encoded >= 0
+    z, y = np.asarray(scores[known], dtype=np.float64), y_encoded[known]
+    if len(np.unique(y)) < 2:
+        return None
+    z = z - z.mean(axis=1, keepdims=True)
+    unit = float(z.std())
+    if not (np.isfinite(unit) and unit > 0):
+        return None
+    n_rows = np.bincount(y, minlength=z.shape[1])[y]
+    share = (n_rows + 1) / (n_rows + 2)
+    rest = (1 - share) / (z.shape[1] - 1)
+    rows = np.arange(len(y))
+    w = None if weight is None or not weight[known].any() else weight[known]
+
+    def cross_entropy(log_t: float) -> float:
+        log_p = log_softmax(z / (unit * np.exp(log_t)), axis=1)
+        own = log_p[rows, y]
+        loss = share * own + rest * (log_p.sum(axis=1) - own)
+        return -float(np.average(loss, weights=w))
+
+    found = minimize_scalar(cross_entropy, bounds=_BOUNDS, method="bounded")
+    return unit * float(np.exp(found.x))
+
+
+def scale_of_scores(
+    plan: FitPlan, net: Any, teacher: Teacher, scores: np.ndarray, index: np.ndarray
+) -> tuple[float, list[Finding]]:
+    """Return what divides the scores in this fit, and a finding if that is unknown.
+
+    Parameters
+    ----------
+    plan : FitPlan
+    net : DistilledClassifier
+    teacher : Teacher
+        One that gives scores.
+    scores : ndarray of shape (n_checked, n_classes)
+    index : ndarray of shape (n_checked,)
+        Their rows among those of the plan.
+    """
+    before = getattr(net, "teacher_temperature_", 1.0)
+    if not plan.fresh and before != 1 and net.teacher_ is net.teacher:
+        return before, []  # a further `partial_fit`, maybe of few rows
+    weight = None if plan.sample_weight is None else plan.sample_weight[index]
+    found = fit_temperature(scores, plan.y_encoded[index], weight)
+    if found is not None:
+        return found, []
+    text = (
+        f"{name_of(teacher)} gives scores, whose scale is fitted to labels, and there "
+        "are none of two classes or more: they are taken as logits. Pass some labelled "
+        "rows, or CalibratedClassifierCV(model), fitted; if they are logits, say so: "
+        "as_teacher(model, output='logits')."
+    )
+    return 1.0, [Finding("scores-as-logits", text)]
