@@ -1,0 +1,1 @@
+"""Students trained together, as stacked parameters."""

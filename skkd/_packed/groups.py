@@ -1,0 +1,112 @@
+"""Which students can be trained together, and why others cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+
+from skkd._data.keys import TEACHER_LOGITS
+from skkd._estimator.classifier import DistilledClassifier
+from skkd._packed.member import CannotBePacked, Member
+from skkd._packed.objective import is_by_sample
+from skkd._utils.modules import describe
+from skkd.losses._registry import loss_of, needs_of
+
+# Each number of a parameter is updated by itself, whatever the others are.
+_ELEMENTWISE = tuple(
+    getattr(torch.optim, name)
+    for name in (
+        *("SGD", "ASGD", "Adam", "AdamW", "Adamax", "NAdam", "RAdam"),
+        *("RMSprop", "Rprop", "Adagrad", "Adadelta"),
+    )
+)
+_COUPLED = (nn.modules.batchnorm._NormBase, nn.modules.dropout._DropoutNd, nn.RReLU)
+_CONVOLUTIONS = nn.modules.conv._ConvNd
+_OF_ITERATOR = {"shuffle", "drop_last", "batch_size"}
+
+
+def check_settings(net: Any) -> None:
+    """Raise CannotBePacked if a parameter asks for what only a single fit does."""
+    reasons = {
+        "a subclass of DistilledClassifier": type(net) is not DistilledClassifier,
+        "callbacks": net.callbacks not in (None, [], "disable"),
+        "set_callbacks": hasattr(net, "_skl_callbacks"),
+        f"train_split={net.train_split!r}": bool(net.train_split),
+        "augment": net.augment is not None or net.n_views is not None,
+        f"precision={net.precision!r}": net.precision != "fp32",
+        "compile=True": bool(net.compile),
+        "warm_start=True": bool(net.warm_start),
+        "max_epochs=0": net.max_epochs == 0,
+        f"iterator_train={net.iterator_train!r}": net.iterator_train is not DataLoader,
+        f"criterion={net.criterion!r}": net.criterion is not nn.CrossEntropyLoss,
+        "criterion__*": bool(
+            {"weight", "ignore_index", "reduction"} & net.get_params_for("criterion").keys()
+        ),
+        "iterator_train__*": bool(net.get_params_for("iterator_train").keys() - _OF_ITERATOR),
+        f"optimizer={net.optimizer!r}": net.optimizer not in _ELEMENTWISE,
+        "a loss on features": "features" in needs_of(loss_of(net)),
+    }
+    for reason, holds in reasons.items():
+        if holds:
+            raise CannotBePacked(reason)
+
+
+def check_module(module: nn.Module) -> None:
+    """Raise CannotBePacked if a student's layers are not worth it, or not exact."""
+    for part in module.modules():
+        kind = type(part).__name__
+        if isinstance(part, _COUPLED):
+            # Random numbers and running statistics would not be those of a single fit.
+            raise CannotBePacked(f"{kind} in the student")
+        device = next((p.device.type for p in part.parameters()), "cpu")
+        if isinstance(part, _CONVOLUTIONS) and device == "cpu":
+            raise CannotBePacked(f"{kind} is slower stacked than by itself, on a CPU")
+    n_names = len([*module.named_parameters(remove_duplicate=False)])
+    if n_names != len([*module.parameters()]):
+        raise CannotBePacked(f"{describe(module)} has tied parameters")
+
+
+def groups_of(members: Sequence[Member]) -> list[list[Member]]:
+    """Return the groups that can be trained together, in no particular order."""
+    groups: dict[Any, list[Member]] = {}
+    for member in members:
+        groups.setdefault(_key(member), []).append(member)
+    return [*groups.values()]
+
+
+def _key(member: Member) -> Any:
+    """Return what the members of a group share, whatever their losses, hashable."""
+    net, module = member.net, member.net.module_
+    state = [
+        (name, tuple(t.shape), t.dtype, t.requires_grad)
+        for tensors in (module.named_parameters(), module.named_buffers())
+        for name, t in tensors
+    ]
+    # Batches of other sizes are filled up, which only such losses allow.
+    fills_up = member.alpha == 0 or is_by_sample(member.objective.loss)
+    sizes = tuple(tuple(map(len, epoch)) for epoch in member.batches)
+    settings = {
+        name: net.get_params_for(name) for name in ("module", "optimizer", "criterion")
+    }
+    return (
+        net.module if isinstance(net.module, type) else id(net.module),
+        net.optimizer,
+        repr(settings),
+        net.lr,
+        repr(module),
+        tuple(state),
+        str(net.device),
+        (member.X.dtype, member.X.shape[1:]),
+        tuple(sorted(member.fields.keys() - {TEACHER_LOGITS})),
+        tuple(map(len, member.batches)) if fills_up else sizes,
+    )
+
+
+def split(members: Sequence[Any], size: int) -> list[list[Any]]:
+    """Split a group into as few parts as hold at most `size` members each."""
+    n_parts = -(-len(members) // size)
+    return [[*members[i::n_parts]] for i in range(n_parts)]

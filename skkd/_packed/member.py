@@ -1,0 +1,136 @@
+"""A student at the start of its training: what a single fit would do with it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from skorch.dataset import Dataset
+from torch import Tensor
+
+from skkd._data.batches import TrainingSet
+from skkd._data.keys import HARD_WEIGHT, SOFT_WEIGHT, TEACHER_LOGITS
+from skkd._estimator.build_student import adapt_standardize
+from skkd._fit.objective import Objective
+from skkd._fit.plan import plan_fit
+
+# The batches of fits that start from the same random state, by what they depend on.
+BatchOrders = dict[tuple[Any, ...], tuple[list[list[np.ndarray]], Tensor]]
+
+
+@dataclass
+class Member:
+    """A student that waits for its training, with all that the training needs.
+
+    Attributes
+    ----------
+    net : DistilledClassifier
+        Built, initialized, and not trained.
+    X : Tensor of shape (n_samples, ...)
+    y : Tensor of shape (n_samples,), int64
+        -1 for unlabelled samples.
+    fields : dict of str to Tensor of n_samples rows
+        Teacher's logits and weights, where there are any.
+    objective : Objective
+    batches : list of list of ndarray of int
+        The samples of each batch of each epoch, in the order of a single fit.
+    """
+
+    net: Any
+    X: Tensor
+    y: Tensor
+    fields: dict[str, Tensor]
+    objective: Objective
+    batches: list[list[np.ndarray]]
+
+    @property
+    def alpha(self) -> float:
+        """Weight of the teacher's term; 0 if nobody teaches."""
+        is_taught = TEACHER_LOGITS in self.fields or not self.objective.needs
+        return float(self.objective.alpha) if is_taught else 0.0
+
+
+class CannotBePacked(Exception):
+    """Says in one line why a student is trained by itself."""
+
+
+def prepare(
+    net: Any, X: Any, y: Any, fit_params: Mapping[str, Any], orders: BatchOrders
+) -> Member:
+    """Do all that ``net.fit(X, y, **fit_params)`` does before its first step.
+
+    Parameters
+    ----------
+    net : DistilledClassifier
+        One for which :func:`skkd._packed.groups.check_settings` raises nothing.
+    X, y : array-like of n samples
+    fit_params : mapping
+        ``teacher_logits``, ``teacher_X``, ``sample_weight``, ``groups``.
+    orders : dict
+        Is filled, and read by the next members.
+
+    Returns
+    -------
+    Member
+
+    Raises
+    ------
+    CannotBePacked
+        If the samples do not lie in an array.
+    Exception
+        What ``fit`` raises.
+    """
+    found: dict[str, Any] = {}
+
+    def stop_before_training(samples: TrainingSet) -> None:
+        train, _ = net.get_split_datasets(samples, samples.y)
+        adapt_standardize(net, train, {})
+        found["batches"] = _batches(net, samples, orders)
+        found["objective"], found["samples"] = net._objective_, samples
+
+    plan = plan_fit(net, X, y, fresh=True, **fit_params)
+    net._run(plan, {}, stop_before_training)
+    samples = found["samples"]
+    arrays = samples.arrays()
+    if not isinstance(arrays, (np.ndarray, Tensor)):
+        raise CannotBePacked("the samples of X do not lie in one array")
+    keys = (TEACHER_LOGITS, HARD_WEIGHT, SOFT_WEIGHT)
+    every = np.arange(len(samples))
+    fields = {
+        key: torch.as_tensor(samples.batch_fields[key][every])
+        for key in keys
+        if key in samples.batch_fields
+    }
+    if samples.batch_fields.keys() - set(keys):
+        raise CannotBePacked("its batches have fields of their own")
+    return Member(
+        net,
+        torch.as_tensor(arrays),
+        torch.as_tensor(samples.y_encoded),
+        fields,
+        found["objective"],
+        found["batches"],
+    )
+
+
+def _batches(net: Any, samples: TrainingSet, orders: BatchOrders) -> list[Any]:
+    """Draw the batches of all epochs, leaving the random stream as a fit leaves it."""
+    n_samples, state = len(samples), torch.get_rng_state()
+    digest = hashlib.sha256(state.numpy()).digest()
+    settings = (net.batch_size, net.max_epochs, *net.get_params_for("iterator_train").items())
+    key = (digest, n_samples, *settings)
+    if key not in orders:
+        index = np.arange(n_samples)
+        indices = TrainingSet(
+            Dataset(index, index), X=index, y=samples.y, y_encoded=index
+        )
+        iterator = net.get_iterator(indices, training=True)
+        epochs = [[y.numpy() for _, y in iterator] for _ in range(net.max_epochs)]
+        orders[key] = epochs, torch.get_rng_state()
+    batches, state = orders[key]
+    torch.set_rng_state(state)
+    return batches

@@ -1,0 +1,111 @@
+"""The training loop of several students, as one."""
+
+from __future__ import annotations
+
+import inspect
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from skkd._packed.member import Member
+from skkd._packed.objective import StackedObjective
+from skkd._packed.samples import StackedRows, batch_indices
+from skkd._packed.stack import Stack
+
+
+def train(members: Sequence[Member]) -> None:
+    """Train the members of one group, each as a single fit would.
+
+    Parameters
+    ----------
+    members : sequence of Member
+        Of one :func:`skkd._packed.groups.group_key`. Their nets are fitted afterwards.
+    """
+    for member in members:
+        member.net._set_training(True)
+    stack = Stack([member.net.module_ for member in members])
+    optimizer = _optimizer(members[0].net, stack)
+    objective = StackedObjective(members)
+    rows = _Batches(members)
+    for epoch in range(members[0].net.max_epochs):
+        start, losses, n_samples = time.perf_counter(), 0.0, 0.0
+        for index, sizes in batch_indices([m.batches[epoch] for m in members]):
+            X, y, fields = rows.take(index)
+            optimizer.zero_grad()
+            loss = objective(stack(X), y, fields, sizes.to(y.device))
+            loss.sum().backward()
+            optimizer.step()
+            losses, n_samples = losses + loss.detach() * sizes, n_samples + sizes
+        seconds = (time.perf_counter() - start) / len(members)
+        _record(members, epoch, (losses / n_samples).tolist(), seconds)
+    stack.unstack()
+    _unstack_optimizer(optimizer, stack, members)
+    for member in members:
+        member.net._check_loss()
+
+
+class _Batches:
+    """What the members learn from, batch by batch."""
+
+    def __init__(self, members: Sequence[Member]) -> None:
+        first = members[0]
+        device = first.net.device
+        floats = next(first.net.module_.parameters()).dtype
+        self._dtype = floats if first.X.is_floating_point() else first.X.dtype
+        self._X = StackedRows([m.X for m in members], device)
+        self._y = StackedRows([m.y for m in members], device)
+        self._fields = {
+            name: StackedRows([_field(m, name, floats) for m in members], device)
+            for name in {name for m in members for name in m.fields}
+        }
+
+    def take(self, index: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        fields = {name: rows.take(index) for name, rows in self._fields.items()}
+        return self._X.take(index).to(self._dtype), self._y.take(index), fields
+
+
+def _field(member: Member, name: str, dtype: torch.dtype) -> Tensor:
+    dtype = torch.promote_types(dtype, torch.float32)
+    if name in member.fields:
+        return member.fields[name].to(dtype)
+    # Of a member that nobody teaches the rows are not read.
+    n_classes = len(member.net.classes_)
+    return torch.zeros((), dtype=dtype).expand(len(member.y), n_classes)
+
+
+def _optimizer(net: Any, stack: Stack) -> torch.optim.Optimizer:
+    groups, kwargs = net.get_params_for_optimizer("optimizer", stack.params.items())
+    kwargs.setdefault("lr", net.lr)
+    chosen = {"fused", "foreach", "differentiable"} & kwargs.keys()
+    if not chosen and "fused" in inspect.signature(net.optimizer).parameters:
+        kwargs["fused"] = True  # the same but for the last digits
+    return net.optimizer(*groups, **kwargs)
+
+
+def _record(
+    members: Sequence[Member], epoch: int, losses: list[float], seconds: float
+) -> None:
+    for member, loss in zip(members, losses, strict=True):
+        history = member.net.history_
+        history.new_epoch()
+        history.record("epoch", epoch + 1)
+        history.record("train_loss", loss)
+        history.record("train_batch_count", len(member.batches[epoch]))
+        history.record("dur", seconds)
+
+
+def _unstack_optimizer(
+    optimizer: torch.optim.Optimizer, stack: Stack, members: Sequence[Member]
+) -> None:
+    """Give each member's optimizer its part of the state, so that it can go on."""
+    for i, member in enumerate(members):
+        own = member.net.optimizer_
+        for name, parameter in member.net.module_.named_parameters():
+            stacked = stack.params[name]
+            own.state[parameter] = {
+                key: value[i].clone() if value.shape == stacked.shape else value
+                for key, value in optimizer.state.get(stacked, {}).items()
+            }
