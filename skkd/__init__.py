@@ -9,6 +9,7 @@ from skkd.exceptions import DistillationWarning, TeacherWarning
 __all__ = [
     "DistillationWarning",
     "DistilledClassifier",
+    "DistilledClassifierCV",
     "ImageReader",
     "TeacherWarning",
     "__version__",
@@ -19,6 +20,7 @@ __all__ = [
 # works where torch is not installed.
 _LAZY = {
     "DistilledClassifier": "skkd._estimator.classifier",
+    "DistilledClassifierCV": "skkd.search",
     "ImageReader": "skkd.images",
     "load_image_folder": "skkd.images",
 }
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from skkd import teachers as teachers
     from skkd._estimator.classifier import DistilledClassifier
     from skkd.images import ImageReader, load_image_folder
+    from skkd.search import DistilledClassifierCV
 else:
 
     def __getattr__(name: str) -> Any:

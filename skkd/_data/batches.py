@@ -260,6 +260,11 @@ def _has_room(device: Any, samples: TrainingSet) -> bool:
 def _to(values: Any, device: Any) -> Any:
     if isinstance(values, Mapping):
         return {key: _to(value, device) for key, value in values.items()}
+    return to_tensor(values).to(device)
+
+
+def to_tensor(values: Any) -> torch.Tensor:
+    """Return a tensor that shares memory with an array, if that can be written to."""
     if isinstance(values, np.ndarray):  # torch warns of arrays that are read-only
         values = np.require(values, requirements=["C", "W"])
-    return torch.as_tensor(values).to(device)
+    return torch.as_tensor(values)

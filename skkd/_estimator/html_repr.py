@@ -30,9 +30,9 @@ class BriefReprMixin:
         shown = {name: params[name] for name in _ALWAYS}
         for name, value in params.items():
             default = signature[name].default if name in signature else inspect._empty
-            if name not in shown and _differ(value, default):
+            if name not in shown and differ(value, default):
                 shown[name] = value
-        inside = ", ".join(f"{name}={_brief(value)}" for name, value in shown.items())
+        inside = ", ".join(f"{name}={brief(value)}" for name, value in shown.items())
         return f"{type(self).__name__}({inside})"
 
     def _get_params_html(self, *args: Any, **kwargs: Any) -> Any:
@@ -42,7 +42,7 @@ class BriefReprMixin:
             if name.startswith("callbacks__"):
                 del table[name]
             elif isinstance(value, (torch.nn.Module, NeuralNet, list)):
-                table[name] = _Words(_brief(value))
+                table[name] = _Words(brief(value))
         return table
 
     def _sk_visual_block_(self) -> SimpleNamespace:
@@ -55,15 +55,16 @@ class BriefReprMixin:
         return SimpleNamespace(
             kind="parallel",
             estimators=[
-                p if _draws_itself(p) else _Words(_brief(p)) for p in parts.values()
+                p if _draws_itself(p) else _Words(brief(p)) for p in parts.values()
             ],
-            names=[f"teacher: {_brief(self.teacher)}", f"student: {loss}"],  # type: ignore[attr-defined]
-            name_details=[_brief(part) for part in parts.values()],
+            names=[f"teacher: {brief(self.teacher)}", f"student: {loss}"],  # type: ignore[attr-defined]
+            name_details=[brief(part) for part in parts.values()],
             dash_wrapped=True,
         )
 
 
-def _differ(value: Any, default: Any) -> bool:
+def differ(value: Any, default: Any) -> bool:
+    """Tell whether a parameter differs from its default."""
     # By type first, so that no network is written out; by repr, since arrays compare
     # element by element.
     if value is default:
@@ -88,15 +89,16 @@ class _Words(str):
         return str(self)
 
 
-def _brief(value: Any) -> str:
+def brief(value: Any) -> str:
+    """Return a value in one line, networks by name and size."""
     if isinstance(value, (torch.nn.Module, NeuralNet, type, FunctionType)):
         return describe(value)
     if isinstance(value, FrozenEstimator):
-        return f"FrozenEstimator({_brief(value.estimator)})"
+        return f"FrozenEstimator({brief(value.estimator)})"
     if type(value) is list:
-        return f"[{', '.join(map(_brief, value))}]"
+        return f"[{', '.join(map(brief, value))}]"
     if type(value) is tuple:
-        return f"({', '.join(map(_brief, value))}{',' * (len(value) == 1)})"
+        return f"({', '.join(map(brief, value))}{',' * (len(value) == 1)})"
     if isinstance(value, BaseEstimator):
         text = " ".join(repr(value).split())
         return text if len(text) <= 100 else describe(value)

@@ -10,14 +10,25 @@ from typing import Any, NamedTuple
 
 from sklearn.base import BaseEstimator, clone
 from sklearn.pipeline import Pipeline
+from torch import Tensor
 
-from skkd._packed.groups import check_module, check_settings, groups_of, split
+from skkd._data.keys import TEACHER_LOGITS
+from skkd._packed.groups import (
+    check_module,
+    check_settings,
+    groups_of,
+    identity,
+    split,
+)
 from skkd._packed.member import BatchOrders, CannotBePacked, Member, prepare
+from skkd._packed.samples import is_equal
 from skkd._packed.train import train
 from skkd._utils.modules import count_parameters
 
 # Of the parameters of a stack, their gradients and the optimizer's two moments.
 _MAX_BYTES, _COPIES = 2**29, 4
+# Parameters that decide on the teacher's logits, or begin like one.
+_DECIDES_ON_LOGITS = ("teacher", "memory", "random_state", "unlabeled", "classes")
 
 
 class Packing(NamedTuple):
@@ -87,14 +98,14 @@ class PackedFits:
         self._reasons: Counter[str] = Counter()
         members: dict[tuple[int, int], Member] = {}
         orders: BatchOrders = {}
+        refused: dict[Any, str] = {}
         for i, fold in enumerate(folds):
-            heads: dict[str, Any] = {}
+            shared = _FoldFits(fold, orders, refused)
             for c, candidate in enumerate(candidates):
                 start = time.perf_counter()
                 try:
                     whole = clone(estimator).set_params(**clone(candidate, safe=False))
-                    member, whole = _prepare(whole, candidate, fold, heads, orders)
-                    members[c, i], self.fitted[c, i] = member, whole
+                    members[c, i], self.fitted[c, i] = shared.prepare(whole, candidate)
                 except CannotBePacked as reason:
                     self._reasons[str(reason)] += 1
                 except Exception as error:  # as `fit` would raise it
@@ -161,28 +172,67 @@ class PackedFits:
         return max(1, _MAX_BYTES // max(n_bytes, 1))
 
 
-def _prepare(
-    whole: Any,
-    candidate: Mapping[str, Any],
-    fold: Fold,
-    heads: dict[str, Any],
-    orders: BatchOrders,
-) -> tuple[Member, Any]:
-    """Return a member, and the estimator that it is a part of."""
-    net, data = whole, fold
-    if isinstance(whole, Pipeline):
-        name, net = whole.steps[-1]
-        own = {k: v for k, v in candidate.items() if not k.startswith(f"{name}__")}
+class _FoldFits:
+    """What the candidates of a fold share: steps before the student, soft targets."""
+
+    def __init__(
+        self, fold: Fold, orders: BatchOrders, refused: dict[Any, str]
+    ) -> None:
+        self._fold, self._orders, self._refused = fold, orders, refused
+        self._heads: dict[Any, tuple[Pipeline, Fold]] = {}
+        self._logits: dict[Any, Any] = {}
+        self._X: list[Tensor] = []
+
+    def prepare(
+        self, estimator: Any, candidate: Mapping[str, Any]
+    ) -> tuple[Member, Any]:
+        """Return a member, and the estimator that it is a part of."""
+        net, data, prefix = estimator, self._fold, ""
+        if isinstance(estimator, Pipeline):
+            name, net = estimator.steps[-1]
+            prefix = f"{name}__"
         check_settings(net)
-        if (key := repr(own)) not in heads:  # the steps before are fitted once a fold
-            heads[key] = _fit_head(whole, fold)
-        head, data = heads[key]
-        whole = copy.copy(whole)
-        whole.steps = [*head.steps[:-1], (name, net)]
-    check_settings(net)
-    member = prepare(net, *data, orders)
-    check_module(net.module_)
-    return member, whole
+        own = {k: v for k, v in candidate.items() if not k.startswith(prefix or "_")}
+        head = identity(own if prefix else {})
+        if prefix:  # the steps before are fitted once for all candidates
+            if head not in self._heads:
+                self._heads[head] = _fit_head(estimator, data)
+            pipeline, data = self._heads[head]
+            estimator = copy.copy(estimator)
+            estimator.steps = [*pipeline.steps[:-1], (name, net)]
+        module = identity([net.module, net.get_params_for("module")])
+        if module in self._refused:
+            raise CannotBePacked(self._refused[module])
+        of_teacher = {
+            k: v
+            for k, v in candidate.items()
+            if k.removeprefix(prefix).startswith(_DECIDES_ON_LOGITS)
+        }
+        member = self._prepare(net, data, (head, identity(of_teacher)))
+        try:
+            check_module(net.module_)
+        except CannotBePacked as reason:
+            self._refused[module] = str(reason)
+            raise
+        return member, estimator
+
+    def _prepare(self, net: Any, data: Fold, key: Any) -> Member:
+        """Prepare a student; the teacher runs, or is fitted, once for all of them."""
+        fit_params = dict(data.fit_params)
+        if net.alpha > 0 and key in self._logits:
+            fit_params.pop("teacher_X", None)
+            fit_params["teacher_logits"] = self._logits[key]
+        member = prepare(net, data.X, data.y, fit_params, self._orders)
+        # One copy for all of them, of a frame or of an array that is read-only.
+        for X in self._X:
+            if is_equal(X, member.X):
+                member.X = X
+                break
+        else:
+            self._X.append(member.X)
+        if TEACHER_LOGITS in member.fields:
+            self._logits.setdefault(key, member.fields[TEACHER_LOGITS].numpy())
+        return member
 
 
 def _fit_head(whole: Pipeline, fold: Fold) -> tuple[Pipeline, Fold]:

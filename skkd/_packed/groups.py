@@ -44,9 +44,12 @@ def check_settings(net: Any) -> None:
         f"iterator_train={net.iterator_train!r}": net.iterator_train is not DataLoader,
         f"criterion={net.criterion!r}": net.criterion is not nn.CrossEntropyLoss,
         "criterion__*": bool(
-            {"weight", "ignore_index", "reduction"} & net.get_params_for("criterion").keys()
+            {"weight", "ignore_index", "reduction"}
+            & net.get_params_for("criterion").keys()
         ),
-        "iterator_train__*": bool(net.get_params_for("iterator_train").keys() - _OF_ITERATOR),
+        "iterator_train__*": bool(
+            net.get_params_for("iterator_train").keys() - _OF_ITERATOR
+        ),
         f"optimizer={net.optimizer!r}": net.optimizer not in _ELEMENTWISE,
         "a loss on features": "features" in needs_of(loss_of(net)),
     }
@@ -93,9 +96,9 @@ def _key(member: Member) -> Any:
         name: net.get_params_for(name) for name in ("module", "optimizer", "criterion")
     }
     return (
-        net.module if isinstance(net.module, type) else id(net.module),
+        identity(net.module),
         net.optimizer,
-        repr(settings),
+        identity(settings),
         net.lr,
         repr(module),
         tuple(state),
@@ -104,6 +107,20 @@ def _key(member: Member) -> Any:
         tuple(sorted(member.fields.keys() - {TEACHER_LOGITS})),
         tuple(map(len, member.batches)) if fills_up else sizes,
     )
+
+
+def identity(value: Any) -> Any:
+    """Return what tells a parameter from another: its value if plain, else its id.
+
+    The repr of an estimator says nothing of what it has learnt, that of a large array
+    leaves most of it out.
+    """
+    if isinstance(value, (list, tuple)):
+        return type(value), tuple(map(identity, value))
+    if isinstance(value, dict):
+        return tuple((name, identity(value[name])) for name in sorted(value))
+    plain = (bool, int, float, str, bytes, type(None), type)
+    return (type(value), value) if isinstance(value, plain) else id(value)
 
 
 def split(members: Sequence[Any], size: int) -> list[list[Any]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +11,7 @@ import torch
 from skorch.dataset import Dataset
 from torch import Tensor
 
-from skkd._data.batches import TrainingSet
+from skkd._data.batches import TrainingSet, to_tensor
 from skkd._data.keys import HARD_WEIGHT, SOFT_WEIGHT, TEACHER_LOGITS
 from skkd._estimator.build_student import adapt_standardize
 from skkd._fit.objective import Objective
@@ -95,21 +94,18 @@ def prepare(
     plan = plan_fit(net, X, y, fresh=True, **fit_params)
     net._run(plan, {}, stop_before_training)
     samples = found["samples"]
-    arrays = samples.arrays()
-    if not isinstance(arrays, (np.ndarray, Tensor)):
+    if not isinstance(samples.arrays(), (np.ndarray, Tensor)):
         raise CannotBePacked("the samples of X do not lie in one array")
-    keys = (TEACHER_LOGITS, HARD_WEIGHT, SOFT_WEIGHT)
+    if samples.batch_fields.keys() - {TEACHER_LOGITS, HARD_WEIGHT, SOFT_WEIGHT}:
+        raise CannotBePacked("its batches have fields of their own")
     every = np.arange(len(samples))
     fields = {
-        key: torch.as_tensor(samples.batch_fields[key][every])
-        for key in keys
-        if key in samples.batch_fields
+        key: torch.as_tensor(values[every])
+        for key, values in samples.batch_fields.items()
     }
-    if samples.batch_fields.keys() - set(keys):
-        raise CannotBePacked("its batches have fields of their own")
     return Member(
         net,
-        torch.as_tensor(arrays),
+        to_tensor(samples.arrays()),
         torch.as_tensor(samples.y_encoded),
         fields,
         found["objective"],
@@ -120,9 +116,9 @@ def prepare(
 def _batches(net: Any, samples: TrainingSet, orders: BatchOrders) -> list[Any]:
     """Draw the batches of all epochs, leaving the random stream as a fit leaves it."""
     n_samples, state = len(samples), torch.get_rng_state()
-    digest = hashlib.sha256(state.numpy()).digest()
-    settings = (net.batch_size, net.max_epochs, *net.get_params_for("iterator_train").items())
-    key = (digest, n_samples, *settings)
+    options = sorted(net.get_params_for("iterator_train").items())
+    start = bytes(state.tolist())
+    key = (start, n_samples, net.batch_size, net.max_epochs, *options)
     if key not in orders:
         index = np.arange(n_samples)
         indices = TrainingSet(

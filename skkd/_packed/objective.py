@@ -20,10 +20,19 @@ from skkd.losses import (
     LogitMSE,
     LogitStandardization,
     VirtualTeacher,
+    WeightedSum,
 )
 
 # The loss of a sample does not depend on the samples beside it.
-_BY_SAMPLE = (KD, HardLabel, LogitMSE, DKD, JensenShannon, LabelSmoothing, VirtualTeacher)
+_BY_SAMPLE = (
+    KD,
+    HardLabel,
+    LogitMSE,
+    DKD,
+    JensenShannon,
+    LabelSmoothing,
+    VirtualTeacher,
+)
 
 
 class StackedObjective:
@@ -107,6 +116,8 @@ def is_by_sample(loss: Any) -> bool:
     """Tell whether the loss of a sample does not depend on the others of its batch."""
     if type(loss) is LogitStandardization:
         return is_by_sample(loss.loss)
+    if type(loss) is WeightedSum:
+        return all(is_by_sample(part) for _, part in loss.weighted_parts())
     return type(loss) in _BY_SAMPLE
 
 

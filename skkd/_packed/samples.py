@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,12 +21,12 @@ class StackedRows:
         That of the batches.
     """
 
-    def __init__(self, tensors: Sequence[Tensor], device: object) -> None:
+    def __init__(self, tensors: Sequence[Tensor], device: Any) -> None:
         kept: list[Tensor] = []
         owners: list[list[int]] = []
         for i, tensor in enumerate(tensors):
             for known, members in zip(kept, owners, strict=True):
-                if _is_equal(known, tensor):
+                if is_equal(known, tensor):
                     members.append(i)
                     break
             else:
@@ -70,7 +71,8 @@ def batch_indices(batches: Sequence[list[np.ndarray]]) -> list[tuple[Tensor, Ten
     return steps
 
 
-def _is_equal(a: Tensor, b: Tensor) -> bool:
+def is_equal(a: Tensor, b: Tensor) -> bool:
+    """Tell whether two tensors hold the same, at once if they are the same memory."""
     if a.shape != b.shape or a.dtype != b.dtype:
         return False
     is_same = a.data_ptr() == b.data_ptr() and a.stride() == b.stride()

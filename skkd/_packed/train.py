@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from skkd._packed.member import Member
+from skkd._packed.member import CannotBePacked, Member
 from skkd._packed.objective import StackedObjective
 from skkd._packed.samples import StackedRows, batch_indices
 from skkd._packed.stack import Stack
@@ -22,7 +22,14 @@ def train(members: Sequence[Member]) -> None:
     Parameters
     ----------
     members : sequence of Member
-        Of one :func:`skkd._packed.groups.group_key`. Their nets are fitted afterwards.
+        A group of :func:`skkd._packed.groups.groups_of`. Their nets are fitted
+        afterwards.
+
+    Raises
+    ------
+    CannotBePacked
+        If the stack cannot be computed, or differs from its members; these are as
+        they were.
     """
     for member in members:
         member.net._set_training(True)
@@ -30,21 +37,50 @@ def train(members: Sequence[Member]) -> None:
     optimizer = _optimizer(members[0].net, stack)
     objective = StackedObjective(members)
     rows = _Batches(members)
+    _check_stack(members, stack, objective, rows)
     for epoch in range(members[0].net.max_epochs):
-        start, losses, n_samples = time.perf_counter(), 0.0, 0.0
-        for index, sizes in batch_indices([m.batches[epoch] for m in members]):
+        start, losses = time.perf_counter(), []
+        steps = batch_indices([m.batches[epoch] for m in members])
+        for index, sizes in steps:
             X, y, fields = rows.take(index)
             optimizer.zero_grad()
             loss = objective(stack(X), y, fields, sizes.to(y.device))
             loss.sum().backward()
             optimizer.step()
-            losses, n_samples = losses + loss.detach() * sizes, n_samples + sizes
+            losses.append(loss.detach())
         seconds = (time.perf_counter() - start) / len(members)
-        _record(members, epoch, (losses / n_samples).tolist(), seconds)
+        weight = torch.stack([sizes for _, sizes in steps])
+        mean = (torch.stack(losses).cpu() * weight).sum(0) / weight.sum(0)
+        _record(members, epoch, mean.tolist(), seconds)
     stack.unstack()
     _unstack_optimizer(optimizer, stack, members)
     for member in members:
         member.net._check_loss()
+
+
+def _check_stack(
+    members: Sequence[Member], stack: Stack, objective: StackedObjective, rows: _Batches
+) -> None:
+    """Raise CannotBePacked unless the losses of a batch are those of single fits."""
+    # The last batch: the only one that may be filled up.
+    index, sizes = batch_indices([m.batches[0] for m in members])[-1]
+    X, y, fields = rows.take(index)
+    try:
+        with torch.no_grad():
+            losses = objective(stack(X), y, fields, sizes.to(y.device))
+    except Exception as error:  # what vmap refuses, it refuses by various types
+        text = f"{type(error).__name__}: {error}".partition(". ")[0]
+        raise CannotBePacked(" ".join(text.split())) from error
+    for i in {int(sizes.argmin()), int(sizes.argmax())}:
+        net, n = members[i].net, int(sizes[i])
+        own = {name: values[i, :n] for name, values in fields.items()}
+        with torch.no_grad():
+            outputs, labels = net.infer(X[i, :n]), y[i, :n]
+            single = members[i].objective(outputs, labels, own, net._criterion_loss)
+        if not torch.allclose(losses[i], single, rtol=2e-5, atol=1e-6, equal_nan=True):
+            raise CannotBePacked(
+                f"the loss of a batch is {losses[i]:.6g}, and {single:.6g} by itself"
+            )
 
 
 class _Batches:

@@ -75,13 +75,13 @@ n_splits_, refit_time_, multimetric_, classes_, n_features_in_, feature_names_in
     >>> from skkd.search import PackedSearchCV
     >>> X, y = load_iris(return_X_y=True)
     >>> student = DistilledClassifier(
-    ...     teacher=RandomForestClassifier(random_state=0), teacher_cv=5,
+    ...     teacher=RandomForestClassifier(20, random_state=0), teacher_cv=5,
     ...     lr=0.01, max_epochs=20, random_state=0)
     >>> grid = {"temperature": [1, 4], "alpha": [0, 0.5]}
     >>> search = PackedSearchCV(student, grid, cv=3).fit(X, y)
     >>> print(search.packing_)
     12 of 12 fits trained together, in 1 group
-    >>> search.best_score_ > 0.9
+    >>> search.score(X, y) > 0.9
     True
     """
 
@@ -158,7 +158,7 @@ n_splits_, refit_time_, multimetric_, classes_, n_features_in_, feature_names_in
         if refit:
             fitted["best_estimator_"] = search.best_estimator_.fitted_
         fitted["packing_"] = fits.packing
-        vars(self).update(fitted)
+        self.__dict__.update(fitted)
         return self
 
 
@@ -237,7 +237,9 @@ class _Candidate(_Stand):
         return getattr(vars(self).get("fitted_", self.estimator), name)
 
 
-def _no_score(estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> float:
+def _no_score(
+    estimator: Any, X: Any, y: Any = None, sample_weight: Any = None
+) -> float:
     return 0.0
 
 

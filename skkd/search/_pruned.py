@@ -19,8 +19,6 @@ from skkd._data.frames import is_frame, to_numbers
 from skkd._data.labels import check_labels
 from skkd._estimator.classifier import DistilledClassifier
 
-__all__ = ["pruned_cross_val_score", "suggest_distillation"]
-
 
 def suggest_distillation(
     trial: optuna.trial.BaseTrial,
