@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from skkd.images._files import FoundFile, is_hidden, list_files
+from skkd.images._files import FoundFile, is_hidden, list_files, looks_like_image
 from skkd.images._layout import check_alike, check_layout, find_class_root
 
 
@@ -78,6 +78,11 @@ def _list_classes(root: Path, classes: Sequence[str] | None) -> list[str]:
             if tables
             else ""
         )
+        if any(looks_like_image(entry.name) for entry in entries) and not tables:
+            hint = (
+                f" If {root.name!r} is one of the classes, pass its parent, "
+                f"root={str(root.parent)!r}."
+            )
         raise ValueError(
             f"root={str(root)!r} has no class folders (files directly in it: "
             f"{len(entries)}); expected one folder per class with its images inside, "

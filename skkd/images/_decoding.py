@@ -12,7 +12,7 @@ from skkd.images._errors import (
     UnsupportedImageError,
     check_n_pixels,
 )
-from skkd.images._levels import Levels, to_8_bits
+from skkd.images._levels import Levels, doubts_of_alpha, to_8_bits
 from skkd.images._storage import Doubt, Storage, read_storage
 from skkd.images._unsupported import describe_unsupported
 
@@ -78,7 +78,8 @@ def _read_with_pillow(
             image.draft(None, (_DRAFT_FACTOR * side,) * 2)
         ImageOps.exif_transpose(image, in_place=True)
         gray_or_color, doubts = to_8_bits(image, storage, levels)
-        return _without_alpha(gray_or_color, storage), [*storage.doubts, *doubts]
+        doubts += [*storage.doubts, *doubts_of_alpha(gray_or_color, storage)]
+        return _without_alpha(gray_or_color, storage), doubts
 
 
 def _identify(file: BinaryIO) -> Image.Image:

@@ -29,7 +29,11 @@ from skkd.images._files import (
     map_files,
 )
 from skkd.images._labels import find_labelled
-from skkd.images._layout import describe_layout, describe_splits_inside
+from skkd.images._layout import (
+    describe_layout,
+    describe_other_spelling,
+    describe_splits_inside,
+)
 from skkd.images._masks import describe_masks
 
 
@@ -141,7 +145,7 @@ def load_image_folder(
     if on_error not in ("raise", "skip"):
         raise ValueError(f"on_error={on_error!r}; expected 'raise' or 'skip'.")
     folder = _check_folder(root, "root")
-    known = _hash_other(compare_with)
+    known, known_classes = _hash_other(compare_with)
     if labels is None:
         samples = find_samples(folder, classes, exclude)
     elif classes is None:
@@ -171,6 +175,7 @@ def load_image_folder(
         unreadable and f"{unreadable}\nThey are left out and returned as `skipped`.",
         describe_duplicates(photos, hashes, targets),
         describe_leaks(photos, hashes, known),
+        describe_other_spelling(samples.classes, known_classes),
     ]
     if labels is None:
         notes.append(_describe_ignored(samples, inspected))
@@ -233,11 +238,13 @@ def _check_no_class_empty(classes: Sequence[Any], targets: Sequence[Any]) -> Non
         )
 
 
-def _hash_other(other: Any) -> dict[str, str]:
+def _hash_other(other: Any) -> tuple[dict[str, str], list[Any]]:
+    """Return the paths of another folder by content, and its classes."""
     if other is None:
-        return {}
+        return {}, []
     if isinstance(other, Mapping) and {"sha256", "data"} <= other.keys():
-        return dict(zip(other["sha256"], other["data"], strict=True))
+        paths = dict(zip(other["sha256"], other["data"], strict=True))
+        return paths, list(other.get("target_names", []))
     if not isinstance(other, str | os.PathLike):
         raise ValueError(
             "compare_with must be a folder or a Bunch returned by load_image_folder, "
@@ -245,4 +252,5 @@ def _hash_other(other: Any) -> dict[str, str]:
         )
     files = list_files(_check_folder(other, "compare_with"))
     hashes = map_files(hash_file, files)
-    return {sha256: file.path for sha256, file in zip(hashes, files, strict=True)}
+    paths = {sha256: file.path for sha256, file in zip(hashes, files, strict=True)}
+    return paths, sorted({file.parts[0] for file in files if len(file.parts) > 1})

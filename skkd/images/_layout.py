@@ -10,6 +10,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from skkd.images._files import FoundFile, is_hidden, looks_like_image
 
@@ -75,7 +76,9 @@ def _list(folder: Path) -> tuple[list[Path], list[Path]]:
 
 def check_layout(root: Path, files: Sequence[FoundFile]) -> None:
     """Raise if the first-level folders are certainly not the classes."""
-    seen = [f for f in files if looks_like_image(f.name) and len(f.parts) > 1]
+    in_folders = [file for file in files if len(file.parts) > 1]
+    # Files without a suffix are images where there are no others, as in DICOM.
+    seen = [f for f in in_folders if looks_like_image(f.name)] or in_folders
     subfolders = _subfolders(seen)
     names = sorted(subfolders)
     splits = find_splits(names)
@@ -167,6 +170,13 @@ def describe_layout(root: Path, files: Sequence[FoundFile]) -> str:
     names = sorted(subfolders)
     if len(names) == 1 and _are_contents(names):
         return _contents_message(root, names)
+    tables = _list_tables(root)
+    if len(names) == 1 and tables:
+        return (
+            f"There is one class, {names[0]!r}, beside {_shorten(tables)}. If that "
+            f"names the class of each image: {_call(root, labels=tables[0])}; if not, say so "
+            f"by classes={_shorten(names)}."
+        )
     split = _find_nested_split(subfolders)
     if split:
         return (
@@ -229,10 +239,8 @@ def check_alike(names: Sequence[str]) -> str:
     """Raise if two classes look the same; warn if they differ in case or blanks."""
     looks, folded = defaultdict(list), defaultdict(list)
     for name in names:
-        text = unicodedata.normalize("NFC", name)
-        looks[" ".join(text.split())].append(name)
-        key = unicodedata.normalize("NFKC", text).casefold()
-        folded[re.sub(r"[\s_-]+", "", key)].append(name)
+        looks[" ".join(unicodedata.normalize("NFC", name).split())].append(name)
+        folded[_fold(name)].append(name)
     same = [group for group in looks.values() if len(group) > 1]
     if same:
         shown = "; ".join(" and ".join(map(ascii, group)) for group in same)
@@ -253,6 +261,25 @@ def check_alike(names: Sequence[str]) -> str:
         f"Classes that differ only in case, blanks or dashes: {shown}. If they are one "
         "class, merge their folders."
     )
+
+
+def describe_other_spelling(names: Sequence[Any], others: Sequence[Any]) -> str:
+    """Warn of classes that another folder spells otherwise."""
+    known = {_fold(name): name for name in others if isinstance(name, str)}
+    pairs = [
+        (name, known[_fold(name)])
+        for name in names
+        if isinstance(name, str) and name not in others and _fold(name) in known
+    ]
+    if not pairs:
+        return ""
+    shown = "; ".join(f"{a!a} is {b!a} there" for a, b in pairs)
+    return f"Classes that compare_with spells otherwise: {shown}. Rename their folders."
+
+
+def _fold(name: str) -> str:
+    """Return what names have in common that differ in case, blanks or Unicode form."""
+    return re.sub(r"[\s_-]+", "", unicodedata.normalize("NFKC", name).casefold())
 
 
 def _shorten(names: Sequence[str], limit: int = 6) -> str:

@@ -17,6 +17,8 @@ Levels: TypeAlias = tuple[float, float] | Literal["minmax"] | None
 _FULL = (0.0, 65535.0)
 # A 16-bit file with lower levels alone probably holds 14 bits, or fewer.
 _LOW = 2**14
+# Photographs with alpha are opaque or transparent in most of their pixels.
+_CLEAR = 0.1
 _TYPES = {"u": "unsigned", "i": "signed", "f": "float"}
 
 
@@ -122,6 +124,22 @@ def _doubts_of_colors(
     if levels is not None:
         raise ValueError(f"{text}; `levels` cannot help there: save it with 8 bits")
     return [Doubt(text)]
+
+
+def doubts_of_alpha(image: Image.Image, storage: Storage) -> list[Doubt]:
+    """Find a band of a TIFF that is tagged as alpha, and does not look like it.
+
+    Programs that write four bands tag the last as alpha by default, near infrared too.
+    """
+    if not storage.is_tiff or not storage.has_alpha or image.mode != "RGBA":
+        return []
+    alpha = np.asarray(image.getchannel("A"))
+    n_clear = np.count_nonzero((alpha == 0) | (alpha == 255))
+    if n_clear > alpha.size * _CLEAR:
+        return []
+    return [
+        Doubt("the fourth band, tagged as alpha, is half transparent almost everywhere")
+    ]
 
 
 def describe_doubts(doubts: Sequence[tuple[str, Doubt]]) -> str:

@@ -34,6 +34,7 @@ class Storage(NamedTuple):
     shift: int = 0
     zero_is_white: bool = False
     has_alpha: bool = True
+    is_tiff: bool = False
     doubts: tuple[Doubt, ...] = ()
 
 
@@ -97,6 +98,7 @@ def _storage_of_tiff(image: Any) -> Storage:
         # Up to 8 bits Pillow inverts the levels itself.
         zero_is_white=photometric == 0 and bits > 8,
         has_alpha=has_alpha,
+        is_tiff=True,
         doubts=tuple(doubts),
     )
 

@@ -139,7 +139,7 @@ def test_root_without_class_folders_shows_the_layout(tmp_path):
     with pytest.raises(ValueError, match=r"no class folders.*cat/1\.jpg"):
         load_image_folder(tmp_path)
     save(tmp_path / "1.png")
-    with pytest.raises(ValueError, match=r"directly in it: 1"):
+    with pytest.raises(ValueError, match=r"directly in it: 1.*pass its parent"):
         load_image_folder(tmp_path)
 
 
@@ -244,6 +244,14 @@ def test_leaks_between_two_folders(root, tmp_path):
             test = load_image_folder(tmp_path / "test", compare_with=other)
         assert f"cat/leak.png = {train.data[0]}" in str(record[0].message)
     assert np.isin(test.sha256, train.sha256).tolist() == [True, False]
+
+
+def test_classes_that_compare_with_spells_otherwise(root, tmp_path):
+    save(tmp_path / "test" / "Cat" / "new.png", (1, 1, 1))
+    save(tmp_path / "test" / "dog" / "new.png", (2, 2, 2))
+    for other in (root, load_image_folder(root)):
+        with pytest.warns(ImageFolderWarning, match="'Cat' is 'cat' there"):
+            load_image_folder(tmp_path / "test", compare_with=other)
 
 
 def test_no_leak_no_warning(root, tmp_path):

@@ -157,6 +157,24 @@ def test_images_beside_a_table(tmp_path, folders):
     assert call_in(str(info.value)).target_names == ["a", "b"]
 
 
+def test_one_class_beside_a_table(tmp_path):
+    tree(tmp_path, "img_align_celeba")
+    (tmp_path / "labels.csv").write_text("image,label\n0.png,a\n1.png,b\n")
+    with pytest.warns(ImageFolderWarning, match="one class, 'img_align") as record:
+        load_image_folder(tmp_path)
+    assert call_in(str(record[0].message)).target_names == ["a", "b"]
+    named = load_image_folder(tmp_path, classes=["img_align_celeba"])
+    assert len(named.data) == 2
+
+
+def test_files_without_suffix(tmp_path):
+    for folder in both("train", "test"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "IM0001").write_bytes(folder.encode())
+    with pytest.raises(ValueError, match="holds splits"):
+        load_image_folder(tmp_path)
+
+
 def test_images_and_masks_are_no_classes(tmp_path):
     tree(tmp_path, "images", "masks")
     with pytest.raises(ValueError, match=r"\['images', 'masks'\], which say what"):
