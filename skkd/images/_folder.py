@@ -46,7 +46,7 @@ def load_image_folder(
     exclude: str | Sequence[str] | None = None,
     labels: Any = None,
     file_column: str | int | None = None,
-    label_column: str | int | None = None,
+    label_column: str | int | list[str | int] | None = None,
 ) -> Bunch:
     """Load paths and classes of images: one folder per class, or a table of labels.
 
@@ -81,7 +81,8 @@ def load_image_folder(
         Images without a row are left out, with a warning.
     file_column, label_column : str or int, default=None
         Names or positions of the columns of `labels`. None finds the column that names
-        files; the other one, of two, is the label.
+        files; the other one, of two, is the label. A list of label columns holds a 1
+        for the class of a row, and 0 for the others; their names are the classes.
 
     Returns
     -------

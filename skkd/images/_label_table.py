@@ -14,6 +14,7 @@ from typing import Any
 from skkd.images._files import FoundFile, looks_like_image
 
 Column = str | int | None
+LabelColumn = Column | list[str | int]
 
 _N_LOOKED_AT = 200  # rows from which the column of file names is known
 
@@ -115,21 +116,38 @@ class LabelTable:
         return f"row {i + self.first_line}"
 
     def choose_columns(
-        self, file_column: Column, label_column: Column, index: FileIndex
-    ) -> tuple[int, int]:
+        self, file_column: Column, label_column: LabelColumn, index: FileIndex
+    ) -> tuple[int, list[int]]:
         """Return which columns hold the names of files, and the labels."""
         if file_column is None:
             i_file = self._find_file_column(index)
         else:
             i_file = self._place_of_column("file_column", file_column)
         if label_column is not None:
-            return i_file, self._place_of_column("label_column", label_column)
-        if len(self.header) != 2:
+            several = label_column if isinstance(label_column, list) else [label_column]
+            return i_file, [self._place_of_column("label_column", c) for c in several]
+        others = [i for i in range(len(self.header)) if i != i_file]
+        if len(others) == 1:
+            return i_file, others
+        names = [self.header[i] for i in others]
+        is_one_hot = all(_hot(row[i]) is not None for row in self.rows for i in others)
+        raise ValueError(
+            f"The table has the columns {self.header!r}; say which is the label: "
+            f"label_column={names if is_one_hot else names[-1]!r}."
+        )
+
+    def label_of(self, row: tuple[Any, ...], columns: Sequence[int]) -> Any:
+        """Return the label in a row; of several columns the name of the one with 1."""
+        if len(columns) == 1:
+            return row[columns[0]]
+        values = [_hot(row[i]) for i in columns]
+        if None in values or sum(map(bool, values)) != 1:
+            cells = {self.header[i]: row[i] for i in columns}
             raise ValueError(
-                f"The table has the columns {self.header!r}; say which is the label: "
-                f"label_column={self.header[-1]!r}."
+                f"Of the columns label_column= exactly one is to be 1, others 0; "
+                f"got {cells!r} in the row {row!r}."
             )
-        return i_file, 1 - i_file
+        return self.header[columns[values.index(True)]]
 
     def _place_of_column(self, name: str, column: Column) -> int:
         if column in self.header:
@@ -152,7 +170,7 @@ class LabelTable:
             raise ValueError(
                 f"No column of the table names files below root: its first row is "
                 f"{first!r}, and there are {names!r}. Pass the folder of the images as "
-                "root, or file_column=."
+                "root, write paths relative to it, or say file_column=."
             )
         return -i_best
 
@@ -179,6 +197,12 @@ def convert_texts(labels: Sequence[str]) -> list[Any]:
         if None not in values:
             return values
     return texts
+
+
+def _hot(cell: Any) -> bool | None:
+    """Return what a cell of a one-hot column says, None for another column."""
+    text = str(cell).strip()
+    return {"1": True, "1.0": True, "0": False, "0.0": False}.get(text, _bool(text))
 
 
 def _int(text: str) -> int | None:

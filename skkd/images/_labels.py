@@ -10,7 +10,13 @@ from typing import Any
 from skkd.images._class_folders import Samples, leave_out
 from skkd.images._errors import shorten
 from skkd.images._files import FoundFile, list_files, looks_like_image
-from skkd.images._label_table import Column, FileIndex, LabelTable, convert_texts
+from skkd.images._label_table import (
+    Column,
+    FileIndex,
+    LabelColumn,
+    LabelTable,
+    convert_texts,
+)
 from skkd.images._layout import check_alike
 
 # A row of the table: what it says, where, and the file that it names.
@@ -20,7 +26,7 @@ Row = tuple[FoundFile, Any, str]
 def find_labelled(
     root: Path,
     labels: Any,
-    columns: tuple[Column, Column],
+    columns: tuple[Column, LabelColumn],
     exclude: str | Sequence[str] | None,
     on_error: str,
 ) -> Samples:
@@ -61,12 +67,13 @@ def find_labelled(
 
 
 def _match(
-    table: LabelTable, i_file: int, i_label: int, index: FileIndex, root: Path
+    table: LabelTable, i_file: int, i_label: list[int], index: FileIndex, root: Path
 ) -> tuple[list[Row], list[str]]:
     """Return the rows with the file that each names, and those that name none."""
     rows, missing, ambiguous, unlabelled = [], [], [], []
     for i, row in enumerate(table.rows):
-        name, label, place = row[i_file], row[i_label], table.place_of(i)
+        name, label = row[i_file], table.label_of(row, i_label)
+        place = table.place_of(i)
         found = index.find(name)
         if not found:
             missing.append(f"{place}: {name!r}")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ _SPLITS = {
     **dict.fromkeys(("test", "testing", "testset", "tst", "holdout"), "test"),
     **dict.fromkeys(("val", "valid", "validation", "valset", "dev", "eval"), "val"),
     **dict.fromkeys(("pred", "predict", "prediction"), "pred"),
+    **dict.fromkeys(("labeled", "labelled"), "labeled"),
+    **dict.fromkeys(("unlabeled", "unlabelled"), "unlabeled"),
 }
 # What a folder holds, rather than what its images show.
 _CONTENTS = {
@@ -28,11 +30,13 @@ _CONTENTS = {
     *("segmentation", "segmentations", "groundtruth", "bbox", "boxes"),
 }
 _PARTS = {"part", "parts", "batch", "chunk", "shard", "fold", "images", "imgs"}
+_DATE = re.compile(r"[\d\W_]{4,}")  # or another number that tells no class
 _TABLES = {".csv", ".tsv", ".xlsx", ".xls", ".json", ".parquet"}
 
 
 def words_of(name: str) -> list[str]:
     """Split a name into lower-case words and numbers: JPEGImages_1 has three."""
+    name = re.sub("(?i)segmentation(class|object)", "segmentation", name)
     name = re.sub("(?i)ground[ _-]?truth", " groundtruth ", name)
     found = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_a-zA-Z]+", name)
     return [word.casefold() for word in found]
@@ -96,7 +100,8 @@ def check_layout(root: Path, files: Sequence[FoundFile]) -> None:
             )
     inside = {name for inner in subfolders.values() for name in inner} - {""}
     is_leaf = not inside or _are_contents(inside)
-    if is_leaf and _are_contents(names) and (len(names) > 1 or _list_tables(root)):
+    is_alone = len(_list(root)[0]) == 1 and not _list_tables(root)
+    if is_leaf and _are_contents(names) and not is_alone:
         raise ValueError(_contents_message(root, names))
 
 
@@ -124,26 +129,21 @@ def _list_tables(root: Path) -> list[str]:
 def _splits_message(
     root: Path, files: Sequence[FoundFile], names: Sequence[str], splits: Sequence[str]
 ) -> str:
-    is_flat = {name: True for name in splits}
-    for file in files:
-        if len(file.parts) > 2:
-            is_flat[file.parts[0]] = False
-    ready = sorted(
-        (name for name in splits if not is_flat[name]),
-        key=lambda name: "train" not in name.casefold(),
-    )
+    deep = {file.parts[0] for file in files if len(file.parts) > 2}
+    in_order = sorted(splits, key=lambda name: "train" not in name.casefold())
+    ready = [name for name in in_order if name in deep]
+    flat = [name for name in in_order if name not in deep]
     beside = [name for name in names if name not in splits]
     text = f"root={str(root)!r} holds splits, not classes: {_shorten(splits)}"
     text += f", beside {_shorten(beside)}. " if beside else ". "
     if ready:
         text += f"Load each by itself: {_call(root / ready[0])}. "
-    flat = [name for name in splits if is_flat[name]]
     if flat:
         tables = _list_tables(root)
         table = f"../{tables[-1]}" if tables else "labels.csv"
         text += (
             f"{_shorten(flat)} have no class folders; a table can name the classes: "
-            f"{_call(root / flat[-1], labels=table)}. "
+            f"{_call(root / flat[0], labels=table)}. "
         )
     return text + f"If these are the classes, pass classes={_shorten(names)}."
 
@@ -174,8 +174,8 @@ def describe_layout(root: Path, files: Sequence[FoundFile]) -> str:
     if len(names) == 1 and tables:
         return (
             f"There is one class, {names[0]!r}, beside {_shorten(tables)}. If that "
-            f"names the class of each image: {_call(root, labels=tables[0])}; if not, say so "
-            f"by classes={_shorten(names)}."
+            f"names the class of each image: {_call(root, labels=tables[0])}; if not, "
+            f"say so by classes={_shorten(names)}."
         )
     split = _find_nested_split(subfolders)
     if split:
@@ -187,20 +187,8 @@ def describe_layout(root: Path, files: Sequence[FoundFile]) -> str:
         )
     if any("" in inner for inner in subfolders.values()):
         return ""
-    counts: dict[str, int] = defaultdict(int)
-    for inner in subfolders.values():
-        for name in inner:
-            counts[name] += 1
-    inside = sorted(counts)
-    if len(names) < 2 or len(inside) < 2 or _are_contents(inside):
-        return ""
-    if find_splits(inside):
-        return ""
-    is_shared = all(2 * n > len(names) for n in counts.values())
-    is_nested = all(len(inner) > 1 for inner in subfolders.values()) and not any(
-        word.isdigit() for name in inside for word in words_of(name)
-    )
-    if not (is_shared or is_nested):
+    inside = _classes_inside(subfolders)
+    if len(names) < 2 or len(inside) < 2:
         return ""
     return (
         f"The classes are the first-level folders, {_shorten(names)}, but all images "
@@ -208,6 +196,21 @@ def describe_layout(root: Path, files: Sequence[FoundFile]) -> str:
         f"first-level folder by itself: {_call(root / names[0])}; if not, say so by "
         f"classes={_shorten(names)}."
     )
+
+
+def _classes_inside(subfolders: Mapping[str, set[str]]) -> list[str]:
+    """Return second-level folders that may be classes: the same in each, or words."""
+    counts = Counter(name for inner in subfolders.values() for name in inner)
+    inside = sorted(counts)
+    if find_splits(inside):
+        return []
+    # Images, masks and dates are none.
+    inside = [n for n in inside if not (_are_contents([n]) or _DATE.fullmatch(n))]
+    is_shared = all(2 * counts[name] > len(subfolders) for name in inside)
+    is_nested = all(len(inner) > 1 for inner in subfolders.values()) and not any(
+        word.isdigit() for name in inside for word in words_of(name)
+    )
+    return inside if is_shared or is_nested else []
 
 
 def _find_nested_split(subfolders: Mapping[str, set[str]]) -> str:

@@ -13,6 +13,7 @@ from skkd.images._layout import letters_of, words_of
 _MASKS = {
     *("mask", "masks", "gt", "groundtruth", "seg", "segmentation", "segmentations"),
     *("annotation", "annotations", "label", "labels"),
+    *("depth", "depthcrop", "maskcrop"),
 }
 _IMAGES = {"image", "images", "img", "imgs", "photo", "photos", "original", "originals"}
 
@@ -87,7 +88,10 @@ def _key(file: FoundFile) -> tuple[str, ...]:
         if word in _MASKS and i and all(w.isdigit() for w in words[i + 1 :]):
             words = words[:i]
             break
-    kept = (word for word in words if word not in _MASKS | _IMAGES)
+    kept = [word for word in words if word not in _MASKS | _IMAGES]
+    # What tells kinds of one image: 104_sat and 104_mask, x1 and x1_color_mask.
+    while len(kept) > 1 and not kept[-1].isdigit():
+        kept.pop()
     return (file.parts[0], *kept)
 
 

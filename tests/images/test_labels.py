@@ -86,6 +86,18 @@ def test_columns_by_name_and_position(root):
         load_image_folder(root, labels="labels.csv", label_column="lable")
 
 
+def test_one_column_for_each_class(root):
+    text = "id,healthy,rust\na.1,1,0\nb,0,1\nc,0,1\nd,1.0,0.0\n"
+    with pytest.raises(ValueError, match=r"label_column=\['healthy', 'rust'\]"):
+        load_image_folder(table(root, text), labels="labels.csv")
+    columns = ["healthy", "rust"]
+    photos = load_image_folder(root, labels="labels.csv", label_column=columns)
+    assert photos.target.tolist() == ["healthy", "rust", "rust", "healthy"]
+    table(root, text.replace("c,0,1", "c,1,1"))
+    with pytest.raises(ValueError, match=r"exactly one is to be 1, .*'c', '1', '1'"):
+        load_image_folder(root, labels="labels.csv", label_column=columns)
+
+
 def test_data_frame(root):
     frame = pd.DataFrame({"image": ["b", "a.1.png", "c", "d"], "label": [3, 1, 3, 2]})
     photos = load_image_folder(root, labels=frame)

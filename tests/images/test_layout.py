@@ -2,6 +2,7 @@
 
 import ast
 import re
+import shutil
 import unicodedata
 import warnings
 
@@ -50,6 +51,7 @@ SPLITS = {
     "in folders of their own": both("seg_train/seg_train", "seg_test/seg_test"),
     "with one to predict": [*both("seg_train", "seg_test"), "seg_pred"],
     "in camel case": both("TrainImages", "TestImages"),
+    "without labels": [*both("train"), "unlabeled"],
     "beside classes": [*both("train", "val"), "cat", "dog"],
     "beside annotations": [*both("train", "validation"), "annotations"],
     "in a wrapping folder": both("archive/data/training", "archive/data/testing"),
@@ -104,6 +106,10 @@ def test_folders_below_the_classes_are_silent(tmp_path):
         tmp_path, "sick/patient_1", "sick/patient_2", "well/patient_3", "well/patient_4"
     )
     assert load_image_folder(tmp_path).target_names == ["sick", "well"]
+    dates = [f"{name}/2021-01-0{i}" for name in ("sick", "well") for i in (1, 2)]
+    tree(tmp_path / "dates", *dates)
+    assert load_image_folder(tmp_path / "dates").target_names == ["sick", "well"]
+    shutil.rmtree(tmp_path / "dates")
     tree(tmp_path, "sick", "well")
     assert load_image_folder(tmp_path).target_names == ["sick", "well"]
 
@@ -179,6 +185,12 @@ def test_images_and_masks_are_no_classes(tmp_path):
     tree(tmp_path, "images", "masks")
     with pytest.raises(ValueError, match=r"\['images', 'masks'\], which say what"):
         load_image_folder(tmp_path)
+    tree(tmp_path / "voc", "JPEGImages", "SegmentationClass")
+    tree(tmp_path / "pets", "images")
+    (tmp_path / "pets" / "annotations").mkdir()
+    for root in ("voc", "pets"):
+        with pytest.raises(ValueError, match="which say what"):
+            load_image_folder(tmp_path / root)
     tree(tmp_path / "one", "images")
     with pytest.warns(ImageFolderWarning, match=r"\['images'\], which say what"):
         load_image_folder(tmp_path / "one")
@@ -225,6 +237,7 @@ MASKS = {
     ),
     "by name, ISIC": (["{}"], ["ISIC_{{}}.png", "ISIC_{{}}_segmentation.png"]),
     "by name, before": (["{}"], ["img-{{}}.png", "mask-{{}}.png"]),
+    "by name, of two kinds": (["{}"], ["{{}}_sat.png", "{{}}_color_mask.png"]),
     "of patients": (["{}/p1/Image", "{}/p1/Mask"], ["{{}}.png"]),
 }
 
