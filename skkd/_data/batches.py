@@ -193,11 +193,15 @@ def as_is(batch: Any) -> Any:
 
 
 def take(X: Any, index: np.ndarray) -> Any:
-    """Copy samples out of an array, or out of each array of a mapping, as tensors."""
+    """Copy samples out of an array, or out of each array of a mapping, as tensors.
+
+    Those of a sparse array become dense, and no others.
+    """
     if isinstance(X, Mapping):
         return {key: take(value, index) for key, value in X.items()}
     reads_batches = isinstance(X, SliceDataset) and hasattr(X, "__getitems__")
-    return torch.as_tensor(X.__getitems__(index) if reads_batches else X[index])
+    rows = X.__getitems__(index) if reads_batches else X[index]
+    return torch.as_tensor(rows.toarray() if hasattr(rows, "toarray") else rows)
 
 
 def arrays_of(dataset: Any) -> Any:
@@ -211,7 +215,9 @@ def arrays_of(dataset: Any) -> Any:
     parts = [*X.values()] if isinstance(X, Mapping) else [X]
     for part in parts if y is None else [*parts, y]:
         reads_batches = isinstance(part, SliceDataset) and hasattr(part, "__getitems__")
-        if not (isinstance(part, (np.ndarray, torch.Tensor)) or reads_batches):
+        is_sparse = hasattr(part, "tocsr")
+        is_array = isinstance(part, (np.ndarray, torch.Tensor))
+        if not (is_array or is_sparse or reads_batches):
             return None
     return X
 

@@ -53,8 +53,8 @@ class InputFacts(NamedTuple):
 def read_inputs(net: Any, X: Any) -> tuple[Any, InputFacts]:
     """Validate X of a first fit; the net is not changed.
 
-    Arrays and data frames become NumPy arrays of their own dtype. Mappings of arrays
-    and lazy datasets are left as they are.
+    Arrays and data frames become NumPy arrays of their own dtype, sparse ones CSR.
+    Mappings of arrays and lazy datasets are left as they are.
     """
     dtype = getattr(X, "dtype", None)
     if isinstance(X, LAZY):
@@ -67,11 +67,13 @@ def read_inputs(net: Any, X: Any) -> tuple[Any, InputFacts]:
     _check_feature_names(names, X, reset=True)
     X = to_numpy(X) if isinstance(X, torch.Tensor) else X
     try:
-        X = _numbers(check_array(X, estimator=net, allow_nd=True, input_name="X"))
+        options = {"allow_nd": True, "accept_sparse": "csr", "input_name": "X"}
+        X = _numbers(check_array(X, estimator=net, **options))
     except (TypeError, ValueError) as error:
         if not is_frame(X):
             raise
         raise explain_columns(X, error, "X") from error
+    X = _short_indices(X) if hasattr(X, "indptr") else X
     named = getattr(names, "feature_names_in_", None)
     return X, InputFacts(X.shape[1:], X.dtype, X.shape[1], named)
 
@@ -90,7 +92,8 @@ def check_inputs(net: Any, X: Any) -> Any:
             # A batch, as a callback may predict it: it has no names of columns to miss.
             X = check_array(to_numpy(X), allow_nd=True, input_name="X")
         else:
-            X = validate_data(net, X, reset=False, allow_nd=True)
+            options = {"allow_nd": True, "accept_sparse": "csr"}
+            X = validate_data(net, X, reset=False, **options)
         X = _numbers(X)
         shape = X.shape[1:]
     if shape is not None and net.input_shape_ not in (None, shape):
@@ -130,6 +133,14 @@ def check_repeatable(X: Any) -> None:
                     "student never sees. Leave them out of the Dataset and pass "
                     "augment=, which shows both the same view."
                 )
+
+
+def _short_indices(X: Any) -> Any:
+    """Return a sparse array with indices of 32 bits, as most teachers want them."""
+    if X.indptr.dtype == X.indices.dtype == np.int32 or max(X.nnz, *X.shape) >= 2**31:
+        return X
+    parts = (X.data, X.indices.astype(np.int32), X.indptr.astype(np.int32))
+    return type(X)(parts, shape=X.shape)
 
 
 def _is_mapping(X: Any) -> bool:

@@ -145,7 +145,8 @@ def _is_missing(value: Any) -> bool:
 
 
 def _first(X: Any) -> Any:
-    return next(iter(X.values())) if isinstance(X, Mapping) else X
+    is_mapping = isinstance(X, Mapping) and not hasattr(X, "toarray")
+    return next(iter(X.values())) if is_mapping else X
 
 
 def find_classes(known: np.ndarray, classes: Any = None) -> np.ndarray:

@@ -121,13 +121,20 @@ def _inputs_of(
     net: Any, layer: torch.nn.Module, dataset: Any, fit_params: Mapping[str, Any]
 ) -> Iterator[Any]:
     """Yield what goes into a layer, with the samples' weights, batch by batch."""
-    for batch in loader(dataset, batch_size=1024):
+    for batch in loader(dataset, batch_size=_rows_at_a_time(net)):
         X, _ = unpack_data(batch)
         has_fields = isinstance(X, Mapping) and INPUT in X
         inputs, fields = (X[INPUT], X) if has_fields else (X, {})
         if isinstance(inputs, Mapping):  # which of them, the module knows
             inputs = _input_in_pass(net, layer, inputs, fit_params)
         yield inputs, fields.get(SOFT_WEIGHT)
+
+
+def _rows_at_a_time(net: Any) -> int:
+    """Return how many rows make a batch: fewer of wide, probably sparse tables."""
+    shape = net.input_shape_
+    is_table = shape is not None and len(shape) == 1
+    return min(1024, max(16, 2**23 // shape[0])) if is_table else 1024
 
 
 class _Reached(Exception):

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.sparse import csr_matrix
 from sklearn.utils import check_random_state
 from skorch import NeuralNet, NeuralNetClassifier
 from skorch.callbacks import Callback, EpochScoring
@@ -134,6 +135,12 @@ class SkorchClassifier(SklearnParamsMixin, NeuralNetClassifier):
 
     # Data ---------------------------------------------------------------------
 
+    def __sklearn_tags__(self) -> Any:
+        """Tell scikit-learn that sparse arrays are taken, a batch at a time."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
     @property
     def classes_(self) -> np.ndarray:
         """The sorted labels, in the order of the columns of `predict_proba`."""
@@ -149,7 +156,7 @@ class SkorchClassifier(SklearnParamsMixin, NeuralNetClassifier):
         """Wrap X, and y if given, for an iterator; labels are encoded."""
         X = to_numbers(X, "X") if hasattr(X, "columns") else X
         if y is None or isinstance(X, TrainingSet):
-            return super().get_dataset(X)
+            return super().get_dataset(csr_matrix(X) if hasattr(X, "tocsr") else X)
         y, labelled = check_labels(X, y)
         return self._samples(X, y, encode_labels(y, labelled, self.classes_))
 
@@ -161,7 +168,9 @@ class SkorchClassifier(SklearnParamsMixin, NeuralNetClassifier):
         X_as_given: Any = None,
         **more: Any,
     ) -> TrainingSet:
-        base = super().get_dataset(X, y_encoded)
+        # skorch takes rows out of sparse matrices, not out of arrays.
+        rows = csr_matrix(X) if hasattr(X, "tocsr") else X
+        base = super().get_dataset(rows, y_encoded)
         X = X if X_as_given is None else X_as_given
         return TrainingSet(base, X=X, y=y, y_encoded=y_encoded, **more)
 

@@ -130,6 +130,8 @@ def plan_fit(
     X, facts = read_inputs(net, X) if first else (check_inputs(net, X), None)
     if not hasattr(given, "columns"):
         given = X  # of an array only the names of columns are lost by now
+    if hasattr(teacher_X, "tocsr"):  # rows are taken out of it
+        teacher_X = teacher_X.tocsr()
     given_y = labels_of(X, y)
     y, labelled = check_labels(X, given_y, net.unlabeled)
     known = known_labels(y, labelled, given_y)

@@ -198,6 +198,7 @@ def _lookup(
         return forward(with_columns(part, X) if is_view else part)
 
     def cast(part: Any) -> Any:  # as the student gets it, before augmentation
+        part = part.toarray() if hasattr(part, "toarray") else part
         return cast_floats(np.array(part) if is_frame else part, net.module_)
 
     return lookup_or_compute(

@@ -140,6 +140,9 @@ def _sparse_rows(X: Any) -> tuple[str, Iterator[bytes]]:
     if not X.has_canonical_format:
         X = X.copy()  # it is the user's
         X.sum_duplicates()  # sorts the columns of each row as well
+    if not X.data.all():
+        X = X.copy()
+        X.eliminate_zeros()
     starts = X.indptr
     rows = (
         X.indices[a:b].astype(np.int64).tobytes() + X.data[a:b].tobytes()

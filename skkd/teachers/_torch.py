@@ -245,6 +245,8 @@ def _for_torch(X: Any) -> Any:
         return {key: _for_torch(value) for key, value in X.items()}
     if hasattr(X, "columns"):
         return writable(to_numbers(X, "The teacher's X"))
+    if hasattr(X, "toarray"):
+        return X.toarray()
     if isinstance(X, (np.ndarray, list)) or hasattr(X, "iloc"):
         return writable(X)
     return X

@@ -148,6 +148,8 @@ class TransformedTeacher(Teacher):
         """Return a copy, which the transform may change, on the teacher's device."""
         if isinstance(batch, torch.Tensor):
             return batch.detach().to(self._device, copy=True)
+        if hasattr(batch, "toarray"):
+            batch = batch.toarray()
         try:
             array = np.array(batch, order="C")
         except ValueError:  # rows of several shapes

@@ -131,14 +131,6 @@ def test_x_that_is_no_table_and_no_image_is_refused(y, rows, error, message):
     assert not net.initialized_
 
 
-def test_sparse_matrices_are_refused(X, y):
-    from scipy import sparse
-
-    for kind in (sparse.csr_matrix, sparse.coo_array, sparse.dok_array):
-        with pytest.raises(TypeError, match="toarray"):
-            distil().fit(kind(X), y)
-
-
 @pytest.mark.parametrize(
     ("module", "message"),
     [
