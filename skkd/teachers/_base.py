@@ -46,6 +46,10 @@ class Teacher:
     def __repr__(self) -> str:
         return f"as_teacher({self.described})"
 
+    def __getstate__(self) -> dict[str, Any]:
+        # What was found out on the way is no part of its content.
+        return {k: v for k, v in vars(self).items() if not k.startswith("_")}
+
     def __sklearn_clone__(self) -> Teacher:
         return self
 

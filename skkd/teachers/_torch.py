@@ -149,8 +149,12 @@ class ModuleTeacher(_TorchTeacher):
 class ProgramTeacher(ModuleTeacher):
     """A program of torch.export."""
 
-    @cached_property
+    @property
     def network(self) -> nn.Module:
+        return self._module
+
+    @cached_property
+    def _module(self) -> nn.Module:
         return self.model.module()
 
 

@@ -4,6 +4,7 @@ import copy
 import io
 from functools import partial
 
+import joblib
 import numpy as np
 import pytest
 import torch
@@ -203,3 +204,14 @@ def test_networks_without_a_head_are_refused():
     teacher.num_classes = 0  # as timm marks them
     with pytest.raises(ValueError, match=r"gives features.*num_classes=3"):
         student(teacher=teacher).fit(X, Y)
+
+
+@pytest.mark.parametrize("make", [network, of_static_batch], ids=["eager", "exported"])
+def test_what_a_teacher_learns_of_itself_is_no_part_of_its_content(make):
+    teacher = as_teacher(make(network().eval()) if make is of_static_batch else make())
+    before = joblib.hash(sorted(teacher.__getstate__()))
+    teacher.logits(X, range(C))
+    assert joblib.hash(sorted(teacher.__getstate__())) == before
+    if make is network:
+        infos = [student(teacher=teacher).fit(X, Y).cache_info_ for _ in range(2)]
+        assert infos[1].hits == N
