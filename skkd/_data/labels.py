@@ -59,7 +59,8 @@ def check_labels(
     labelled = np.ones(len(y), dtype=bool)
     if unlabeled is not None:
         labelled = ~_equal_to(unlabeled, given)
-    known = known_labels(y, labelled, given)
+    plain = isinstance(given, np.ndarray) and labelled.all()
+    known = y if plain else known_labels(y, labelled, given)
     try:
         assert_all_finite(known, input_name="y")
         if len(known):
@@ -88,7 +89,7 @@ def known_labels(y: np.ndarray, labelled: np.ndarray, given: Any) -> np.ndarray:
     NumPy makes floats, or objects, of whole numbers and bools in nullable dtypes.
     """
     known = y[labelled]
-    if y.dtype.kind not in "fO" or (isinstance(given, np.ndarray) and labelled.all()):
+    if y.dtype.kind not in "fO":
         return known
     dtype = getattr(given, "dtype", None)
     if isinstance(dtype, np.dtype) and y.dtype == dtype and labelled.all():

@@ -134,7 +134,7 @@ def plan_fit(
         teacher_X = teacher_X.tocsr()
     given_y = labels_of(X, y)
     y, labelled = check_labels(X, given_y, net.unlabeled)
-    known = known_labels(y, labelled, given_y)
+    known = y if labelled.all() else known_labels(y, labelled, given_y)
     classes = _classes_of(net, known, classes, first=first)
     y_encoded = encode_labels(y, labelled, classes)
     weight = None

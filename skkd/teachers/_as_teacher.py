@@ -15,6 +15,8 @@ from torch.export import ExportedProgram
 
 from skkd.teachers._base import Teacher
 from skkd.teachers._ensemble import EnsembleTeacher
+from skkd.teachers._keras import KerasTeacher, is_keras
+from skkd.teachers._onnx import OnnxTeacher, is_onnx
 from skkd.teachers._sklearn import METHODS, CallableTeacher, SklearnTeacher
 from skkd.teachers._torch import ModuleTeacher, ProgramTeacher, SkorchTeacher
 from skkd.teachers._transform import TransformedTeacher, check_transform
@@ -39,6 +41,8 @@ def as_teacher(
     Parameters
     ----------
     teacher : skorch net, torch.nn.Module, classifier, callable, or a list of these
+        Also a model of Keras, a program of ``torch.export``, and the path of an ONNX
+        file, which needs onnxruntime, or its ``InferenceSession``.
         Used as it is: never refitted, moved to another device, left in another mode,
         or copied, not even by :func:`sklearn.base.clone`.
     classes : array-like of shape (n_outputs,), default=None
@@ -46,7 +50,8 @@ def as_teacher(
         of the student.
     output : {"auto", "logits", "logit", "proba", "log_proba"}, default="auto"
         What the teacher returns. With "auto", modules and callables return logits, and
-        the criterion of a skorch net decides. Of scikit-learn's classifiers, "logits"
+        the criterion of a skorch net decides, the last activation of a Keras model, and
+        the name of an ONNX output. Of scikit-learn's classifiers, "logits"
         calls ``decision_function``, "proba" ``predict_proba``, "log_proba"
         ``predict_log_proba``, and "auto" prefers probabilities. For two classes,
         "logit" declares one output as the logit of the second class, and "proba" takes
@@ -149,6 +154,12 @@ def _adapter_for(teacher: Any) -> type[Teacher]:
         raise TypeError(
             f"teacher is the class {teacher.__name__}: expected a fitted instance."
         )
+    package = type(teacher).__module__.partition(".")[0]
+    if package not in ("sklearn", "skorch", "torch"):
+        if is_onnx(teacher):
+            return OnnxTeacher
+        if is_keras(teacher):
+            return KerasTeacher
     tagged = isinstance(teacher, BaseEstimator)
     kind = get_tags(teacher).estimator_type if tagged else None
     if kind not in (None, "classifier"):
