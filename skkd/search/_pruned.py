@@ -18,6 +18,14 @@ from skorch.helper import predefined_split
 from skkd._data.frames import is_frame, to_numbers
 from skkd._data.labels import check_labels
 from skkd._estimator.classifier import DistilledClassifier
+from skkd._evaluate.unseen import (
+    UNKNOWN,
+    check_teacher_saw,
+    is_prefit,
+    look_for_seen_rows,
+    predict_with_teacher,
+    report_seen_rows,
+)
 
 
 def suggest_distillation(
@@ -70,6 +78,7 @@ def pruned_cross_val_score(
     groups: ArrayLike | None = None,
     cv: Any = 3,
     monitor: str = "valid_acc",
+    teacher_saw: str | None = None,
 ) -> np.ndarray:
     """Cross-validate an estimator, and stop as soon as the trial is unpromising.
 
@@ -92,6 +101,12 @@ def pruned_cross_val_score(
         and its indices are positions in `X`.
     monitor : str, default="valid_acc"
         Column of the estimator's history.
+    teacher_saw : {None, "other rows"}, default=None
+        "other rows" vouches that a fitted teacher saw none of the rows of `X`. None:
+        not known, which ``trial.user_attrs["caveat"]`` says; a teacher that is right on
+        nearly all held-out rows is a :class:`~skkd.TeacherWarning`. A
+        :class:`~sklearn.model_selection.GridSearchCV` cannot tell: it asks for scores
+        of single folds, of which neither the student nor its teacher know the rows.
 
     Returns
     -------
@@ -135,11 +150,15 @@ def pruned_cross_val_score(
             "expected a DistilledClassifier. Of a Pipeline take the last step, and X "
             "as the steps before it transform it."
         )
+    check_teacher_saw(teacher_saw)
+    unknown = is_prefit(estimator) and teacher_saw is None
+    if unknown:
+        trial.set_user_attr("caveat", UNKNOWN)
     X, y, groups = indexable(X, y, groups)
     y, labelled = check_labels(X, y, getattr(estimator, "unlabeled", None))
     target = _split_target(y, labelled)
     folds = check_cv(cv, target, classifier=True).split(X, target, groups)
-    scores = []
+    scores, right = [], []
     for fold, (train, held_out) in enumerate(folds):
         train, held_out = np.arange(len(y))[train], np.arange(len(y))[held_out]
         test = held_out[labelled[held_out]]
@@ -158,7 +177,20 @@ def pruned_cross_val_score(
             student.set_params(on_interrupt="raise")  # half a fit has no score
         student.fit(_safe_indexing(X, train), y[train])
         scores.append(student.history[-1, monitor])
+        if unknown:
+            right.append(_right(student, X_test, y[test]))
+    if unknown:
+        teachers, students = np.concatenate(right, axis=1)
+        for finding in report_seen_rows(look_for_seen_rows(teachers, students)):
+            trial.set_user_attr("caveat", str(finding))
     return np.array(scores)
+
+
+def _right(student: Any, X: Any, y: np.ndarray) -> np.ndarray:
+    """Return whether teacher and student are right on each row, (2, n)."""
+    classes = student.classes_
+    logits = predict_with_teacher(student, student.teacher_, classes, X)[0]
+    return np.stack([classes[logits.argmax(axis=1)] == y, student.predict(X) == y])
 
 
 class _ReportToTrial(Callback):

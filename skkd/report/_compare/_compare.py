@@ -15,11 +15,18 @@ from skkd._evaluate.evaluate import evaluate
 from skkd._evaluate.machine import describe_machine
 from skkd._evaluate.predictions import AlignedPredictions
 from skkd._evaluate.statistics import bootstrap_mean, check_confidence, holm, mcnemar
+from skkd._evaluate.unseen import (
+    UNKNOWN,
+    check_teacher_saw,
+    look_for_seen_rows,
+    report_seen_rows,
+)
 from skkd._utils.checks import check_number
 from skkd.report._compare._examples import choose_examples
 from skkd.report._compare._pairs import Pair
 from skkd.report._compare._result import Comparison
 from skkd.report._tables import count
+from skkd.teachers import Finding
 
 
 def compare(
@@ -32,6 +39,7 @@ def compare(
     baseline: str = "plain",
     groups: ArrayLike | None = None,
     confidence: float = 0.95,
+    teacher_saw: str | None = None,
     timing: bool = True,
     batch_size: int = 64,
     n_examples: int = 12,
@@ -68,6 +76,10 @@ def compare(
         for the intervals, and count as one for the tests.
     confidence : float, default=0.95
         Confidence level of the intervals, in (0, 1).
+    teacher_saw : {None, "other rows"}, default=None
+        "other rows" vouches that the teacher was fitted on none of the rows. None: not
+        known, which the result says in its first line; a teacher that is right on
+        nearly all of them is a :class:`~skkd.TeacherWarning`.
     timing : bool, default=True
         Whether to measure times, which takes about two seconds for each model.
     batch_size : int, default=64
@@ -138,6 +150,7 @@ def compare(
     True
     """
     _check(models, X_by_model, teacher, baseline, confidence)
+    check_teacher_saw(teacher_saw)
     check_number("batch_size", batch_size, Integral, low=1)
     seed = check_random_state(random_state).randint(2**31 - 1)
     roles = {"teacher": teacher, "baseline": baseline}
@@ -152,6 +165,9 @@ def compare(
         batch_size=batch_size if timing else 0,
     )
     pairs = _pairs(found.predictions, found.groups, confidence, seed)
+    caveat = ""
+    if "teacher" in roles and teacher_saw is None:
+        caveat = _caveat_of(found.predictions, roles["teacher"])
     examples, disagreement = choose_examples(X, found, roles, n_examples)
     return Comparison(
         measures=found.measures,
@@ -167,6 +183,7 @@ def compare(
         machine=describe_machine(),
         confidence=confidence,
         **roles,
+        caveat=caveat,
         examples=examples,
         disagreement=disagreement,
     )
@@ -226,6 +243,20 @@ def _pairs(
             )
         )
     return pairs
+
+
+def _caveat_of(predictions: AlignedPredictions, teacher: str) -> str:
+    """Return what the comparison depends on, and warn if the teacher saw the rows."""
+    right = {
+        name: labels == predictions.y_encoded
+        for name, labels in predictions.labels.items()
+    }
+    others = [right[name] for name in right if name != teacher]
+    found: list[Finding] = []
+    if others:
+        best = max(others, key=np.mean)
+        found = report_seen_rows(look_for_seen_rows(right[teacher], best))
+    return str(found[0]) if found else UNKNOWN
 
 
 def _about_rows(y: np.ndarray, groups: np.ndarray | None) -> str:

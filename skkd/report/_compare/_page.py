@@ -37,7 +37,7 @@ def page_of(result: Any, title: str = "") -> str:
     ]
     return _template().render(
         title=title or f"{', '.join(result.measures)}: a comparison",
-        about_rows=about_rows,
+        about_rows=f"{result.caveat} {about_rows}".strip(),
         findings=[_finding(pair, result.confidence) for pair in pairs],
         tables=result.tables(),
         measures=measures,

@@ -50,6 +50,8 @@ class Comparison:
         Confidence level of the intervals.
     teacher, baseline : str or None
         Names of two of the models, None if they are missing.
+    caveat : str
+        What the comparison depends on, its first line; "" for nothing.
     examples : list of Example
         If X holds images, those on which the models differ most.
     disagreement : str
@@ -66,6 +68,7 @@ class Comparison:
     confidence: float = 0.95
     teacher: str | None = None
     baseline: str | None = None
+    caveat: str = ""
     examples: list[Example] = field(default_factory=list)
     disagreement: str = ""
 
@@ -74,7 +77,8 @@ class Comparison:
         notes = [
             textwrap.fill(note, _WIDTH, subsequent_indent="  ") for note in self.notes
         ]
-        return "\n\n".join([*tables, "\n".join(notes)])
+        first = [textwrap.fill(self.caveat, _WIDTH)] if self.caveat else []
+        return "\n\n".join([*first, *tables, "\n".join(notes)])
 
     def __repr__(self) -> str:
         return str(self)
@@ -82,7 +86,8 @@ class Comparison:
     def _repr_html_(self) -> str:
         tables = "".join(table.html() for table in self.tables())
         notes = "".join(f"<p>{escape(note)}</p>" for note in self.notes)
-        return f"<div>{tables}{notes}</div>"
+        first = f"<p><b>{escape(self.caveat)}</b></p>" if self.caveat else ""
+        return f"<div>{first}{tables}{notes}</div>"
 
     def tables(self) -> list[Table]:
         """Return the table of the models and, if there are several, of the pairs.
@@ -126,7 +131,8 @@ class Comparison:
         """
         tables = [table.markdown() for table in self.tables()]
         notes = [*self.notes, *self.machine.splitlines()]
-        return "\n\n".join([*tables, "\n".join(f"- {note}" for note in notes)])
+        first = [self.caveat] if self.caveat else []
+        return "\n\n".join([*first, *tables, "\n".join(f"- {note}" for note in notes)])
 
     def to_frame(self, what: str = "models") -> Any:
         """Return a pandas DataFrame.

@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from scipy.special import softmax
 from sklearn.base import clone
 
 from skkd._data.labels import find_classes
 from skkd._data.rows import pick
+from skkd._evaluate.unseen import is_prefit, predict_with_teacher
 from skkd._utils.modules import count_parameters
-from skkd.memory._lookup import lookup_or_compute
 from skkd.recipes._base import Recipe
 from skkd.report._gain._folds import Fold
 from skkd.report._gain._students import (
@@ -24,7 +25,6 @@ from skkd.report._gain._students import (
     plain,
     split_steps,
 )
-from skkd.teachers._as_teacher import as_teacher
 
 
 class Job(NamedTuple):
@@ -109,21 +109,16 @@ def _predict_with_teacher(
 
     A fitted teacher decides between all `classes`, though a fold may lack some.
     """
-    settings = net_of(fitted)
-    is_prefit = settings.teacher is not None and isinstance(settings.teacher_cv, str)
-    teacher = settings.teacher if is_prefit else net.teacher_
+    settings, classes = net_of(fitted), net.classes_
+    teacher = settings.teacher if is_prefit(settings) else net.teacher_
     if teacher is None:
         return None
-    transform = settings.teacher_transform if is_prefit else None
-    adapter = as_teacher(teacher, transform=transform)
-    classes = classes if is_prefit else net.classes_
-
-    def forward(rows: Any) -> np.ndarray:
-        return np.asarray(adapter.logits(rows, classes), dtype=np.float32)
-
-    # Cached if these rows were trained on in another fold.
-    memory = settings.memory if is_prefit else False
-    logits = lookup_or_compute(forward, adapter, classes, X, memory=memory)[0]
-    best = np.asarray(logits[np.arange(len(logits))]).argmax(axis=1)
-    predicted = classes[best].tolist()
-    return {"predicted": predicted, "n_parameters": adapter.n_parameters}
+    values, adapter = predict_with_teacher(settings, teacher, classes, X)
+    sure = None
+    if not adapter.gives_scores:
+        sure = round(float(softmax(values, axis=1).max(axis=1).mean()), 4)
+    return {
+        "predicted": classes[values.argmax(axis=1)].tolist(),
+        "n_parameters": adapter.n_parameters,
+        "confidence": sure,
+    }

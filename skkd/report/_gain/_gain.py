@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from skkd._data.labels import check_labels, find_classes, labels_of
 from skkd._evaluate.statistics import check_confidence
+from skkd._evaluate.unseen import check_teacher_saw, is_prefit, report_seen_rows
 from skkd.report._gain._fits import Data, Job, fit_apart, fit_job
 from skkd.report._gain._folds import Fold, check_seeds, folds_of_seeds
 from skkd.report._gain._result import Gain
@@ -39,6 +40,7 @@ def gain(
     groups: Any = None,
     metric: Any = "accuracy",
     confidence: float = 0.95,
+    teacher_saw: str | None = None,
     resume: Any = None,
     n_jobs: int | None = None,
     verbose: int = 0,
@@ -79,6 +81,11 @@ def gain(
         is better.
     confidence : float, default=0.95
         Confidence level of the interval.
+    teacher_saw : {None, "other rows"}, default=None
+        "other rows" vouches that a fitted teacher saw none of the tested rows. None:
+        not known, which the result says in its first line; a teacher that is right on
+        nearly all of them is a :class:`~skkd.TeacherWarning`, and there is no verdict.
+        Of no meaning where ``teacher_cv`` fits the teacher.
     resume : str or path, default=None
         A file to which each finished fit is written. Fits that it contains are not
         repeated; more seeds may be added. A file of another estimator, other data,
@@ -151,6 +158,7 @@ def gain(
     check_estimator(estimator, groups)
     check_metric(metric)
     check_confidence(confidence)
+    check_teacher_saw(teacher_saw)
     numbers = check_seeds(seeds)
     net = net_of(split_steps(estimator)[1])
     y, labelled = _labels(X, y, net.unlabeled)
@@ -163,7 +171,12 @@ def gain(
     rows = np.arange(len(y)) if groups is None else groups
     units = np.unique(rows, return_inverse=True)[1]
     fits = _as_fits(records, plan, y)
-    return Gain(fits, units, metric, confidence, grouped=groups is not None)
+    result = Gain(
+        *(fits, units, metric, confidence, groups is not None),
+        unknown_teacher=is_prefit(net) and teacher_saw is None,
+    )
+    report_seen_rows(result.findings)
+    return result
 
 
 def _labels(X: Any, y: Any, unlabeled: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -271,7 +284,7 @@ def _as_fits(
     by_key = {(r["network"], r["seed"], r["fold"]): r for r in records}
     for r in records:
         if r.get("teacher"):
-            by_key["teacher", r["seed"], r["fold"]] = {**r["teacher"], "seconds": None}
+            by_key["teacher", r["seed"], r["fold"]] = {"seconds": None, **r["teacher"]}
     fits = []
     for network in ("plain", "distilled", "teacher"):
         for seed, folds in plan.items():
@@ -282,8 +295,6 @@ def _as_fits(
                 y_true, y_pred = y[test], np.asarray(record["predicted"])
                 if y_true.dtype.kind != "U":  # a predicted string may be longer
                     y_pred = y_pred.astype(y_true.dtype)
-                seconds, size = record["seconds"], record["n_parameters"]
-                fits.append(
-                    Fit(network, seed, number, test, y_true, y_pred, seconds, size)
-                )
+                rest = map(record.get, ("seconds", "n_parameters", "confidence"))
+                fits.append(Fit(network, seed, number, test, y_true, y_pred, *rest))
     return tuple(fits)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import html
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from skkd._evaluate.unseen import UNKNOWN, look_for_seen_rows
 from skkd.report._gain._interval import Interval, crossed_interval
 from skkd.report._gain._scoring import Fit, check_metric, differences, score_of
 from skkd.report._tables import Table, count, import_pandas
+from skkd.teachers import Finding
 
 _NAMES = {
     "plain": "plain student",
@@ -37,6 +39,8 @@ class Gain:
     confidence : float
     grouped : bool
         Whether units are groups.
+    unknown_teacher : bool
+        Whether a fitted teacher may have seen the test rows.
 
     Attributes
     ----------
@@ -48,6 +52,10 @@ class Gain:
         Mean of ``distilled - plain``.
     interval : Interval
         ``(low, high)``.
+    caveat : str
+        What the result depends on, its first line; "" for nothing.
+    findings : list of Finding
+        Signs that the teacher had seen the test rows.
     verdict : str
         The conclusion, in a line.
     covers : str
@@ -64,6 +72,7 @@ class Gain:
     metric: Any = "accuracy"
     confidence: float = 0.95
     grouped: bool = False
+    unknown_teacher: bool = False
 
     def with_metric(self, metric: Any) -> Gain:
         """Return the same fits, scored by another metric.
@@ -78,7 +87,7 @@ class Gain:
         Gain
         """
         check_metric(metric)
-        return Gain(self.predictions, self.units, metric, self.confidence, self.grouped)
+        return replace(self, metric=metric)
 
     # Numbers ------------------------------------------------------------------
 
@@ -130,12 +139,40 @@ class Gain:
 
     # Words --------------------------------------------------------------------
 
+    @cached_property
+    def findings(self) -> list[Finding]:
+        """Signs that the teacher had seen the test rows."""
+        teachers, students = self._of("teacher"), self._of("distilled")
+        if not (self.unknown_teacher and teachers):
+            return []
+        # A row counts once: seeds and folds are not independent of each other.
+        number = np.concatenate([fit.rows for fit in teachers])
+        first = np.unique(number, return_index=True)[1]
+        teacher, student = (
+            np.concatenate([fit.y_true == fit.y_pred for fit in fits])[first]
+            for fits in (teachers, students)
+        )
+        known = [fit.confidence for fit in teachers if fit.confidence is not None]
+        sizes = [len(fit.rows) for fit in teachers if fit.confidence is not None]
+        sure = float(np.average(known, weights=sizes)) if known else None
+        return look_for_seen_rows(teacher, student, sure)
+
+    @property
+    def caveat(self) -> str:
+        """What the result depends on, "" for nothing."""
+        if self.findings:
+            return str(self.findings[0])
+        return UNKNOWN if self.unknown_teacher else ""
+
     @property
     def verdict(self) -> str:
         """The conclusion."""
         low, high = self.interval
         level = f"{100 * self.confidence:g} %"
         bounds = f"{level} interval {self._show(low)} to {self._show(high)}"
+        if self.findings:
+            shown = f"{self._show(self.gain)}{self._unit} ({bounds})"
+            return f"no verdict, the teacher may have seen the test rows: {shown}"
         if low > 0:
             return f"gain of {self._show(self.gain)}{self._unit} ({bounds})"
         if high < 0:
@@ -163,7 +200,8 @@ class Gain:
         return f"{of} The interval covers {inside}, not {outside}."
 
     def __str__(self) -> str:
-        return "\n".join([self._shown().text(), "", self.verdict, self.covers])
+        first = [self.caveat, ""] if self.caveat else []
+        return "\n".join([*first, self._shown().text(), "", self.verdict, self.covers])
 
     __repr__ = __str__
 
@@ -174,12 +212,14 @@ class Gain:
         -------
         str
         """
-        return f"{self._shown().markdown()}\n\n{self.verdict}\n{self.covers}"
+        first = f"{self.caveat}\n\n" if self.caveat else ""
+        return f"{first}{self._shown().markdown()}\n\n{self.verdict}\n{self.covers}"
 
     def _repr_html_(self) -> str:
         verdict, covers = html.escape(self.verdict), html.escape(self.covers)
         table = self._shown().html()
-        return f"<div>{table}<p><b>{verdict}</b><br>{covers}</p></div>"
+        first = f"<p><b>{html.escape(self.caveat)}</b></p>" if self.caveat else ""
+        return f"<div>{first}{table}<p><b>{verdict}</b><br>{covers}</p></div>"
 
     def to_frame(self) -> Any:
         """Return one row for each network, seed and fold.

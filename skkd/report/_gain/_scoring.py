@@ -29,6 +29,8 @@ class Fit(NamedTuple):
         teacher.
     n_parameters : int or None
         None for a teacher that is not a network.
+    confidence : float or None
+        Mean probability of a teacher's decisions; None for a student, and for scores.
     """
 
     network: str
@@ -39,6 +41,7 @@ class Fit(NamedTuple):
     y_pred: np.ndarray
     seconds: float | None
     n_parameters: int | None
+    confidence: float | None = None
 
 
 def check_metric(metric: Any) -> None:
