@@ -13,8 +13,9 @@ from skkd.memory._lookup import lookup_or_compute
 from skkd.teachers import Finding, Teacher, as_teacher
 
 # A teacher that is right on nearly all rows, on significantly more than its student,
-# has probably learnt them: an honest one of MNIST is right on 0.995.
-_NEARLY_ALL, _SIGNIFICANCE = 0.998, 0.01
+# has probably learnt them: an honest one of MNIST is right on 0.995. On few rows an
+# honest one may well be right on all.
+_NEARLY_ALL, _SIGNIFICANCE, _MIN_ROWS = 0.998, 0.01, 100
 # How much the mean confidence may exceed the accuracy, and by how many standard errors.
 _TOO_SURE, _ERRORS = 0.1, 3.0
 
@@ -69,7 +70,7 @@ def look_for_seen_rows(
     better = won > lost and (
         binomtest(won, won + lost, alternative="greater").pvalue < _SIGNIFICANCE
     )
-    if accuracy >= _NEARLY_ALL and better:
+    if n >= _MIN_ROWS and accuracy >= _NEARLY_ALL and better:
         text = (
             f"The teacher is right on {100 * accuracy:.1f} % of {n} test rows, the "
             f"student on {100 * np.mean(student_right):.1f} %: it was probably fitted "

@@ -170,15 +170,15 @@ def pruned_cross_val_score(
         student = clone(estimator)
         report = _ReportToTrial(trial, fold, fold * student.max_epochs, monitor)
         _add_callback(student, report)
-        X_test = _safe_indexing(X, test)
-        X_test = to_numbers(X_test, "X") if is_frame(X_test) else X_test
+        rows = _safe_indexing(X, test)
+        X_test = to_numbers(rows, "X") if is_frame(rows) else rows
         student.set_params(train_split=predefined_split(Dataset(X_test, y[test])))
         if isinstance(student, DistilledClassifier):
             student.set_params(on_interrupt="raise")  # half a fit has no score
         student.fit(_safe_indexing(X, train), y[train])
         scores.append(student.history[-1, monitor])
         if unknown:
-            right.append(_right(student, X_test, y[test]))
+            right.append(_right(student, rows, y[test]))
     if unknown:
         teachers, students = np.concatenate(right, axis=1)
         for finding in report_seen_rows(look_for_seen_rows(teachers, students)):

@@ -252,7 +252,7 @@ def test_a_loss_on_features():
     assert gain(net, X, y, seeds=1, cv=2).plain.shape == (1, 2)
 
 
-@pytest.mark.filterwarnings("ignore:.permuted-classes")
+@pytest.mark.filterwarnings("ignore:.permuted-classes", "ignore:.too-sure")
 def test_a_declared_class_may_have_a_longer_name_than_those_of_y():
     three = np.array(["cat", "catfish", "dog"])
     two = np.where(y == 2, "dog", "cat")

@@ -170,7 +170,7 @@ class Gain:
         low, high = self.interval
         level = f"{100 * self.confidence:g} %"
         bounds = f"{level} interval {self._show(low)} to {self._show(high)}"
-        if self.findings:
+        if any(code == "saw-test-rows" for code, _ in self.findings):
             shown = f"{self._show(self.gain)}{self._unit} ({bounds})"
             return f"no verdict, the teacher may have seen the test rows: {shown}"
         if low > 0:
