@@ -18,7 +18,7 @@ from skorch.helper import predefined_split
 from skkd._data.frames import is_frame, to_numbers
 from skkd._data.labels import check_labels
 from skkd._estimator.classifier import DistilledClassifier
-from skkd._evaluate.unseen import (
+from skkd._fit.seen_rows import (
     UNKNOWN,
     check_teacher_saw,
     is_prefit,

@@ -11,7 +11,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import SVC
 
 from skkd import DistilledClassifier, TeacherWarning
-from skkd._evaluate.unseen import UNKNOWN, look_for_seen_rows
+from skkd._fit.seen_rows import UNKNOWN, look_for_seen_rows
 from skkd.report import compare, gain
 from skkd.search import pruned_cross_val_score
 

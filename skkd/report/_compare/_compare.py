@@ -15,7 +15,7 @@ from skkd._evaluate.evaluate import evaluate
 from skkd._evaluate.machine import describe_machine
 from skkd._evaluate.predictions import AlignedPredictions
 from skkd._evaluate.statistics import bootstrap_mean, check_confidence, holm, mcnemar
-from skkd._evaluate.unseen import (
+from skkd._fit.seen_rows import (
     UNKNOWN,
     check_teacher_saw,
     look_for_seen_rows,

@@ -14,7 +14,7 @@ from sklearn.base import clone
 
 from skkd._data.labels import find_classes
 from skkd._data.rows import pick
-from skkd._evaluate.unseen import is_prefit, predict_with_teacher
+from skkd._fit.seen_rows import is_prefit, predict_with_teacher
 from skkd._utils.modules import count_parameters
 from skkd.recipes._base import Recipe
 from skkd.report._gain._folds import Fold

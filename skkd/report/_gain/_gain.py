@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from skkd._data.labels import check_labels, find_classes, labels_of
 from skkd._evaluate.statistics import check_confidence
-from skkd._evaluate.unseen import check_teacher_saw, is_prefit, report_seen_rows
+from skkd._fit.seen_rows import check_teacher_saw, is_prefit, report_seen_rows
 from skkd.report._gain._fits import Data, Job, fit_apart, fit_job
 from skkd.report._gain._folds import Fold, check_seeds, folds_of_seeds
 from skkd.report._gain._result import Gain

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from skkd._evaluate.unseen import UNKNOWN, look_for_seen_rows
+from skkd._fit.seen_rows import UNKNOWN, look_for_seen_rows
 from skkd.report._gain._interval import Interval, crossed_interval
 from skkd.report._gain._scoring import Fit, check_metric, differences, score_of
 from skkd.report._tables import Table, count, import_pandas
