@@ -17,8 +17,9 @@ from skkd._fit.soft_targets import SoftTargets
 from skkd._utils.modules import cast_floats
 from skkd.losses import FeatureLoss, HardLabel, LogitMSE
 from skkd.losses._registry import flatten
-from skkd.teachers import Finding
+from skkd.teachers import Finding, Teacher
 from skkd.teachers.health import check_encoding
+from skkd.teachers.health._decisions import N_ROWS, compare_decisions, has_threshold
 from skkd.teachers.health._extra_classes import examine_extra_classes
 from skkd.teachers.health._findings import examine, report, sample_rows
 
@@ -82,11 +83,26 @@ def check_teacher_outputs(
         few = index[:: -(-len(index) // _N_ASKED)]
         findings += _of_extra_classes(plan, net, samples, targets, few)
     scale = 1.0
-    if teacher is not None and "logits" in plan.needs and teacher.gives_scores:
+    may_be_scores = kind != "proba" and "logits" in plan.needs
+    if teacher is not None and may_be_scores and teacher.gives_scores:
         scale, more = scale_of_scores(plan, net, teacher, logits, index)
         findings += more
+    if (
+        teacher is not None
+        and teacher.may_decide_otherwise
+        and _is_asked(net, teacher, targets)
+    ):
+        few = sample_rows(plan.y_encoded[index], N_ROWS)
+        rows = pick(plan.teacher_X, index[few])
+        findings += compare_decisions(teacher, rows, logits[few] / scale, plan.classes)
     report(findings, strict=net.strict)
     return TeacherCheck(findings, scale)
+
+
+def _is_asked(net: Any, teacher: Teacher, targets: SoftTargets) -> bool:
+    """Tell whether to ask for decisions: a teacher that runs anyway, or is cheap."""
+    runs = net.strict or targets.live or targets.cache_info.misses
+    return bool(runs) or has_threshold(teacher)
 
 
 def _is_soft(loss: Any) -> bool:

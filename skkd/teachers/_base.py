@@ -94,6 +94,11 @@ class Teacher:
         """Whether the logits are scores of ``decision_function``, not probabilities."""
         return False
 
+    @property
+    def may_decide_otherwise(self) -> bool:
+        """Whether ``predict`` may be another class than that of the largest output."""
+        return False
+
     def check(self, classes: Any) -> None:
         """Raise if the teacher is not fitted or does not know `classes`.
 

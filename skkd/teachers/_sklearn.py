@@ -22,6 +22,9 @@ METHODS = {
     "decision_function": "logits",
 }
 _BATCH_SIZE = 1024
+# scikit-learn's classifiers decide for the largest of their outputs, except for these.
+THRESHOLDS = ("FixedThresholdClassifier", "TunedThresholdClassifierCV")
+_DECIDE_OTHERWISE = (*THRESHOLDS, "SVC", "NuSVC")
 
 
 class SklearnTeacher(Teacher):
@@ -33,6 +36,15 @@ class SklearnTeacher(Teacher):
     @property
     def gives_scores(self) -> bool:
         return self.output == "auto" and self._method() == "decision_function"
+
+    @property
+    def may_decide_otherwise(self) -> bool:
+        model = innermost(self.model)
+        if self.output != "auto" or self.classes is not None:
+            return False
+        own = type(model).__module__.startswith("sklearn.")
+        known = own and type(model).__name__ not in _DECIDE_OTHERWISE
+        return not known and hasattr(self.model, "predict")
 
     def check(self, classes: Any) -> None:
         # Classifiers of other packages need not mark their fit as scikit-learn does.
@@ -48,7 +60,7 @@ class SklearnTeacher(Teacher):
         if hasattr(X, "columns"):
             X = in_order(X, self.model)
         try:
-            values = _call(getattr(self.model, method), X)
+            values = call(getattr(self.model, method), X)
         except Exception as error:
             # Libraries have classes of their own for what they do not take.
             of_python = type(error).__module__ == "builtins"
@@ -84,6 +96,16 @@ class SklearnTeacher(Teacher):
         return fitting[0]
 
 
+def innermost(model: Any) -> Any:
+    """Return the model that decides, inside of pipelines and searches."""
+    while True:
+        steps = getattr(model, "steps", None)
+        inner = steps[-1][1] if steps else getattr(model, "best_estimator_", None)
+        if inner is None:
+            return model
+        model = inner
+
+
 def _votes(model: Any) -> bool:
     """Tell whether a model, or the one that it wraps, scores pairs of classes."""
     if getattr(model, "decision_function_shape", None) == "ovo":
@@ -102,10 +124,10 @@ class CallableTeacher(Teacher):
         if hasattr(X, "columns"):  # of a bound method the model may know the names
             X = in_order(X, getattr(self.model, "__self__", self.model))
         # It may make a tensor of an array.
-        return _call(self.model, writable(X) if isinstance(X, np.ndarray) else X)
+        return call(self.model, writable(X) if isinstance(X, np.ndarray) else X)
 
 
-def _call(function: Any, X: Any) -> np.ndarray:
+def call(function: Any, X: Any) -> np.ndarray:
     """Return ``function(X)`` as an array; a lazy `X` is read a part at a time."""
     if isinstance(X, LAZY):
         parts = [function(to_numpy(part)) for part in iter_inputs(X, _BATCH_SIZE)]

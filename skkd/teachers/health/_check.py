@@ -12,6 +12,7 @@ from skkd._data.rows import pick
 from skkd.teachers._as_teacher import as_teacher
 from skkd.teachers._base import Teacher
 from skkd.teachers._ensemble import EnsembleTeacher
+from skkd.teachers.health._decisions import N_ROWS, compare_decisions
 from skkd.teachers.health._extra_classes import examine_extra_classes
 from skkd.teachers.health._finding import Finding
 from skkd.teachers.health._findings import examine, report, sample_rows
@@ -38,6 +39,8 @@ def check_health(
     - ``below-majority``: less accurate than always predicting the most frequent class;
     - ``one-sided``: it decides for a class, or a few, far too often, as happens if the
       rows are on another scale than its training data;
+    - ``other-decisions``: it decides by a threshold, or otherwise than by the largest
+      of its outputs, which is what a student learns;
     - ``permuted-classes``: the columns stand for other classes than expected;
     - ``probabilities-as-logits``: probabilities, declared as logits;
     - ``not-probabilities``: declared as probabilities, but they do not sum to 1;
@@ -133,6 +136,9 @@ def _examine_each(
     )
     if teacher.has_extra_classes(classes) and not isinstance(teacher, EnsembleTeacher):
         yield from examine_extra_classes(teacher, X, y_encoded, classes)
+    if teacher.may_decide_otherwise:
+        few = sample_rows(y_encoded, N_ROWS)
+        found += compare_decisions(teacher, pick(X, few), logits[few], classes)
     # The mode of members was checked above.
     whole = isinstance(teacher, EnsembleTeacher)
     yield from (f for f in found if not (whole and f.code == "train-mode"))
