@@ -138,7 +138,10 @@ def doubts_of_alpha(image: Image.Image, storage: Storage) -> list[Doubt]:
     if n_clear > alpha.size * _CLEAR:
         return []
     return [
-        Doubt("the fourth band, tagged as alpha, is half transparent almost everywhere")
+        Doubt(
+            "its fourth band, tagged as alpha, is half transparent almost everywhere, "
+            "and is shown so over white"
+        )
     ]
 
 

@@ -1,5 +1,6 @@
 """Gray levels and bands that a format leaves open: asked for, or named."""
 
+import base64
 import io
 import pickle
 import warnings
@@ -137,6 +138,22 @@ def test_white_of_a_ppm_file_is_used(tmp_path):
     np.testing.assert_array_equal(read(tmp_path / "a.pgm"), round(1000 * 255 / 4095))
     pixels = read(tmp_path / "a.pgm", levels=(0, 2000))
     np.testing.assert_allclose(pixels, 127, atol=1)
+
+
+# A ramp of 8 x 8 levels 0 ... 4095, as OpenJPEG writes 12 bits; Pillow writes 16.
+JPEG2000 = (
+    "|4;u>04V?f0000800008000000000000008000080000000000009dD0sm3}3;+NC0RR951ONg5TmS?>VE"
+    "<$QB>(|Ka%Ew3Wn>^?c_2@4Wo}APMMofZWpZ<AZ*CwmE;TMR|BwI*000000A>II|C8V0R1z#gr<awnLk`v"
+    "`Ki=pm#Yng`RubWP4w#XJPeaj|eiEC`JHvUsaY@F7H-chT6}LIgb?Qn$48SM=2SjDnBg|8V3tVT~>nW>*>"
+    "ws|BY&IJWhQt5a"
+)
+
+
+def test_jpeg_2000_of_12_bits(tmp_path):
+    (tmp_path / "a.j2k").write_bytes(base64.b85decode(JPEG2000))
+    for levels in (None, (0, 4095)):
+        pixels = read(tmp_path / "a.j2k", 8, "L", levels=levels)[0]
+        np.testing.assert_allclose(pixels.ravel(), np.linspace(0, 255, 64), atol=1)
 
 
 @pytest.mark.parametrize("dtype", ["u1", "<u2"])
