@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from skorch.dataset import Dataset
 from skorch.helper import SliceDataset
-from torch.utils.data import DataLoader, Subset, default_collate
+from torch.utils.data import (
+    BatchSampler,
+    DataLoader,
+    RandomSampler,
+    SequentialSampler,
+    Subset,
+    default_collate,
+)
 
 from skkd._data.keys import HARD_WEIGHT, INPUT, SOFT_WEIGHT
 from skkd._data.rows import pair_of
@@ -133,7 +140,13 @@ def whole_batches(dataset: Any, device: Any = "cpu") -> WholeBatches | None:
 
 
 def make_iterator(
-    iterator: type, dataset: Any, *, device: Any, fitting: bool, **kwargs: Any
+    iterator: type,
+    dataset: Any,
+    *,
+    device: Any,
+    fitting: bool,
+    merge_last: bool = False,
+    **kwargs: Any,
 ) -> Any:
     """Return a DataLoader of `dataset` that fetches whole batches if it can.
 
@@ -146,6 +159,8 @@ def make_iterator(
         That of the net.
     fitting : bool
         Whether the batches are for training: shuffled unless `kwargs` say otherwise.
+    merge_last : bool, default=False
+        Whether the last batch, of one sample, joins the one before.
     **kwargs
         Of the iterator.
     """
@@ -160,6 +175,8 @@ def make_iterator(
         kwargs.setdefault("generator", torch.Generator())
     elif not {"shuffle", "sampler", "batch_sampler"} & kwargs.keys():
         kwargs["shuffle"] = True
+    if merge_last:
+        kwargs["batch_sampler"] = _MergedLast(dataset, kwargs)
     on_cuda = device is not None and torch.device(device).type == "cuda"
     target = device if fitting and on_cuda else "cpu"
     whole = None if "collate_fn" in kwargs else whole_batches(dataset, target)
@@ -168,6 +185,34 @@ def make_iterator(
     if whole is None:
         return DataLoader(dataset, **kwargs)
     return DataLoader(whole, collate_fn=as_is, **kwargs)
+
+
+class _MergedLast(BatchSampler):
+    """The batches of a DataLoader, the last one joined to the one before.
+
+    It takes the place of those arguments that describe the batches.
+    """
+
+    def __init__(self, dataset: Any, kwargs: dict[str, Any]) -> None:
+        sampler, shuffle = kwargs.pop("sampler", None), kwargs.pop("shuffle", False)
+        if sampler is None and shuffle:
+            sampler = RandomSampler(dataset, generator=kwargs.get("generator"))
+        sampler = SequentialSampler(dataset) if sampler is None else sampler
+        kwargs.pop("drop_last", None)
+        super().__init__(sampler, kwargs.pop("batch_size"), drop_last=False)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        before: list[int] = []
+        for batch in super().__iter__():
+            if len(batch) == 1:
+                batch, before = before + batch, []
+            if before:
+                yield before
+            before = batch
+        yield before
+
+    def __len__(self) -> int:
+        return super().__len__() - (len(self.sampler) % self.batch_size == 1)
 
 
 def loader(dataset: Any, batch_size: int) -> DataLoader:

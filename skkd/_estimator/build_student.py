@@ -1,4 +1,4 @@
-"""The student: built from what the data tell, and checked before it is trained."""
+"""The student: built from what the data tell."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from skorch.dataset import unpack_data
 
-from skkd._data.batches import TrainingSet, batch_of, loader
+from skkd._data.batches import loader
 from skkd._data.keys import INPUT, SOFT_WEIGHT
-from skkd._utils.modules import describe, eval_mode, first_tensor, is_out_of_memory
+from skkd._utils.modules import describe, eval_mode
 from skkd.students import MLP, Standardize, default_student
 
 
@@ -23,7 +23,7 @@ def build_student(net: Any) -> torch.nn.Module:
     factory = net.module
     if isinstance(factory, torch.nn.Module):
         if not kwargs:
-            return copy.deepcopy(factory)
+            return _copy(factory)
         factory = type(factory)
     if factory is None:
         if net.input_shape_ is None:
@@ -53,6 +53,23 @@ def build_student(net: Any) -> torch.nn.Module:
     return module
 
 
+def _copy(module: torch.nn.Module) -> torch.nn.Module:
+    try:
+        return copy.deepcopy(module)
+    except Exception as error:  # whatever a part of it raises
+        raise cannot_copy(module, error) from error
+
+
+def cannot_copy(module: Any, error: Exception) -> ValueError:
+    """Return the error of an instance that cannot be copied for a fit or a clone."""
+    return ValueError(
+        f"The student {describe(module)} is an instance, of which each fit takes a "
+        f"copy, and it cannot be copied: {error}. Pass its class, or a function "
+        "that builds it: DistilledClassifier(build), with `def build(n_classes)`. "
+        "(Of weight_norm, that of torch.nn.utils.parametrizations can be copied.)"
+    )
+
+
 def _known_arguments(net: Any, factory: Any) -> dict[str, Any]:
     """Return what the data tell, of those arguments that `factory` has."""
     try:
@@ -67,47 +84,6 @@ def _known_arguments(net: Any, factory: Any) -> dict[str, Any]:
         if name not in wanted or name in bound or known[name] is None:
             del known[name]
     return known
-
-
-def check_student(net: Any, samples: TrainingSet) -> None:
-    """Raise, before training, if the student does not fit the data."""
-    inputs, _ = batch_of(samples, range(min(2, len(samples))))
-    net._set_training(False)
-    with torch.no_grad():
-        try:
-            outputs = net.infer(inputs)
-        except (RuntimeError, TypeError) as error:
-            if is_out_of_memory(error):
-                raise
-            raise ValueError(
-                f"The student {describe(net.module_)} does not take rows of X "
-                f"({net.input_shape_}, {net.input_dtype_}): {error}. Standardize "
-                "from skkd.students as the first layer takes any dtype."
-            ) from error
-    logits = outputs if isinstance(outputs, torch.Tensor) else first_tensor(outputs)
-    if not isinstance(logits, torch.Tensor):
-        raise TypeError(
-            f"The student {describe(net.module_)} returns a "
-            f"{type(logits).__name__}, expected a tensor of logits, a tuple that "
-            "starts with one, or an object that has them as its `logits`."
-        )
-    shape = tuple(logits.shape)
-    if len(shape) != 2 or shape[1] != len(net.classes_):
-        raise ValueError(
-            f"The student {describe(net.module_)} gives outputs of shape "
-            f"(n, {', '.join(map(str, shape[1:]))}), expected "
-            f"(n, {len(net.classes_)}): a logit "
-            "for each class of y. A module whose __init__ takes n_classes "
-            "is built with the right number."
-        )
-    if net.expects_probabilities and not (
-        (logits >= 0).all() and ((logits.sum(1) - 1).abs() < 1e-2).all()
-    ):
-        raise ValueError(
-            f"criterion=NLLLoss expects probabilities, as from a softmax, and the "
-            f"student {describe(net.module_)} gives others. Leave criterion at "
-            "CrossEntropyLoss for a module that gives logits."
-        )
 
 
 def adapt_standardize(net: Any, dataset: Any, fit_params: Mapping[str, Any]) -> None:

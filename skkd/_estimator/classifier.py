@@ -16,7 +16,6 @@ from torch.utils.data import DataLoader
 from skkd._data.batches import TrainingSet
 from skkd._data.labels import labelled_accuracy
 from skkd._data.weights import sample_weight_fields
-from skkd._estimator.build_student import check_student
 from skkd._estimator.html_repr import BriefReprMixin
 from skkd._estimator.shared_teacher import SharedTeacherMixin
 from skkd._estimator.sklearn_callbacks import run_as_task, support_callbacks
@@ -25,6 +24,7 @@ from skkd._fit.interrupts import end_early, explain
 from skkd._fit.objective import Objective
 from skkd._fit.plan import FitPlan, plan_fit
 from skkd._fit.soft_targets import SoftTargets, compute_soft_targets
+from skkd._fit.student_check import check_student
 from skkd._fit.teacher_check import check_teacher_outputs
 from skkd._fit.views import BatchViews
 from skkd._utils.modules import count_parameters, describe
@@ -519,9 +519,8 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
     def _check_student(
         self, plan: FitPlan, samples: TrainingSet, fit_params: dict[str, Any]
     ) -> None:
-        # Who passes fit_params knows what the module expects.
-        if not (self.compile or not self.max_epochs or fit_params):
-            check_student(self, samples)
+        if self.max_epochs:
+            check_student(self, plan, samples, fit_params)
         n_teacher = None if plan.teacher is None else plan.teacher.n_parameters
         if n_teacher and n_teacher < count_parameters(self.module_):
             warn(

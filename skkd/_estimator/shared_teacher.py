@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from torch.nn import Module
+
+from skkd._estimator.build_student import cannot_copy
 from skkd._estimator.workers import send_teacher_once
 
 
@@ -26,6 +29,14 @@ class SharedTeacherMixin:
         return isinstance(self.teacher_cv, str)
 
     def __sklearn_clone__(self) -> Any:
+        try:
+            return self._clone()
+        except RuntimeError as error:  # of `copy.deepcopy`
+            if isinstance(getattr(self, "module", None), Module):
+                raise cannot_copy(self.module, error) from error
+            raise
+
+    def _clone(self) -> Any:
         if not self._is_prefit:
             return super().__sklearn_clone__()  # type: ignore[misc]
         lone = type(self)(**{**self.get_params(deep=False), "teacher": None})

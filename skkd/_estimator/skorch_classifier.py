@@ -32,6 +32,8 @@ from skkd._data.labels import check_labels, encode_labels, labels_of
 from skkd._estimator.build_student import adapt_standardize, build_student
 from skkd._estimator.compute import fetch_losses, optimized_pass
 from skkd._estimator.params import SklearnParamsMixin
+from skkd._fit.batch_size import explained, merges_last_row, no_step
+from skkd._fit.gradient_check import check_gradients
 from skkd._fit.objective import Objective, loss_by_sample
 from skkd._utils.modules import (
     first_tensor,
@@ -220,6 +222,9 @@ class SkorchClassifier(SklearnParamsMixin, NeuralNetClassifier):
         kwargs = {"batch_size": self.batch_size, **self.get_params_for(name)}
         # `forward(training=True)` iterates over other data, whose order matters.
         fitting = training and isinstance(unwrap(dataset)[0], TrainingSet)
+        n, size = len(dataset), kwargs["batch_size"]
+        if fitting and (not n or "sampler" in kwargs or n % (size or 1) == 1):
+            kwargs["merge_last"] = merges_last_row(self, dataset, kwargs)
         return make_iterator(
             getattr(self, name), dataset, device=self.device, fitting=fitting, **kwargs
         )
@@ -269,6 +274,8 @@ class SkorchClassifier(SklearnParamsMixin, NeuralNetClassifier):
             if is_late:
                 fetch_losses(batches, f"{prefix}_loss")
         self.history.record(f"{prefix}_batch_count", len(batches))
+        if training and not batches:
+            raise no_step(self)
 
     def train_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
         """Train on a batch, in the view of it that the student is to see."""
@@ -278,6 +285,19 @@ class SkorchClassifier(SklearnParamsMixin, NeuralNetClassifier):
             epoch = len(self.history)
             batch = views(X, self.module_, self.device, epoch), y
         return super().train_step(batch, **fit_params)
+
+    def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
+        """Compute the gradients of a batch; at the first one, see whose are missing."""
+        try:
+            step = super().train_step_single(batch, **fit_params)
+        except ValueError as error:
+            raise explained(self, batch, error) from error
+        if self._objective_ is not None and self._objective_.is_first_step:
+            self._objective_.is_first_step = False
+            parameters = self.module_.parameters()
+            if any(p.requires_grad and p.grad is None for p in parameters):
+                check_gradients(self, batch, fit_params)
+        return step
 
     def _set_training(self, training: bool = True) -> None:
         # As skorch does before every batch, if there is anything to set.

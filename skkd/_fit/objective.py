@@ -74,6 +74,7 @@ class Objective:
         self.gives_probabilities = gives_probabilities
         self.plain_labels = plain_labels
         self.fit_params = dict(fit_params or {})
+        self.is_first_step = True  # until there are gradients
 
     def recording(
         self, optimizer: torch.optim.Optimizer
@@ -146,6 +147,12 @@ class Objective:
                 f"distillation={self.loss!r} gives a loss of shape "
                 f"{tuple(each.shape)}, expected ({len(student)},), one for each row "
                 "of the batch, or a scalar: sum over the classes."
+            )
+        if student.requires_grad and not each.requires_grad:
+            raise ValueError(
+                f"distillation={self.loss!r} does not depend on the student's logits "
+                "in a way that has a gradient, and teaches nothing: look for detach(), "
+                "argmax() or no_grad() in it."
             )
         weight = batch.get(SOFT_WEIGHT)
         if weight is None:

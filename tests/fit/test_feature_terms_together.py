@@ -11,6 +11,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from skkd import DistilledClassifier, TeacherWarning
 from skkd.augment import Mixup
 from skkd.callbacks import Anneal
+from skkd.exceptions import DistillationWarning
 from skkd.losses import DKD, FeatureLoss, FitNet, WeightedSum, _negatives
 from skkd.students import SmallCNN
 
@@ -261,7 +262,10 @@ def test_views_of_another_size():
         augment=lambda x: x[..., 1:-1, 1:-1],
         max_epochs=1,
     )
-    with pytest.warns(TeacherWarning, match="head|chance"):
+    with (
+        pytest.warns(TeacherWarning, match="head|chance"),
+        pytest.warns(DistillationWarning, match=r"of shape \(3, 6, 6\) of \(3, 8, 8\)"),
+    ):
         net.fit(IMAGES, y)
 
 

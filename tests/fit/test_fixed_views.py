@@ -99,8 +99,8 @@ def test_a_batch_has_several_views(X, y):
             return super().__call__(x, seeds)
 
     net = distil(augment=Spy(), n_views=3, max_epochs=6, batch_size=-1).fit(X, y)
-    turns = [np.argwhere(np.isin(seeds, p))[:, 1] for p in picked]
-    assert len(turns) == 6
+    # Before them the augmentation itself is looked at.
+    turns = [np.argwhere(np.isin(seeds, p))[:, 1] for p in picked[-6:]]
     for turn in turns:
         assert {*turn} == {0, 1, 2}
     np.testing.assert_array_equal(turns[0], turns[3])

@@ -1,0 +1,200 @@
+"""The student, looked at on a few samples before it is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from skkd._data.batches import TrainingSet, batch_of
+from skkd._fit.augment_check import check_augment_scale, is_known
+from skkd._fit.loss_check import check_loss_learns
+from skkd._fit.plan import FitPlan
+from skkd._utils.modules import describe, first_tensor, is_out_of_memory
+from skkd._utils.warn import warn
+from skkd.exceptions import DistillationWarning
+
+# Last operations of a network after which a logit cannot take every value, by the name
+# of their node in the graph, with the values that are left.
+_BOUNDED = {
+    "SigmoidBackward0": "0 to 1",
+    "HardsigmoidBackward0": "0 to 1",
+    "TanhBackward0": "-1 to 1",
+    "HardtanhBackward0": "an interval",
+    "ReluBackward0": "0 and above",
+}
+# Operations that change the shape or the dtype, and no value.
+_RESHAPES = ("View", "Reshape", "Squeeze", "Unsqueeze", "ToCopy", "Clone", "Alias")
+
+
+def check_student(
+    net: Any, plan: FitPlan, samples: TrainingSet, fit_params: Mapping[str, Any]
+) -> None:
+    """Raise, before training, if the student does not fit the data; or warn."""
+    if not any(p.requires_grad for p in net.module_.parameters()):
+        raise ValueError(
+            f"The student {describe(net.module_)} has no parameter to train: all have "
+            "requires_grad=False. Set it on those of the last layer at least: "
+            "module.head.requires_grad_()."
+        )
+    n_classes, size = len(plan.classes), len(samples)
+    size = size if net.batch_size == -1 else min(net.batch_size, size)
+    given = plan.teacher_logits is not None
+    if min(n_classes, size) < 3 and net._teaches_unlabeled(plan.needs, given):
+        check_loss_learns(plan.loss, n_classes, size)
+    if net.augment is not None and not is_known(net.augment):
+        check_augment_scale(net, samples)
+    if fit_params:  # who passes them knows what the module expects
+        return
+    _check_axes(net)
+    inputs, _ = batch_of(samples, range(min(2, len(samples))))
+    net._set_training(False)
+    outputs = _outputs(net, inputs)
+    logits = outputs if isinstance(outputs, Tensor) else first_tensor(outputs)
+    _check_shape(net, logits)
+    _check_dependence(net, inputs, logits)
+    _check_last_layer(net, logits)
+
+
+def _outputs(net: Any, inputs: Any) -> Any:
+    try:
+        # With a graph: its end shows the student's last operation.
+        with _without_compiling(net), torch.enable_grad():
+            return net.infer(inputs)
+    except (RuntimeError, TypeError) as error:
+        if is_out_of_memory(error):
+            raise
+        remedy = "Standardize from skkd.students as the first layer takes any dtype."
+        if _channels_are_last(net.input_shape_):
+            remedy = "The channels seem to come last: pass X.transpose(0, 3, 1, 2)."
+        raise ValueError(
+            f"The student {describe(net.module_)} does not take rows of X "
+            f"({net.input_shape_}, {net.input_dtype_}): {error}. {remedy}"
+        ) from error
+
+
+@contextmanager
+def _without_compiling(net: Any) -> Iterator[None]:
+    """Run the student as it is in this block: to compile it for two samples is slow."""
+    module = net.module_
+    vars(net)["module_"] = getattr(module, "_orig_mod", module)
+    try:
+        yield
+    finally:
+        vars(net)["module_"] = module
+
+
+def _check_shape(net: Any, logits: Any) -> None:
+    if not isinstance(logits, Tensor):
+        raise TypeError(
+            f"The student {describe(net.module_)} returns a "
+            f"{type(logits).__name__}, expected a tensor of logits, a tuple that "
+            "starts with one, or an object that has them as its `logits`."
+        )
+    shape, n_classes = tuple(logits.shape), len(net.classes_)
+    if len(shape) == 2 and shape[1] == n_classes:
+        return
+    remedy = "A module whose __init__ takes n_classes is built with the right number."
+    if n_classes == 2 and logits[0].numel() == 1:
+        remedy = "Give it two outputs in place of one, and no sigmoid at the end."
+    elif len(shape) > 2 and shape[1] == n_classes:
+        remedy = "Average over the other axes: logits.flatten(2).mean(2)."
+    raise ValueError(
+        f"The student {describe(net.module_)} gives outputs of shape "
+        f"({', '.join(map(str, ('n', *shape[1:])))}), expected (n, {n_classes}): a "
+        f"logit for each class of y. {remedy}"
+    )
+
+
+def _check_dependence(net: Any, inputs: Any, logits: Tensor) -> None:
+    """Raise if the outputs are no numbers, or say nothing of the sample."""
+    if not torch.isfinite(logits).all():
+        raise ValueError(
+            f"The student {describe(net.module_)} gives NaN or infinity before "
+            "training. Scale X, as Standardize from skkd.students does as the first "
+            "layer, or look for a logarithm, a root or a division in its forward."
+        )
+    if len(logits) < 2 or not isinstance(inputs, Tensor) or not torch.equal(*logits):
+        return
+    # Zeros, as of a last layer that starts at zero, or the same for all samples?
+    if not inputs.is_floating_point() or torch.equal(*inputs):
+        return
+    traced = inputs.detach().clone().requires_grad_()
+    seen = first_tensor(_outputs(net, traced))
+    if seen.requires_grad:
+        (gradient,) = torch.autograd.grad(seen.sum(), traced, allow_unused=True)
+        if gradient is None:
+            raise ValueError(
+                f"The student {describe(net.module_)} gives the same outputs for all "
+                "rows: its forward does not use its input."
+            )
+
+
+def _check_last_layer(net: Any, logits: Tensor) -> None:
+    """Raise, or warn, if the outputs are not what the criterion takes."""
+    # One class less would leave a single number, which is 1.
+    sums_to_1 = logits.shape[1] > 1 and ((logits.sum(1) - 1).abs() < 1e-2).all()
+    is_probability = bool(sums_to_1 and (logits >= 0).all())
+    if net.expects_probabilities:
+        if not is_probability:
+            raise ValueError(
+                f"criterion=NLLLoss expects probabilities, as from a softmax, and the "
+                f"student {describe(net.module_)} gives others. Leave criterion at "
+                "CrossEntropyLoss for a module that gives logits."
+            )
+        return
+    criterion = getattr(net, "criterion_", None)
+    if not isinstance(getattr(criterion, "_orig_mod", criterion), nn.CrossEntropyLoss):
+        return
+    if is_probability:
+        raise ValueError(
+            f"The student {describe(net.module_)} ends in a softmax, and "
+            "CrossEntropyLoss takes one itself: of probabilities it learns slowly and "
+            "is never sure. Leave out the last layer, or pass "
+            "criterion=torch.nn.NLLLoss, which takes probabilities here."
+        )
+    bounds = _BOUNDED.get(_last_operation(logits))
+    if bounds is not None:
+        warn(
+            f"The student {describe(net.module_)} ends in an activation that leaves "
+            f"{bounds}, and CrossEntropyLoss expects logits of any value: leave out "
+            "the last layer.",
+            DistillationWarning,
+        )
+
+
+def _last_operation(logits: Tensor) -> str:
+    """Return the name of the last operation that computed a value, or ''."""
+    node: Any = logits.grad_fn
+    while node is not None and node.name().startswith(_RESHAPES):
+        node = node.next_functions[0][0] if node.next_functions else None
+    return "" if node is None else node.name()
+
+
+def _check_axes(net: Any) -> None:
+    """Warn if convolutions would take the rows of an image for its channels."""
+    if not _channels_are_last(net.input_shape_):
+        return
+    n_rows = net.input_shape_[0]
+    for layer in net.module_.modules():
+        if isinstance(layer, nn.Conv2d):
+            if layer.in_channels == n_rows:
+                warn(
+                    f"X has rows of shape {net.input_shape_}, which look like (H, W, "
+                    f"C), and the student {describe(net.module_)} takes them for "
+                    f"{n_rows} channels: pass X.transpose(0, 3, 1, 2).",
+                    DistillationWarning,
+                )
+            return
+
+
+def _channels_are_last(shape: tuple[int, ...] | None) -> bool:
+    if shape is None or len(shape) != 3:
+        return False
+    height, width, n_channels = shape
+    # One value along the last axis is also what measurements in time are given.
+    square = height == width or n_channels > 1
+    return n_channels in (1, 3, 4) and min(height, width) > 4 and square
