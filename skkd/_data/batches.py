@@ -212,7 +212,8 @@ class _MergedLast(BatchSampler):
         yield before
 
     def __len__(self) -> int:
-        return super().__len__() - (len(self.sampler) % self.batch_size == 1)
+        n = len(self.sampler)  # type: ignore[arg-type]
+        return super().__len__() - (n % self.batch_size == 1)
 
 
 def loader(dataset: Any, batch_size: int) -> DataLoader:

@@ -32,9 +32,10 @@ class SharedTeacherMixin:
         try:
             return self._clone()
         except RuntimeError as error:  # of `copy.deepcopy`
-            if isinstance(getattr(self, "module", None), Module):
-                raise cannot_copy(self.module, error) from error
-            raise
+            module = getattr(self, "module", None)
+            if not isinstance(module, Module):
+                raise
+            raise cannot_copy(module, error) from error
 
     def _clone(self) -> Any:
         if not self._is_prefit:

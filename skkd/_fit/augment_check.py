@@ -48,7 +48,7 @@ def check_augment_scale(net: Any, samples: TrainingSet) -> None:
     except Exception:  # whatever a part of it raises
         augment = net.augment
     with preserved_rng(net.device or "cpu"), torch.no_grad():
-        views = []
+        views: list[list[tuple[Tensor, Tensor]]] = []
         for _ in range(_N_VIEWS):
             view = _view(net, augment, clean, len(index))
             pairs = list(_pairs(clean, view))
@@ -57,8 +57,8 @@ def check_augment_scale(net: Any, samples: TrainingSet) -> None:
             views.append(pairs)
             if len(views) > 1 and not any(map(_is_suspect, pairs, views[0])):
                 return
-    for pairs in zip(*views, strict=True):
-        _check(pairs[0][0], [view for _, view in pairs])
+    for of_input in zip(*views, strict=True):
+        _check(of_input[0][0], [view for _, view in of_input])
 
 
 def _view(net: Any, augment: Any, clean: Any, n: int) -> Any:
@@ -176,7 +176,7 @@ def _order(clean: Tensor, view: Tensor) -> tuple[int, ...] | None:
         return None
     before, after = clean.double().mean((2, 3)), view.double().mean((2, 3))
     gap = (before - after).norm()  # over samples and channels
-    orders = [(2, 1, 0), (1, 2, 0), (2, 0, 1)]
+    orders: list[tuple[int, ...]] = [(2, 1, 0), (1, 2, 0), (2, 0, 1)]
     if n_channels == 4:
         orders = [(2, 1, 0, 3), (1, 2, 3, 0), (3, 0, 1, 2), (3, 2, 1, 0)]
     for order in orders:
