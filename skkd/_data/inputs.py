@@ -16,6 +16,7 @@ from skorch.utils import to_numpy
 from torch.utils.data import IterableDataset
 
 from skkd._data.frames import explain_columns, is_frame
+from skkd._data.input_range import InputRange, input_range, off_scale
 from skkd._data.rows import LAZY, row_of
 from skkd._utils.rng import preserved_rng
 from skkd._utils.warn import warn
@@ -33,16 +34,20 @@ class InputFacts(NamedTuple):
     n_features_in : int or None
         None if X is no array.
     feature_names_in : ndarray of str or None
+    input_range : InputRange or None
+        Of the values; None if they are not at hand.
     """
 
     input_shape: tuple[int, ...] | None
     input_dtype: Any
     n_features_in: int | None
     feature_names_in: np.ndarray | None
+    input_range: InputRange | None = None
 
     def set_on(self, net: Any) -> None:
         """Set these facts as fitted attributes, those of an earlier fit removed."""
         net.input_shape_, net.input_dtype_ = self.input_shape, self.input_dtype
+        net.input_range_ = self.input_range
         for name in ("n_features_in", "feature_names_in"):
             value = getattr(self, name)
             vars(net).pop(f"{name}_", None)
@@ -75,11 +80,14 @@ def read_inputs(net: Any, X: Any) -> tuple[Any, InputFacts]:
         raise explain_columns(X, error, "X") from error
     X = _short_indices(X) if hasattr(X, "indptr") else X
     named = getattr(names, "feature_names_in_", None)
-    return X, InputFacts(X.shape[1:], X.dtype, X.shape[1], named)
+    return X, InputFacts(X.shape[1:], X.dtype, X.shape[1], named, input_range(X))
 
 
-def check_inputs(net: Any, X: Any) -> Any:
-    """Validate X of a fitted net: as :func:`read_inputs`, and of the same shape."""
+def check_inputs(net: Any, X: Any, *, to_train: bool = False) -> Any:
+    """Validate X of a fitted net: as :func:`read_inputs`, and of the same shape.
+
+    With `to_train` of any range: `partial_fit` may be given one class at a time.
+    """
     if _is_mapping(X):
         get_len(X)
         return X
@@ -101,9 +109,16 @@ def check_inputs(net: Any, X: Any) -> Any:
             f"X has rows of shape {shape}, but {type(net).__name__} was "
             f"fitted on rows of shape {net.input_shape_}."
         )
-    if isinstance(X, np.ndarray) and X.ndim > 2:
-        _check_image_scale(net, X)
+    if isinstance(X, np.ndarray):
+        _check_scale(net, X, to_train)
     return X
+
+
+def widen_range(net: Any, X: Any) -> None:
+    """Take the samples of a further fit into what a net has been fitted on."""
+    more, seen = input_range(X), getattr(net, "input_range_", None)
+    if more is not None:
+        net.input_range_ = more if seen is None else seen.merged(more)
 
 
 def check_images(net: Any, X: Any) -> None:
@@ -157,12 +172,29 @@ def _check_image_shape(net: Any, shape: tuple[int, ...]) -> None:
         )
 
 
-def _check_image_scale(net: Any, X: np.ndarray) -> None:
+def _check_image_scale(net: Any, X: np.ndarray) -> bool:
     fitted = getattr(net, "input_dtype_", None)
-    if fitted is not None and (fitted == np.uint8) != (X.dtype == np.uint8):
+    if fitted is None or (fitted == np.uint8) == (X.dtype == np.uint8):
+        return True
+    warn(
+        f"X is {X.dtype} and {type(net).__name__} was fitted on {fitted}: "
+        "images of 0 to 255 are not those of 0 to 1. Pass the same kind.",
+        DistillationWarning,
+    )
+    return False
+
+
+def _check_scale(net: Any, X: np.ndarray, to_train: bool) -> None:
+    """Warn of inputs on another scale than those of the fit."""
+    if (X.ndim > 2 and not _check_image_scale(net, X)) or to_train:
+        return
+    seen = getattr(net, "input_range_", None)
+    wrong = "" if seen is None else off_scale(X, seen)
+    if wrong:
         warn(
-            f"X is {X.dtype} and {type(net).__name__} was fitted on {fitted}: "
-            "images of 0 to 255 are not those of 0 to 1. Pass the same kind.",
+            f"{wrong}: {type(net).__name__} was fitted on another scale. Scale X as in "
+            "fit, best of all in one Pipeline: make_pipeline(StandardScaler(), "
+            "student).",
             DistillationWarning,
         )
 

@@ -14,6 +14,7 @@ from skorch.dataset import Dataset
 from torch.utils.data import DataLoader
 
 from skkd._data.batches import TrainingSet
+from skkd._data.inputs import widen_range
 from skkd._data.labels import labelled_accuracy
 from skkd._data.weights import sample_weight_fields
 from skkd._estimator.html_repr import BriefReprMixin
@@ -210,7 +211,7 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
             *("temperature", "alpha", "memory", "strict", "on_interrupt"),
             *("augment", "n_views", "teacher_view"),
             *("teacher_", "cache_info_", "distillation_", "teacher_findings_"),
-            "teacher_temperature_",
+            *("teacher_temperature_", "input_range_"),
             *("channels_last_", "next_seed_", "_objective_"),
             # Set by scikit-learn's `set_callbacks`, and while `fit` runs.
             *("_skl_callbacks", "_skl_callbacks_to_teardown", "_callback_fit_ctx"),
@@ -466,6 +467,8 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
             if plan.facts is not None:
                 plan.facts.set_on(self)
                 self.classes_inferred_ = plan.classes
+            else:
+                widen_range(self, plan.X)
             if plan.fresh:
                 self.initialize()
             with self._random_stream() as seed:

@@ -127,7 +127,9 @@ def plan_fit(
     net.check_training_readiness()
     loss = _check_parameters(net, teacher_logits, teacher_X)
     first, given = fresh or not hasattr(net, "classes_inferred_"), X
-    X, facts = read_inputs(net, X) if first else (check_inputs(net, X), None)
+    X, facts = (
+        read_inputs(net, X) if first else (check_inputs(net, X, to_train=True), None)
+    )
     if not hasattr(given, "columns"):
         given = X  # of an array only the names of columns are lost by now
     if hasattr(teacher_X, "tocsr"):  # rows are taken out of it
