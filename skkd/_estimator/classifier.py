@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from skorch.dataset import Dataset
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.data import DataLoader
 
 from skkd._data.batches import TrainingSet
@@ -21,6 +22,7 @@ from skkd._estimator.html_repr import BriefReprMixin
 from skkd._estimator.shared_teacher import SharedTeacherMixin
 from skkd._estimator.sklearn_callbacks import run_as_task, support_callbacks
 from skkd._estimator.skorch_classifier import SkorchClassifier
+from skkd._fit.batch_norm import correct_statistics
 from skkd._fit.interrupts import end_early, explain
 from skkd._fit.objective import Objective
 from skkd._fit.plan import FitPlan, plan_fit
@@ -438,11 +440,16 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
         **kwargs: Any,
     ) -> DistilledClassifier:
         """Train as planned; `loop` is skorch's, of samples and labels."""
+        is_fit = kwargs.get("_routing_method") == "fit"
 
         def train(samples: TrainingSet) -> None:
             loop(samples, samples.y, **kwargs, **fit_params)
+            # `partial_fit` may be given samples that are like no others.
+            if is_fit and [
+                m for m in self.module_.modules() if isinstance(m, _BatchNorm)
+            ]:
+                correct_statistics(self, fit_params)
 
-        is_fit = kwargs.get("_routing_method") == "fit"
         if is_fit and hasattr(self, "_skl_callbacks"):  # scikit-learn's, from 1.9 on
             return run_as_task(self, plan, partial(self._run, plan, fit_params), train)
         return self._run(plan, fit_params, train)

@@ -191,8 +191,10 @@ class SkorchClassifier(SklearnParamsMixin, NeuralNetClassifier):
             valid = self._with_encoded_labels(valid)
         center_weights(train)
         index = unwrap(train)[1]
-        if self._objective_ is not None and index is not None:
-            self._objective_.set_train_indices(index)
+        if self._objective_ is not None:
+            self._objective_.dataset_train = train
+            if index is not None:
+                self._objective_.set_train_indices(index)
         return train, valid
 
     def _split_labelled(self, X: TrainingSet, known: Any, **fit_params: Any) -> Any:

@@ -75,6 +75,7 @@ class Objective:
         self.plain_labels = plain_labels
         self.fit_params = dict(fit_params or {})
         self.is_first_step = True  # until there are gradients
+        self.dataset_train: Any = None  # the samples trained on, once they are split
 
     def recording(
         self, optimizer: torch.optim.Optimizer

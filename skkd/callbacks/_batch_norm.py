@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
-import torch
 from skorch.callbacks import Callback
-from skorch.dataset import get_len, unpack_data
-from torch.nn.modules.batchnorm import _BatchNorm
 
-from skkd._data.batches import loader
-from skkd._fit.views import BatchViews
+from skkd._fit.batch_norm import tracking_layers, update_statistics
 
 
 class UpdateBatchNorm(Callback):
@@ -83,39 +78,7 @@ class UpdateBatchNorm(Callback):
         dataset, self.dataset_ = getattr(self, "dataset_", None), None
         if dataset is None:
             return
-        net._set_training(True)
-        layers = [
-            layer
-            for layer in net.module_.modules()
-            if isinstance(layer, _BatchNorm)
-            and layer.training
-            and layer.track_running_stats
-        ]
-        if not layers:
-            return
-        momenta = [layer.momentum for layer in layers]
-        before = [copy.deepcopy(layer.state_dict()) for layer in layers]
-        for layer in layers:
-            layer.reset_running_stats()
-            layer.momentum = None  # the plain average over all batches
-        try:
-            _forward_all(net, dataset)
-        except BaseException:  # half of the batches would be worse than none
-            for layer, state in zip(layers, before, strict=True):
-                layer.load_state_dict(state)
-            raise
-        finally:
-            for layer, momentum in zip(layers, momenta, strict=True):
-                layer.momentum = momentum
-
-
-@torch.no_grad()
-def _forward_all(net: Any, dataset: Any) -> None:
-    size = len(dataset) if net.batch_size == -1 else net.batch_size
-    n_batches = -(-len(dataset) // size)
-    # As even as possible: a small batch would count as much as a large one.
-    augment = BatchViews(net.augment, None, "same")  # the teacher is not needed
-    for batch in loader(dataset, -(-len(dataset) // n_batches)):
-        X = augment(unpack_data(batch)[0], net.module_, net.device, len(net.history))
-        if n_batches == 1 or get_len(X) > 1:  # one sample has no variance
-            net.infer(X, **net._objective_.fit_params)
+        layers = tracking_layers(net)
+        if layers:
+            fit_params = net._objective_.fit_params
+            update_statistics(net, layers, dataset, net.augment, fit_params)

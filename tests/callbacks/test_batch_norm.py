@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
+from sklearn.datasets import load_digits
 from skorch.callbacks import EarlyStopping
 from torch import nn
 
@@ -33,6 +34,7 @@ def norms(module):
 def first_statistics(net, images):
     """Mean and variance of what the first layer of normalisation sees, by batches."""
     module = net.module_
+    images = images[np.random.default_rng(0).permutation(len(images))]
     with torch.no_grad():
         seen = module.body[0][0](module.standardize(torch.as_tensor(images)))
     batches = seen.split(12)
@@ -165,3 +167,40 @@ def test_a_callback_that_would_overwrite_the_statistics_comes_before():
     mean, _ = first_statistics(net, IMAGES)
     found = norms(net.module_)[0].running_mean
     torch.testing.assert_close(found, mean, rtol=1e-3, atol=1e-4)
+
+
+DIGITS, DIGIT_LABELS = load_digits(return_X_y=True)
+DIGITS = (DIGITS * 15).astype(np.uint8).reshape(-1, 1, 8, 8)
+
+
+def few_steps(**params):
+    params = {"module__width": 8, "max_epochs": 3, "lr": 0.01} | params
+    return DistilledClassifier(SmallCNN, random_state=0, **params)
+
+
+def test_statistics_that_lag_are_corrected_by_default():
+    order = np.argsort(DIGIT_LABELS[:400], kind="stable")  # a class at a time
+    X, y = DIGITS[order], DIGIT_LABELS[order]
+    lagging = few_steps().partial_fit(X, y)  # left as it is
+    corrected = few_steps().fit(X, y)
+    pairs = zip(
+        lagging.module_.parameters(), corrected.module_.parameters(), strict=True
+    )
+    assert all(torch.equal(a, b) for a, b in pairs)
+    rest = DIGITS[1000:], DIGIT_LABELS[1000:]
+    assert corrected.score(*rest) > lagging.score(*rest) + 0.03
+    settled = few_steps(callbacks=[UpdateBatchNorm()]).fit(X, y)
+    for one, other in zip(
+        norms(corrected.module_), norms(settled.module_), strict=True
+    ):
+        torch.testing.assert_close(one.running_var, other.running_var)
+
+
+def test_statistics_that_do_not_lag_are_left_alone():
+    X, y = DIGITS[:256], DIGIT_LABELS[:256]
+    params = {"max_epochs": 12, "lr": 0.001, "batch_size": 16, "module__width": 4}
+    one, other = few_steps(**params).fit(X, y), few_steps(**params).partial_fit(X, y)
+    assert np.array_equal(one.predict_proba(X), other.predict_proba(X))
+    state = torch.get_rng_state()
+    few_steps(max_epochs=1).fit(X, y)
+    assert torch.equal(state, torch.get_rng_state())
