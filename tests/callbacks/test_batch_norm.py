@@ -48,7 +48,7 @@ def test_statistics_are_those_of_the_trained_network():
     mean, var = first_statistics(net, IMAGES)
     torch.testing.assert_close(first.running_mean, mean, rtol=1e-3, atol=1e-4)
     torch.testing.assert_close(first.running_var, var, rtol=1e-3, atol=1e-4)
-    lagging = norms(distil(callbacks=[]).fit(IMAGES, LABELS).module_)[0]
+    lagging = norms(distil(callbacks=[]).partial_fit(IMAGES, LABELS).module_)[0]
     assert (lagging.running_var / var - 1).abs().max() > 0.05
 
 
