@@ -225,9 +225,9 @@ def test_clones_share_the_teacher_and_nothing_else(X, y, forest):
 )
 def test_a_trimmed_student_has_no_teacher(X, y, module, criterion):
     teacher = as_teacher(lambda rows: np.zeros((len(rows), C)))  # not picklable
-    net = distil(module=module, teacher=teacher, criterion=criterion, augment=abs).fit(
-        X, np.array(["a", "b", "c"])[y]
-    )
+    net = distil(
+        module=module, teacher=teacher, criterion=criterion, augment=torch.clone
+    ).fit(X, np.array(["a", "b", "c"])[y])
     expected, labels = net.predict_proba(X), net.predict(X)
     net.trim_for_prediction()
     stored = pickle.dumps(net)
