@@ -87,14 +87,12 @@ def check_teacher_outputs(
     if teacher is not None and may_be_scores and teacher.gives_scores:
         scale, more = scale_of_scores(plan, net, teacher, logits, index)
         findings += more
-    if (
-        teacher is not None
-        and teacher.may_decide_otherwise
-        and _is_asked(net, teacher, targets)
-    ):
+    one = teacher.model[0] if teacher is not None and out_of_fold else teacher
+    if one is not None and one.may_decide_otherwise and _is_asked(net, one, targets):
         few = sample_rows(plan.y_encoded[index], N_ROWS)
         rows = pick(plan.teacher_X, index[few])
-        findings += compare_decisions(teacher, rows, logits[few] / scale, plan.classes)
+        given = logits[few] if one is teacher else one.logits(rows, plan.classes)
+        findings += compare_decisions(one, rows, given / scale, plan.classes)
     report(findings, strict=net.strict)
     return TeacherCheck(findings, scale)
 

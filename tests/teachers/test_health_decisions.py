@@ -152,6 +152,11 @@ def test_usual_classifiers_are_no_finding(model):
     assert codes_of(check_health(clone(model).fit(X, y), X, y)) == []
 
 
+def test_the_clones_of_folds_are_asked_too():
+    with pytest.warns(TeacherWarning, match=r"^\[other-decisions\]"):
+        student(fixed(0.2), teacher_cv=3, max_epochs=1).fit(X, NAMES)
+
+
 def test_a_threshold_of_a_half_is_no_finding():
     assert check_health(fixed(0.5).fit(X, NAMES), X, NAMES) == []
 
