@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import copyreg
 import functools
-import os
 import pickle
 import sys
 import types
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,31 +16,31 @@ from joblib.hashing import Hasher
 from skorch import NeuralNet
 
 from skkd._utils.modules import content_of, uncompiled
-from skkd.memory._code import describe_code, members_of, names_used_by, unwrap
+from skkd.memory._code import describe_code, members_of, unwrap
+from skkd.memory._other_libraries import CONTENT_BY_NAME, state_of_module
+from skkd.memory._own_pickle import files_named, has_own_pickle, hidden_attributes
+from skkd.memory._release import name_of, release_of, release_of_function
+from skkd.memory._skorch_nets import state_of_net
+from skkd.memory._tensors import content_of_tensor
+from skkd.teachers._base import Teacher
 from skkd.teachers._sklearn import CallableTeacher
 from skkd.teachers._transform import TransformedTeacher
 
 # Pickle writes these as a name, whatever they do.
 _NAMED_ONLY = (types.FunctionType, types.BuiltinFunctionType, functools.partial)
-# Set by skorch's NeuralNet and without influence on predictions; also as a prefix of
-# parameters, such as `callbacks__*`. skkd's classes declare theirs as `_not_content`.
-_NOT_CONTENT_OF_SKORCH = frozenset(
-    {
-        *("module", "criterion", "optimizer", "callbacks", "train_split"),
-        *("iterator_train", "virtual_params_", "_params_to_validate"),
-        *("optimizer_", "callbacks_", "history_"),
-    }
-)
+# Locks, pools of threads, and the like.
+_WITHOUT_CONTENT = frozenset({"_thread", "threading", "concurrent.futures.thread"})
 _OF_EVERY_MODULE = frozenset(vars(torch.nn.Module()))
-# Packages whose code is identified by their version.
-_RELEASED = {
-    *("skkd", "torch", "torchvision", "sklearn", "skorch", "joblib"),
-    *("numpy", "scipy", "pandas", "PIL"),
-}
-_STDLIB = os.path.dirname(os.__file__)
 _IS_FUNCTION = (
     "is a function, known by its name whatever it does; an object with __call__ is "
     "known by its attributes"
+)
+# What counts besides the name of a teacher, if it has one.
+_OPTIONS = frozenset(
+    {
+        *("name", "classes", "output", "extra_classes", "encoded_labels"),
+        *("weights", "average", "temperatures"),
+    }
 )
 _DONE = "already written"  # in place of the name that `reducer_override` may return
 
@@ -59,9 +59,10 @@ def fingerprint(content: Any) -> str:
         return _ContentHasher().hash(content)
     except Exception as error:  # whatever a __reduce__ of others may raise
         raise FingerprintError(
-            f"memory= cannot tell one teacher or X from another: {error}. Use only "
-            "what can be pickled, with classes defined at the top level of a module, "
-            "or pass memory=False."
+            f"memory= cannot tell one teacher or X from another: {_first_line(error)}. "
+            "Use only what can be pickled, with classes defined at the top level of a "
+            "module; or name the teacher, as_teacher(model, name='v1'), another name "
+            "for other weights; or pass memory=False."
         ) from error
 
 
@@ -77,6 +78,7 @@ class _ContentHasher(Hasher):
         super().__init__(hash_name="sha256")
         # Classes and functions by number: they may refer to themselves.
         self._described = {} if described is None else described
+        self._open: list[int] = []  # ids of objects whose content is being written
 
     def hash(self, obj: Any) -> str:
         return super().hash(obj)[:32]
@@ -84,15 +86,39 @@ class _ContentHasher(Hasher):
     def reducer_override(self, obj: Any) -> Any:
         """Write the content of an object, if it is not to be pickled as usual."""
         cls = type(obj)
-        if cls not in self.dispatch:
-            for kind, content_of_kind in _CONTENT.items():
-                if issubclass(cls, kind):
-                    content = content_of_kind(self, obj)
-                    if content is NotImplemented:
-                        break
-                    self.save(content)
-                    return _DONE
-        return NotImplemented
+        if cls in self.dispatch:
+            return NotImplemented
+        content_of = _content_function(cls)
+        content = NotImplemented if content_of is None else content_of(self, obj)
+        if content is not NotImplemented:
+            self._save_content(obj, content)
+            return _DONE
+        if release_of(cls.__module__) or issubclass(cls, type):
+            return NotImplemented
+        if not has_own_pickle(cls):
+            return NotImplemented
+        reduced = obj.__reduce_ex__(4)
+        hidden = hidden_attributes(obj, reduced)
+        for key, value in hidden.items():
+            self.save((key, self._describe_hidden(obj, key, value)))
+        self.save(files_named([reduced[1:3], hidden]))
+        return reduced
+
+    def _save_content(self, obj: Any, content: Any) -> None:
+        if id(obj) in self._open:  # a part of it refers to it
+            content = "inside of", self._open.index(id(obj))
+        self._open.append(id(obj))
+        self.save(content)
+        self._open.pop()
+
+    def _describe_hidden(self, obj: Any, key: str, value: Any) -> str:
+        try:
+            return _HiddenHasher({**self._described}).hash(value)
+        except Exception as error:
+            raise ValueError(
+                f"{type(obj).__name__} leaves its {key!r}, a {type(value).__name__}, "
+                f"out of its pickle, and {_first_line(error)}"
+            ) from error
 
     def _batch_setitems(self, items: Any, *args: Any) -> None:
         # Not sorted, as joblib's: layers are run, and hooks called, in this order.
@@ -135,8 +161,8 @@ class _ContentHasher(Hasher):
         if cls in self._described:
             return "class", self._described[cls]
         self._described[cls] = len(self._described)
-        own = [base for base in cls.__mro__ if _release_of(_package_of(base)) is None]
-        return "class", _name_of(cls), [(_name_of(b), self._members_of(b)) for b in own]
+        own = [base for base in cls.__mro__ if release_of(base.__module__) is None]
+        return "class", name_of(cls), [(name_of(b), self._members_of(b)) for b in own]
 
     def _members_of(self, cls: type) -> list[tuple[str, Any]]:
         return [
@@ -154,12 +180,12 @@ class _ContentHasher(Hasher):
             return "function", self._described[function]
         self._described[function] = len(self._described)
         code: Any = None
-        if _release_of(_package_of(function)) is None:
+        if release_of_function(function) is None:
             # Not the source, which is that of the file as it is by now.
             code = describe_code(function.__code__)
             code = code, function.__defaults__, function.__kwdefaults__
-        closed_over = [self._describe_cell(c) for c in function.__closure__ or ()]
-        return "function", _name_of(function), code, closed_over
+        cells = () if _is_of_release(function) else function.__closure__ or ()
+        return "function", name_of(function), code, [*map(self._describe_cell, cells)]
 
     def _describe_cell(self, cell: types.CellType) -> Any:
         try:
@@ -185,14 +211,26 @@ class _MemberHasher(_ContentHasher):
         try:
             return obj.__reduce_ex__(3)
         except Exception:  # a lock, or what else has no content
-            return str, (_name_of(type(obj)),)
+            return str, (name_of(type(obj)),)
+
+
+class _HiddenHasher(_ContentHasher):
+    """For attributes that are left out of pickles: what can be in the way of one."""
+
+    def _save_function(self, function: types.FunctionType) -> None:
+        self.save(self._describe_function(function))
+
+    def reducer_override(self, obj: Any) -> Any:
+        if type(obj).__module__ in _WITHOUT_CONTENT:
+            return str, (name_of(type(obj)),)
+        return super().reducer_override(obj)
 
 
 class _TransformHasher(_ContentHasher):
     """For a transform, which may hold functions, as torchvision's Lambda does."""
 
     def _save_function(self, function: types.FunctionType) -> None:
-        if _release_of(_package_of(function)) is None:
+        if release_of_function(function) is None:
             raise ValueError(f"{function!r}, inside of the transform, {_IS_FUNCTION}")
         super()._save_function(function)
 
@@ -214,19 +252,15 @@ def _of_dtype(hasher: _ContentHasher, dtype: np.dtype) -> Any:
 
 
 def _of_tensor(hasher: _ContentHasher, tensor: torch.Tensor) -> Any:
-    plain = type(tensor) in (torch.Tensor, torch.nn.Parameter)
-    raw = tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy()
-    hasher._hash.update(raw)
-    kind = "tensor" if plain else type(tensor)
-    return kind, str(tensor.dtype), tuple(tensor.shape)
+    return content_of_tensor(tensor, hasher._hash.update)
 
 
 def _of_module(hasher: _ContentHasher, module: torch.nn.Module) -> Any:
-    if _release_of(_package_of(type(module))):  # torch.compile's wrapper, if any
+    if release_of(type(module).__module__):  # torch.compile's wrapper, if any
         module = uncompiled(module)
     state = [
         (key, value)
-        for key, value in sorted(content_of(module).items())
+        for key, value in sorted(state_of_module(module, content_of(module)).items())
         # Not the mode: a teacher predicts in eval mode, whatever mode it is in now.
         # Most of the attributes that torch gives to every module are empty.
         if key != "training" and (key not in _OF_EVERY_MODULE or value)
@@ -236,13 +270,7 @@ def _of_module(hasher: _ContentHasher, module: torch.nn.Module) -> Any:
 
 def _of_net(hasher: _ContentHasher, net: NeuralNet) -> Any:
     # skorch's own way to pickle goes through torch.
-    ignored = _not_content(type(net))
-    state = [
-        (key, value)
-        for key, value in sorted(vars(net).items())
-        if key.partition("__")[0] not in ignored
-    ]
-    return "net", type(net), state
+    return "net", type(net), state_of_net(net)
 
 
 def _of_method(hasher: _ContentHasher, method: types.MethodType) -> Any:
@@ -252,69 +280,56 @@ def _of_method(hasher: _ContentHasher, method: types.MethodType) -> Any:
     return "method", function, method.__self__
 
 
-def _of_callable_teacher(hasher: _ContentHasher, teacher: CallableTeacher) -> Any:
-    if isinstance(teacher.model, _NAMED_ONLY):
+def _of_teacher(hasher: _ContentHasher, teacher: Teacher) -> Any:
+    if teacher.name is not None:  # the user's word for all of the rest
+        known = teacher.classes_
+        options = {k: v for k, v in vars(teacher).items() if k in _OPTIONS}
+        labels = None if known is None else [*known.tolist()]
+        return "named", type(teacher), teacher.described, labels, options
+    if isinstance(teacher, CallableTeacher) and isinstance(teacher.model, _NAMED_ONLY):
         raise ValueError(f"{teacher!r} {_IS_FUNCTION}")
-    return NotImplemented
-
-
-def _of_transformed_teacher(hasher: _ContentHasher, teacher: TransformedTeacher) -> Any:
+    if not isinstance(teacher, TransformedTeacher):
+        return NotImplemented
     if isinstance(teacher.transform, _NAMED_ONLY):
         raise ValueError(f"the transform of {teacher!r} {_IS_FUNCTION}")
     digest = _TransformHasher().hash(teacher.transform)
     return "transformed", teacher.teacher, digest
 
 
-_CONTENT: dict[type, Any] = {
+_CONTENT: dict[type, Callable[[_ContentHasher, Any], Any]] = {
     np.ndarray: _of_array,
     np.dtype: _of_dtype,
     torch.Tensor: _of_tensor,
     torch.nn.Module: _of_module,
     NeuralNet: _of_net,
     types.MethodType: _of_method,
-    CallableTeacher: _of_callable_teacher,
-    TransformedTeacher: _of_transformed_teacher,
+    Teacher: _of_teacher,
 }
 
 
-def _not_content(cls: type) -> set[str]:
-    """Return the attributes of a skorch net that have no influence on predictions.
-
-    Each class declares its own, as ``_not_content``. A declared attribute is content
-    all the same if another class, not of a released package, uses its name.
-    """
-    used = {
-        base: names_used_by(base)
-        for base in cls.__mro__
-        if _release_of(_package_of(base)) is None
-    }
-    ignored: set[str] = set()
+def _content_function(cls: type) -> Callable[[_ContentHasher, Any], Any] | None:
+    """Return what tells the content of objects of `cls`, if not their pickle."""
     for base in cls.__mro__:
-        declared = vars(base).get("_not_content", frozenset())
-        if base is NeuralNet:
-            declared = _NOT_CONTENT_OF_SKORCH
-        for name in declared:
-            names = {name, name.rstrip("_")}  # skorch shows history_ as history
-            if not any(names & used[other] for other in used if other is not base):
-                ignored.add(name)
-    return ignored
+        if base in _CONTENT:
+            return _CONTENT[base]
+        of_library = CONTENT_BY_NAME.get(f"{base.__module__}.{base.__qualname__}")
+        if of_library is not None:
+            return lambda hasher, obj: of_library(obj)
+    return None
 
 
-def _name_of(part: Any) -> str:
-    return f"{part.__module__}.{part.__qualname__} {_release_of(_package_of(part))}"
+def _is_of_release(function: types.FunctionType) -> bool:
+    """Tell whether a function is found in a released package by its name.
+
+    Then its release identifies what a decorator there put around it, too.
+    """
+    if release_of(function.__module__) is None:
+        return False
+    found: Any = sys.modules.get(function.__module__)
+    for name in function.__qualname__.split("."):
+        found = getattr(found, name, None)
+    return found is function
 
 
-def _package_of(part: Any) -> str:
-    return (part.__module__ or "").partition(".")[0]
-
-
-@functools.cache
-def _release_of(package: str) -> str | None:
-    """Return the version that identifies the code of a package, if one does."""
-    module = sys.modules.get(package)
-    if package in _RELEASED:
-        return getattr(module, "__version__", "unknown")
-    file = getattr(module, "__file__", None) or _STDLIB
-    # A user's module may have the name of one of Python's, such as `test`.
-    installed = file.startswith(_STDLIB) and "site-packages" not in file
-    return "python" if package in sys.stdlib_module_names and installed else None
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0].removesuffix(".")

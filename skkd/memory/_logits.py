@@ -86,11 +86,15 @@ class LogitMemory(BaseEstimator):
     Notes
     -----
     A function, or an object that cannot be pickled, has no content that can be
-    identified. With ``DistilledClassifier(memory=None)`` the logits of such a teacher
-    are computed in every fit, with any other memory it is an error. The code of a class
-    counts as content, with its defaults and attributes; global variables that the code
-    uses do not. A row that is the path of a file counts as another if the file's size
-    or times of change do.
+    identified. The logits of such a teacher are computed in every fit, and
+    ``cache_info_.note`` tells why; where a memory was asked for, so does a
+    DistillationWarning. ``as_teacher(model, name="v1")`` caches them under that name.
+
+    The code of a class counts as content, with its defaults and attributes; global
+    variables that the code uses do not. The code of an installed package is identified
+    by its version. What a class of one's own leaves out of its pickle counts as well,
+    and so do the size and times of change of files that are named there. A row that is
+    the path of a file counts as another if the file's size or times of change do.
 
     In a folder each row has a checksum; a damaged file is reported, removed, and its
     rows are computed again.

@@ -14,7 +14,9 @@ from skorch.utils import to_numpy
 from skkd._data.rows import iter_inputs, len_of, pick
 from skkd._store.disk import DiskTable
 from skkd._store.process import ProcessTable
+from skkd._utils.warn import warn
 from skkd._version import __version__
+from skkd.exceptions import DistillationWarning
 from skkd.memory._codecs import EncodedLogits, codec_for
 from skkd.memory._fingerprint import FingerprintError, fingerprint
 from skkd.memory._logits import _STORE, CacheInfo, LogitMemory, as_memory
@@ -77,9 +79,9 @@ def lookup_or_compute(
             ]
             keys = row_keys(X)
         except FingerprintError as error:
-            if memory is not None:
-                raise
             cache, note = None, str(error)
+            if memory is not None:  # asked for, rather than the default
+                warn(f"Nothing is cached: {note}", DistillationWarning)
     if cache is None:
         values = [compute(np.arange(n), view) for view in views]
         info = CacheInfo(misses=n * len(views), note=note)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ def as_teacher(
     average: str = "proba",
     temperatures: Sequence[float] | None = None,
     transform: Callable[[torch.Tensor], torch.Tensor] | None = None,
+    name: str | None = None,
 ) -> Teacher:
     """Turn any fitted classifier into a teacher.
 
@@ -80,6 +82,11 @@ def as_teacher(
         is one, and for all members of a list; wrap a member to give it its own. Logits
         are cached with torchvision's transforms and other modules, but not with a
         function, nor with what holds one, such as ``v2.Lambda``.
+    name : str, default=None
+        What the model, with its transform, is called in the cache of logits, in place
+        of its content: for a function, or a model whose content cannot be identified.
+        A promise that all models of this name and class give the same outputs: write
+        ``name="v2"`` for other weights, or their logits are those of the first.
 
     Returns
     -------
@@ -114,6 +121,9 @@ def as_teacher(
     _check_option("average", average, ("proba", "logits"))
     if classes is not None and len(np.unique(classes)) != len(classes):
         raise ValueError(f"classes={list(classes)} names a class twice.")
+    if name is not None:
+        options = {**locals(), "name": None}
+        return _named(name, as_teacher(options.pop("teacher"), **options))
     while isinstance(teacher, FrozenEstimator):
         teacher = teacher.estimator
     of_one = _set_options(classes=classes, output=output, extra_classes=extra_classes)
@@ -137,6 +147,15 @@ def as_teacher(
             f"{type(teacher).__name__}. Leave these options out for one."
         )
     return _adapter_for(teacher)(teacher, **of_one)
+
+
+def _named(name: str, teacher: Teacher) -> Teacher:
+    """Return a copy of a teacher that is known by a name."""
+    if not isinstance(name, str) or not name.strip():
+        raise ValueError(f"name={name!r}: expected a text such as 'v1', or None.")
+    named = copy(teacher)
+    named.name = name
+    return named
 
 
 def _set_options(**options: Any) -> dict[str, Any]:

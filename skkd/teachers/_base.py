@@ -27,6 +27,8 @@ class Teacher:
 
     # The labels that the numbers in `classes` stand for, set by `match_encoded`.
     encoded_labels: list[Any] | None = None
+    # What the user calls the model, in place of its content.
+    name: str | None = None
     # Whether it takes tensors on its own device rather than arrays.
     takes_tensors: bool = False
 

@@ -82,13 +82,13 @@ class Large(ClassifierMixin, BaseEstimator):
 
     def note(self, event):
         if self.path is not None:
-            with open(self.path, "a") as file:
+            with open(f"{self.path}.log", "a") as file:
                 file.write(f"{event} {os.getpid()}\n")
 
     def noted(self, event):
-        if not os.path.exists(self.path):
+        if not os.path.exists(f"{self.path}.log"):
             return []
-        with open(self.path) as file:
+        with open(f"{self.path}.log") as file:
             lines = [line.split() for line in file]
         return [int(pid) for name, pid in lines if name == event]
 

@@ -256,17 +256,13 @@ def test_a_method_that_is_bound_to_an_object_is_known_by_its_code():
 
 @pytest.mark.parametrize("name", ["test", "code", "statistics"])
 def test_a_users_module_may_have_the_name_of_one_of_python(name, tmp_path, monkeypatch):
-    from skkd.memory import _fingerprint
-
     made = []
     for sign in "+-":
         module = types.ModuleType(name)
         module.__file__ = str(tmp_path / f"{name}.py")
         exec(f"class Net:\n    def __call__(self, x): return {sign}x", vars(module))
         monkeypatch.setitem(sys.modules, name, module)
-        _fingerprint._release_of.cache_clear()
         made.append(fingerprint(module.Net()))
-    _fingerprint._release_of.cache_clear()
     assert made[0] != made[1]
 
 

@@ -36,6 +36,7 @@ from skorch.helper import SliceDataset, SliceDict
 from torch import nn
 from torch.utils.data import TensorDataset
 
+from skkd.exceptions import DistillationWarning
 from skkd.memory import CacheInfo, LogitMemory, _lookup, clear_cache
 from skkd.memory import _logits as memory
 from skkd.search import pruned_cross_val_score
@@ -296,10 +297,12 @@ def test_functions_are_asked_in_each_fit(tmp_path):
         assert "is a function, known by its name" in est.cache_info_.note
         for one in (teacher, [teacher, nb()]):
             for m in (str(tmp_path), LogitMemory(), joblib.Memory(None)):
-                with pytest.raises(
-                    ValueError, match="is a function, known by its name"
+                with pytest.warns(
+                    DistillationWarning, match=r"Nothing is cached.*is a function, kn"
                 ):
-                    student(one, memory=m).fit(X, y)
+                    est = student(one, memory=m).fit(X, y)
+                assert est.cache_info_.misses == 150
+                assert "is a function, known by its name" in est.cache_info_.note
     assert not list(tmp_path.iterdir())
 
 
@@ -310,8 +313,10 @@ def test_what_cannot_be_pickled_is_asked_in_each_fit(name, tmp_path):
     est = student(teacher)
     assert [asked(lambda: est.fit(X, y)) for _ in range(2)] == [150, 150]
     assert "memory= cannot tell" in est.cache_info_.note
-    with pytest.raises(ValueError, match="memory= cannot tell"):
-        student(teacher, memory=str(tmp_path)).fit(X, y)
+    with pytest.warns(DistillationWarning, match="memory= cannot tell"):
+        est.set_params(memory=str(tmp_path)).fit(X, y)
+    assert est.cache_info_.misses == 150
+    assert not list(tmp_path.iterdir())
 
 
 def test_rows_that_cannot_be_told_are_asked_about_in_each_fit(tmp_path):

@@ -37,7 +37,7 @@ from transform_cases import (
     y,
 )
 
-from skkd.memory import FingerprintError
+from skkd.exceptions import DistillationWarning
 from skkd.teachers import as_teacher
 
 # Teachers in here are asked about rows of their own; none has to be right.
@@ -121,8 +121,8 @@ def test_functions_are_asked_in_each_fit(transform, tmp_path):
         taught = est.fit(IRIS, SPECIES).cache_info_
         assert taught.misses == 150
         assert "the transform of as_teacher(Gaus" in taught.note
-    with pytest.raises(
-        FingerprintError, match=r"GaussianNB, transform=.*is a function"
+    with pytest.warns(
+        DistillationWarning, match=r"GaussianNB, transform=.*is a function"
     ):
         est.set_params(memory=tmp_path).fit(IRIS, SPECIES)
 
@@ -175,7 +175,7 @@ def test_a_function_inside_is_asked_in_each_fit(transform, tmp_path, monkeypatch
         assert "is a function" in taught.note
         probabilities.append(est.predict_proba(IRIS))
     assert (probabilities[0] != probabilities[1]).any()
-    with pytest.raises(FingerprintError, match="inside of the transform"):
+    with pytest.warns(DistillationWarning, match="inside of the transform"):
         est.set_params(memory=tmp_path).fit(IRIS, SPECIES)
 
 
