@@ -91,7 +91,11 @@ class _ContentHasher(Hasher):
         content_of = _content_function(cls)
         content = NotImplemented if content_of is None else content_of(self, obj)
         if content is not NotImplemented:
-            self._save_content(obj, content)
+            if id(obj) in self._open:  # a part of it refers to it
+                content = "inside of", self._open.index(id(obj))
+            self._open.append(id(obj))
+            self.save(content)
+            self._open.pop()
             return _DONE
         if release_of(cls.__module__) or issubclass(cls, type):
             return NotImplemented
@@ -103,13 +107,6 @@ class _ContentHasher(Hasher):
             self.save((key, self._describe_hidden(obj, key, value)))
         self.save(files_named([reduced[1:3], hidden]))
         return reduced
-
-    def _save_content(self, obj: Any, content: Any) -> None:
-        if id(obj) in self._open:  # a part of it refers to it
-            content = "inside of", self._open.index(id(obj))
-        self._open.append(id(obj))
-        self.save(content)
-        self._open.pop()
 
     def _describe_hidden(self, obj: Any, key: str, value: Any) -> str:
         try:
