@@ -9,6 +9,9 @@ from torch import nn
 from skkd.memory._fingerprint import fingerprint
 from skkd.teachers import as_teacher
 
+# The function, which any three columns satisfy, is no good teacher.
+pytestmark = pytest.mark.filterwarnings("ignore:.*counted_function:skkd.TeacherWarning")
+
 
 def as_they_are(rows):
     return 1 * rows
