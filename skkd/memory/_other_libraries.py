@@ -57,6 +57,11 @@ def _of_catboost(model: Any) -> Any:
     return "catboost", type(model), model.copy().__getstate__()
 
 
+def _of_processor(processor: Any) -> Any:
+    # Its parts are equal after use, and not the very same.
+    return "processor", type(processor), processor.to_json_string()
+
+
 def _of_session(session: Any) -> Any:
     if not isinstance(session._model_bytes, bytes):
         raise ValueError(
@@ -131,6 +136,7 @@ CONTENT_BY_NAME: dict[str, Callable[[Any], Any]] = {
     "xgboost.core.Booster": _of_booster,
     "catboost.core.CatBoost": _of_catboost,
     "keras.src.models.model.Model": _of_keras,
+    "transformers.image_processing_base.ImageProcessingMixin": _of_processor,
     "onnxruntime.capi.onnxruntime_inference_collection.InferenceSession": _of_session,
     "torch.jit._script.ScriptModule": content_of_script,
     "torch.jit._script.ScriptFunction": content_of_script,

@@ -22,11 +22,10 @@ _CLASS = re.compile(r"^class (\w+)", re.MULTILINE)
 
 def content_of_script(program: Any) -> Any:
     """Return code, constants and weights, the same for the same program."""
-    buffer = io.BytesIO()
     parts = [program] if isinstance(program, torch.nn.Module) else []
     with eval_mode(*parts):  # the mode is saved, and no content
-        torch.jit.save(program, buffer)
-    with zipfile.ZipFile(buffer) as archive:
+        raw = program.save_to_buffer()
+    with zipfile.ZipFile(io.BytesIO(raw)) as archive:
         # Below a folder, whose name does not matter.
         paths = {name.partition("/")[2]: name for name in archive.namelist()}
         files = {

@@ -12,6 +12,7 @@ from skkd._data.rows import iter_inputs
 from skkd._utils.modules import cast_floats, describe, eval_mode, is_out_of_memory
 from skkd.teachers._base import Teacher, to_array, undisturbed
 from skkd.teachers._ensemble import EnsembleTeacher
+from skkd.teachers._image_processor import is_image_processor, process
 
 # Samples transformed at a time. Images of 224 x 224 as float32 take 0.6 MB each.
 _BATCH_SIZE, _CPU_IMAGES = 256, 64
@@ -120,7 +121,11 @@ class TransformedTeacher(Teacher):
             for module in modules:
                 rows = cast_floats(rows, module)
             with eval_mode(*modules), torch.no_grad():
-                out = self.transform(rows)
+                out = (
+                    process(self.transform, rows)
+                    if is_image_processor(self.transform)
+                    else self.transform(rows)
+                )
         except Exception as error:  # a user's transform may raise anything
             if is_out_of_memory(error):
                 raise
