@@ -97,9 +97,9 @@ class _ContentHasher(Hasher):
             self.save(content)
             self._open.pop()
             return _DONE
-        if release_of(cls.__module__) or issubclass(cls, type):
+        if cls.__module__ == "builtins" or issubclass(cls, type):
             return NotImplemented
-        if not has_own_pickle(cls):
+        if release_of(cls.__module__) or not has_own_pickle(cls):
             return NotImplemented
         reduced = obj.__reduce_ex__(4)
         hidden = hidden_attributes(obj, reduced)
@@ -286,7 +286,9 @@ def _of_teacher(hasher: _ContentHasher, teacher: Teacher) -> Any:
     if isinstance(teacher, CallableTeacher) and isinstance(teacher.model, _NAMED_ONLY):
         raise ValueError(f"{teacher!r} {_IS_FUNCTION}")
     if not isinstance(teacher, TransformedTeacher):
-        return NotImplemented
+        # Without what it notes of its checks.
+        state = {k: v for k, v in vars(teacher).items() if not k.startswith("_")}
+        return "teacher", type(teacher), state
     if isinstance(teacher.transform, _NAMED_ONLY):
         raise ValueError(f"the transform of {teacher!r} {_IS_FUNCTION}")
     digest = _TransformHasher().hash(teacher.transform)

@@ -32,6 +32,7 @@ def release_of_function(function: Any) -> str | None:
     return release_of(scope.get("__name__") or function.__module__)
 
 
+@functools.cache
 def release_of(module: str | None) -> str | None:
     """Return the version that identifies the code of a module, if one does.
 
@@ -45,7 +46,6 @@ def release_of(module: str | None) -> str | None:
     return _release_of(package, getattr(loaded, "__file__", None))
 
 
-@functools.cache
 def _release_of(package: str, file: str | None) -> str | None:
     if package in _REQUIRED:
         return getattr(sys.modules.get(package), "__version__", "unknown")

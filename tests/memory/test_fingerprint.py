@@ -392,3 +392,10 @@ def test_strides_are_not_content():
     assert fingerprint(as_teacher(twin)) == fingerprint(as_teacher(teacher))
     teacher.of_a_view = rows[1::2, :1]
     assert fingerprint(as_teacher(twin)) != fingerprint(as_teacher(teacher))
+
+
+def test_what_a_teacher_notes_of_its_checks_is_no_content():
+    teacher = as_teacher(nn.Linear(4, 3))
+    before = fingerprint(teacher)
+    teacher.logits(X, classes=[0, 1, 2])
+    assert fingerprint(teacher) == before

@@ -16,6 +16,7 @@ from torch import nn
 
 from skkd import DistilledClassifier
 from skkd.memory._fingerprint import FingerprintError, fingerprint
+from skkd.memory._release import release_of
 from skkd.teachers import as_teacher
 
 X = np.random.default_rng(0).normal(size=(30, 4)).astype(np.float32)
@@ -262,7 +263,9 @@ def test_a_users_module_may_have_the_name_of_one_of_python(name, tmp_path, monke
         module.__file__ = str(tmp_path / f"{name}.py")
         exec(f"class Net:\n    def __call__(self, x): return {sign}x", vars(module))
         monkeypatch.setitem(sys.modules, name, module)
+        release_of.cache_clear()
         made.append(fingerprint(module.Net()))
+    release_of.cache_clear()
     assert made[0] != made[1]
 
 
