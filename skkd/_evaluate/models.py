@@ -20,6 +20,7 @@ from skkd.recipes import Recipe
 from skkd.teachers import Teacher
 from skkd.teachers._as_teacher import as_teacher
 from skkd.teachers._ensemble import EnsembleTeacher
+from skkd.teachers._feature_names import in_order
 from skkd.teachers._transform import TransformedTeacher
 
 
@@ -93,6 +94,7 @@ class EvaluatedModel:
             proba = self.body.predict_proba(rows)
             labels = self.body.classes_[proba.argmax(axis=1)]
             return Predictions(labels, proba, self.classes)
+        rows = _by_name(rows, self.body)
         labels = np.asarray(self.body.predict(rows))
         if self.classes is None or not hasattr(self.body, "predict_proba"):
             return Predictions(labels)
@@ -102,7 +104,7 @@ class EvaluatedModel:
     def predict_labels(self, rows: Any, classes: np.ndarray) -> Any:
         """Return the labels alone: the call that is timed."""
         if self.teacher is None:
-            return self.body.predict(rows)
+            return self.body.predict(_by_name(rows, self.body))
         own = self.classes
         columns = classes if own is None else own
         return columns[self.teacher.logits(rows, columns).argmax(axis=1)]
@@ -137,6 +139,12 @@ def all_in_eval_mode(models: Models) -> Iterator[None]:
             stack.enter_context(preserved_rng(device))
         stack.enter_context(eval_mode(*modules))
         yield
+
+
+def _by_name(rows: Any, body: Any) -> Any:
+    # Some libraries take columns by their place; a student of ours refuses them.
+    named = hasattr(rows, "columns") and not isinstance(body, DistilledClassifier)
+    return in_order(rows, body) if named else rows
 
 
 def _classes_of(teacher: Teacher) -> np.ndarray | None:

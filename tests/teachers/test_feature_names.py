@@ -16,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 
 from skkd import DistilledClassifier
 from skkd._data.frames import is_frame, names_of
+from skkd.report import compare
 from skkd.teachers import as_teacher
 
 X, Y = load_iris(return_X_y=True)
@@ -167,3 +168,13 @@ def test_names_that_a_library_makes_up_are_no_names(model):
     unnamed = pd.DataFrame(X)
     teacher = as_teacher(model().fit(FRAME, Y))
     np.testing.assert_array_equal(teacher.logits(unnamed, [0, 1, 2]), expected)
+
+
+def test_compare_gives_models_their_columns_in_their_order():
+    models = {"by place": ByPlace().fit(FRAME, Y), "sklearn": linear().fit(FRAME, Y)}
+    got, expected = (
+        compare(models, rows, Y, timing=False, n_examples=0).predictions
+        for rows in (REVERSED, FRAME)
+    )
+    for name in models:
+        np.testing.assert_array_equal(got[name].labels, expected[name].labels)
