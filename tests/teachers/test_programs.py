@@ -215,3 +215,12 @@ def test_what_a_teacher_learns_of_itself_is_no_part_of_its_content(make):
     if make is network:
         infos = [student(teacher=teacher).fit(X, Y).cache_info_ for _ in range(2)]
         assert infos[1].hits == N
+
+
+def test_networks_quantised_by_torchao_teach():
+    quantization = pytest.importorskip("torchao.quantization")
+    teacher = nn.Sequential(nn.Linear(D, 32), nn.ReLU(), nn.Linear(32, C))
+    quantization.quantize_(teacher, quantization.Int8WeightOnlyConfig())
+    expected = teacher(torch.from_numpy(X)).detach().numpy()
+    np.testing.assert_array_equal(as_teacher(teacher).logits(X, range(C)), expected)
+    student(teacher=teacher, memory=False).fit(X, Y)

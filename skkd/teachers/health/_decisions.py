@@ -9,6 +9,7 @@ import numpy as np
 from scipy.special import softmax
 
 from skkd.teachers._base import Teacher
+from skkd.teachers._feature_names import in_order
 from skkd.teachers._sklearn import THRESHOLDS, call, innermost
 from skkd.teachers.health._finding import Finding, name_of
 
@@ -24,6 +25,8 @@ def compare_decisions(
 
     `X` are rows as the teacher takes them, `logits` (n, n_classes) their soft targets.
     """
+    if hasattr(X, "columns"):
+        X = in_order(X, teacher.model)
     try:
         decided = call(teacher.model.predict, X).reshape(len(logits), -1)[:, 0]
     except (ValueError, TypeError, AttributeError, NotImplementedError):

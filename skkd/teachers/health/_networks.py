@@ -49,7 +49,10 @@ def untrained_head(module: torch.nn.Module) -> str | None:
 
 
 def _numbers(parameter: torch.Tensor) -> np.ndarray:
-    return parameter.detach().double().cpu().numpy().ravel()
+    values = parameter.detach()
+    if type(values) is not torch.Tensor:  # as torchao quantises weights
+        values = values.dequantize()
+    return values.double().cpu().numpy().ravel()
 
 
 def _is_drawn_from(distribution: object, values: np.ndarray) -> bool:
