@@ -168,6 +168,8 @@ def make_iterator(
         kwargs["batch_size"] = len(dataset)
     if iterator is not DataLoader:
         return iterator(dataset, **kwargs)
+    if isinstance(kwargs["batch_size"], np.integer):  # torch takes Python's own
+        kwargs["batch_size"] = int(kwargs["batch_size"])
     if "batch_sampler" in kwargs:
         del kwargs["batch_size"]
     if not fitting:

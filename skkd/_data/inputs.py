@@ -13,7 +13,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import _check_feature_names, validate_data
 from skorch.dataset import get_len
 from skorch.utils import to_numpy
-from torch.utils.data import IterableDataset
+from torch.utils.data import DataLoader, IterableDataset
 
 from skkd._data.frames import explain_columns, is_frame
 from skkd._data.input_range import InputRange, input_range, off_scale
@@ -67,6 +67,7 @@ def read_inputs(net: Any, X: Any) -> tuple[Any, InputFacts]:
     if _is_mapping(X):
         get_len(X)
         return X, InputFacts(None, dtype, None, None)
+    _refuse_iterables(X)
     _refuse_paths(X)
     names = SimpleNamespace()  # scikit-learn writes on an estimator
     _check_feature_names(names, X, reset=True)
@@ -75,9 +76,8 @@ def read_inputs(net: Any, X: Any) -> tuple[Any, InputFacts]:
         options = {"allow_nd": True, "accept_sparse": "csr", "input_name": "X"}
         X = _numbers(check_array(X, estimator=net, **options))
     except (TypeError, ValueError) as error:
-        if not is_frame(X):
-            raise
-        raise explain_columns(X, error, "X") from error
+        seen = explain_columns(X, error, "X") if is_frame(X) else error
+        raise _with_teachers_own(net, seen) from error
     X = _short_indices(X) if hasattr(X, "indptr") else X
     named = getattr(names, "feature_names_in_", None)
     return X, InputFacts(X.shape[1:], X.dtype, X.shape[1], named, input_range(X))
@@ -95,6 +95,7 @@ def check_inputs(net: Any, X: Any, *, to_train: bool = False) -> Any:
         shape = _shape_of_sample(X)
     else:
         _check_image_shape(net, tuple(getattr(X, "shape", ())))
+        _refuse_iterables(X)
         _refuse_paths(X)
         if isinstance(X, torch.Tensor):
             # A batch, as a callback may predict it: it has no names of columns to miss.
@@ -119,6 +120,17 @@ def widen_range(net: Any, X: Any) -> None:
     more, seen = input_range(X), getattr(net, "input_range_", None)
     if more is not None:
         net.input_range_ = more if seen is None else seen.merged(more)
+
+
+def _with_teachers_own(net: Any, error: Exception) -> Exception:
+    """Add what to do if the teacher takes what the student does not."""
+    holes = any(word in str(error) for word in ("NaN", "column", "convert string"))
+    if getattr(net, "teacher", None) is None or not holes:
+        return error
+    return type(error)(
+        f"{error} If the teacher takes this X as it is, pass the student's numbers as "
+        "X and this as fit(..., teacher_X=X)."
+    )
 
 
 def check_images(net: Any, X: Any) -> None:
@@ -220,6 +232,26 @@ def _numbers(X: np.ndarray) -> np.ndarray:
         )
     # torch knows the machine's own byte order only.
     return X if X.dtype.isnative else X.astype(X.dtype.newbyteorder("="))
+
+
+def _refuse_iterables(X: Any) -> None:
+    """Refuse what gives batches, and pairs that were rows of a Dataset."""
+    if isinstance(X, list):
+        first = X[0] if X else None
+        is_pair = isinstance(first, tuple) and len(first) == 2 and np.ndim(first[0]) > 0
+        if is_pair:
+            raise TypeError(
+                "X is a list of pairs, input and label, as scikit-learn's searches and "
+                "cross_val_score make of a torch Dataset: pass SliceDataset(dataset), "
+                "from skorch.helper, as X, and the labels as y."
+            )
+    elif isinstance(X, DataLoader) or hasattr(X, "__next__"):
+        raise TypeError(
+            f"X is a {type(X).__name__}, which gives batches in an order of its own: "
+            "expected arrays, or a torch Dataset, as of loader.dataset, in batches of "
+            "batch_size=. In a search pass SliceDataset(dataset), from skorch.helper, "
+            "as X, and the labels as y."
+        )
 
 
 def _refuse_paths(X: Any) -> None:

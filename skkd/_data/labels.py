@@ -53,6 +53,13 @@ def check_labels(
             "DistilledClassifier requires y to be passed, but the target y is None."
         )
     y = given = to_numpy(y) if isinstance(y, torch.Tensor) else y
+    shape = np.shape(y) if isinstance(y, list) else getattr(y, "shape", ())
+    if len(shape) == 2 and shape[1] > 1:
+        raise ValueError(
+            f"y should be a 1d array, got an array of shape {shape}: expected one "
+            "label for each row of X. Of one-hot rows pass y.argmax(axis=1); rows with "
+            "several labels are not supported."
+        )
     y = column_or_1d(y, warn=True)
     samples: Any = range(len(X)) if isinstance(X, LAZY) else _first(X)  # type: ignore[arg-type]
     check_consistent_length(samples, y)
@@ -163,7 +170,14 @@ def find_classes(known: np.ndarray, classes: Any = None) -> np.ndarray:
         raise ValueError(
             "No row of y is labelled, so the classes are unknown: pass classes=[...]."
         )
-    return np.unique(known)
+    found = np.unique(known)
+    if len(found) < 2:
+        raise ValueError(
+            f"y has one class only, {found.tolist()[0]!r}: expected two or more. If y "
+            "lacks the others here, as in a fold or a first partial_fit, declare all "
+            "of them, classes=[...]."
+        )
+    return found
 
 
 def encode_labels(

@@ -13,6 +13,7 @@ from skorch.dataset import unpack_data
 
 from skkd._data.batches import loader
 from skkd._data.keys import INPUT, SOFT_WEIGHT
+from skkd._fit.param_names import did_you_mean
 from skkd._utils.modules import describe, eval_mode
 from skkd.students import MLP, Standardize, default_student
 
@@ -37,10 +38,13 @@ def build_student(net: Any) -> torch.nn.Module:
     try:
         inspect.signature(factory).bind(**kwargs)
     except TypeError as error:
+        given = [name for name in kwargs if repr(name) in str(error)]
+        known = inspect.signature(factory).parameters
+        hint = did_you_mean(given[0], known) if given else ""
         raise TypeError(
-            f"The student {describe(factory)} cannot be built: {error}. n_classes "
-            "and input_shape are known from the first fit on; before it, and for "
-            "any other argument, pass module__<argument>=..."
+            f"The student {describe(factory)} cannot be built: {error}.{hint} "
+            "n_classes and input_shape are known from the first fit on; before it, and "
+            "for any other argument, pass module__<argument>=..."
         ) from error
     except ValueError:  # some classes written in C have no signature
         pass

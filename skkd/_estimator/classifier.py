@@ -25,6 +25,7 @@ from skkd._estimator.skorch_classifier import SkorchClassifier
 from skkd._fit.batch_norm import correct_statistics
 from skkd._fit.interrupts import end_early, explain
 from skkd._fit.objective import Objective
+from skkd._fit.param_names import check_fit_params
 from skkd._fit.plan import FitPlan, plan_fit
 from skkd._fit.soft_targets import SoftTargets, compute_soft_targets
 from skkd._fit.student_check import check_student
@@ -529,6 +530,8 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
     def _check_student(
         self, plan: FitPlan, samples: TrainingSet, fit_params: dict[str, Any]
     ) -> None:
+        if fit_params:
+            check_fit_params(self, fit_params)
         if self.max_epochs:
             check_student(self, plan, samples, fit_params)
         n_teacher = None if plan.teacher is None else plan.teacher.n_parameters

@@ -7,6 +7,7 @@ import pickle
 from types import MappingProxyType
 from typing import Any
 
+from skkd._fit.param_names import CLASSES, check_arguments, did_you_mean
 from skkd._utils.modules import resolve_device
 
 # Prefixes of what skorch builds the network anew for.
@@ -79,6 +80,16 @@ class SklearnParamsMixin:
         SkorchClassifier
             The estimator itself.
         """
+        for name in params:
+            if "__" not in name and not self._has_param(name):
+                raise ValueError(
+                    f"Invalid parameter {name!r} for estimator {type(self).__name__}."
+                    f"{did_you_mean(name, self._named_params)} Valid parameters are: "
+                    f"{sorted(self._named_params - {'kwargs'})!r}."
+                )
+        # skorch takes some of them at once, whatever their name.
+        if not {"callbacks", *CLASSES} & params.keys():
+            check_arguments(self, [name for name in params if "__" in name])
         if self.initialized_:
             # A value that is there already is no reason to lose a trained student.
             params = {k: v for k, v in params.items() if not self._is_unchanged(k, v)}
@@ -115,6 +126,10 @@ class SklearnParamsMixin:
                 )
             vars(self)[part].set_params(**{parameter: value})
         return self
+
+    def _has_param(self, name: str) -> bool:
+        prefixes = getattr(self, "prefixes_", ())
+        return name in self._get_param_names() or name.startswith(tuple(prefixes))
 
     def _is_unchanged(self, name: str, value: Any) -> bool:
         """Tell whether what a student is built from has this value already."""

@@ -35,6 +35,7 @@ from skkd._estimator.params import SklearnParamsMixin
 from skkd._fit.batch_size import explained, merges_last_row, no_step
 from skkd._fit.gradient_check import check_gradients
 from skkd._fit.objective import Objective, loss_by_sample
+from skkd._fit.param_names import check_names
 from skkd._utils.modules import (
     first_tensor,
     log_probabilities,
@@ -103,6 +104,11 @@ class SkorchClassifier(SklearnParamsMixin, NeuralNetClassifier):
         """
         with self._random_stream(fresh=True):
             return super().initialize()
+
+    def _validate_params(self) -> None:
+        if self._params_to_validate:
+            check_names(self)
+        super()._validate_params()
 
     def initialize_module(self) -> Any:
         """Build the student; a module instance is copied, never trained in place."""

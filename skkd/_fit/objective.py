@@ -243,6 +243,11 @@ def check_hyperparameters(temperature: Any, alpha: Any) -> None:
         low_inclusive=False,
         hint="1 leaves the teacher's probabilities as they are, 2 to 8 soften them.",
     )
+    if not 1e-6 <= temperature <= 1e6:
+        raise ValueError(
+            f"temperature={temperature!r}: expected a finite number above 0, from 1e-6 "
+            "to 1e6. float32 has no room for its square beyond, or for logits over it."
+        )
     if not is_number(alpha) or not 0 <= alpha <= 1:
         raise ValueError(
             f"alpha={alpha!r}: expected a number in [0, 1], the weight of the "

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any
 
 import numpy as np
 from sklearn.utils import check_consistent_length
 from skorch import NeuralNet
-from torch.utils.data import DataLoader
 
 from skkd._data.inputs import InputFacts, check_inputs, read_inputs
 from skkd._data.labels import (
@@ -20,14 +18,10 @@ from skkd._data.labels import (
     labels_of,
 )
 from skkd._data.weights import check_sample_weight, combine_weights
-from skkd._fit.objective import check_hyperparameters
+from skkd._fit.param_checks import check_parameters
 from skkd._fit.teacher_cv import check_fittable
-from skkd._fit.views import check_augment
-from skkd._utils.checks import check_number
 from skkd._utils.modules import describe
-from skkd.losses import FeatureLoss
-from skkd.losses._registry import flatten, loss_of, need_of, needs_of
-from skkd.memory._logits import as_memory
+from skkd.losses._registry import needs_of
 from skkd.teachers import Finding, Teacher, as_teacher
 from skkd.teachers._base import check_logits
 from skkd.teachers._transform import check_transform
@@ -125,7 +119,7 @@ def plan_fit(
         If anything does not fit.
     """
     net.check_training_readiness()
-    loss = _check_parameters(net, teacher_logits, teacher_X)
+    loss = check_parameters(net, teacher_logits, teacher_X)
     first, given = fresh or not hasattr(net, "classes_inferred_"), X
     X, facts = (
         read_inputs(net, X) if first else (check_inputs(net, X, to_train=True), None)
@@ -171,51 +165,6 @@ def plan_fit(
         teacher_logits=teacher_logits,
         findings=findings,
     )
-
-
-def _check_parameters(net: Any, teacher_logits: Any, teacher_X: Any) -> Any:
-    """Raise if a parameter makes no sense; return the loss of the teacher's term."""
-    check_hyperparameters(net.temperature, net.alpha)
-    check_number("max_epochs", net.max_epochs, Integral, low=0)
-    if net.iterator_train is DataLoader and net.batch_size != -1:
-        hint = "-1 takes all samples as one batch."
-        check_number("batch_size", net.batch_size, Integral, low=1, hint=hint)
-    cv, view = net.teacher_cv, net.teacher_view
-    if isinstance(cv, str) and cv != "prefit":
-        raise ValueError(
-            f"teacher_cv={cv!r}: expected 'prefit', None, an int, a cross-validation "
-            "splitter or an iterable of splits."
-        )
-    if not (net.augment is None and net.n_views is None and view == "same"):
-        check_augment(net.augment, net.n_views, view, cv, teacher_logits, teacher_X)
-    if net.memory is not None:
-        as_memory(net.memory)
-    if net.precision not in ("fp32", "bf16", "auto"):
-        raise ValueError(
-            f"precision={net.precision!r}: expected 'fp32', 'bf16' or 'auto' (bf16 if "
-            "the hardware multiplies in it)."
-        )
-    if net.on_interrupt not in ("raise", "keep"):
-        raise ValueError(
-            f"on_interrupt={net.on_interrupt!r}: expected 'raise' or 'keep'."
-        )
-    loss = loss_of(net)
-    parts = [part for _, part in flatten(loss)]
-    kinds = {need_of(part) for part in parts}
-    if "features" in kinds and not any(isinstance(p, FeatureLoss) for p in parts):
-        raise ValueError(
-            f"distillation={net.distillation!r} has needs='features' and is no "
-            "FeatureLoss, which names the layers: derive it from "
-            "skkd.losses.FeatureLoss, or leave needs at 'logits'."
-        )
-    alone = net.teacher is None and teacher_logits is None
-    if alone and net.alpha > 0 and "nothing" in kinds and len(kinds) > 1:
-        raise ValueError(
-            f"distillation={net.distillation!r} adds losses that need a teacher "
-            "to one that needs none, and teacher=None: pass a teacher, or the "
-            "latter alone."
-        )
-    return loss
 
 
 def _classes_of(net: Any, known: np.ndarray, classes: Any, *, first: bool) -> Any:

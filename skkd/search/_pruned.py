@@ -17,6 +17,7 @@ from skorch.helper import predefined_split
 
 from skkd._data.frames import is_frame, to_numbers
 from skkd._data.labels import check_labels
+from skkd._data.rows import sliceable
 from skkd._estimator.classifier import DistilledClassifier
 from skkd._fit.seen_rows import (
     UNKNOWN,
@@ -154,7 +155,7 @@ def pruned_cross_val_score(
     unknown = is_prefit(estimator) and teacher_saw is None
     if unknown:
         trial.set_user_attr("caveat", UNKNOWN)
-    X, y, groups = indexable(X, y, groups)
+    X, y, groups = indexable(sliceable(X), y, groups)
     y, labelled = check_labels(X, y, getattr(estimator, "unlabeled", None))
     target = _split_target(y, labelled)
     folds = check_cv(cv, target, classifier=True).split(X, target, groups)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from copy import copy
+from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -204,4 +205,7 @@ def _adapter_for(teacher: Any) -> type[Teacher]:
 
 def _check_option(name: str, value: Any, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
-        raise ValueError(f"{name}={value!r}: expected one of {', '.join(allowed)}.")
+        close = get_close_matches(str(value), allowed, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        expected = ", ".join(map(repr, allowed))
+        raise ValueError(f"{name}={value!r}: expected one of {expected}.{hint}")

@@ -98,10 +98,11 @@ def test_declared_classes_may_have_no_row(X, y):
     assert net.predict_proba(X).shape == (N, 4)
 
 
-def test_one_class_is_always_predicted(X):
-    net = distil().fit(X, np.full(N, "only"))
-    assert set(net.predict(X)) == {"only"}
-    np.testing.assert_array_equal(net.predict_proba(X), 1)
+def test_one_class_is_refused_unless_others_are_declared(X):
+    with pytest.raises(ValueError, match="y has one class only, 'only'"):
+        distil().fit(X, np.full(N, "only"))
+    net = distil(classes=["other", "only"]).fit(X, np.full(N, "only"))
+    assert net.predict_proba(X).shape == (N, 2)
 
 
 def test_a_column_of_labels_warns(X, y):

@@ -66,7 +66,7 @@ def test_callbacks_can_be_disabled_and_enabled_again():
 
 def test_a_split_that_is_set_later_is_used():
     net = student().fit(X, Y)
-    scoring = EpochScoring("accuracy", lower_is_better=False, name="acc")
+    scoring = EpochScoring("accuracy", on_train=True, name="acc")
     net.set_params(callbacks=[scoring], batch_size=50).partial_fit(X, Y)
     assert len(net.history[-1]["batches"]) == 3
 

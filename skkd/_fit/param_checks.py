@@ -1,0 +1,108 @@
+"""Values of an estimator's parameters, checked before anything is computed."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader
+
+from skkd._fit.callback_checks import check_callbacks
+from skkd._fit.objective import check_hyperparameters
+from skkd._fit.param_names import check_arguments
+from skkd._fit.views import check_augment
+from skkd._utils.checks import check_number, is_number
+from skkd.losses import FeatureLoss
+from skkd.losses._registry import flatten, loss_of, need_of
+from skkd.memory._logits import as_memory
+
+# What is called to build a part, and an example of what may be passed.
+_BUILDERS = {
+    "module": "skkd.students.MLP, a module, or None",
+    "criterion": "torch.nn.CrossEntropyLoss",
+    "optimizer": "torch.optim.Adam",
+    "iterator_train": "torch.utils.data.DataLoader",
+    "iterator_valid": "torch.utils.data.DataLoader",
+    "dataset": "skorch.dataset.Dataset",
+}
+
+
+def check_parameters(net: Any, teacher_logits: Any, teacher_X: Any) -> Any:
+    """Raise if a parameter makes no sense; return the loss of the teacher's term."""
+    check_hyperparameters(net.temperature, net.alpha)
+    _check_training(net)
+    cv, view = net.teacher_cv, net.teacher_view
+    if isinstance(cv, str) and cv != "prefit":
+        raise ValueError(
+            f"teacher_cv={cv!r}: expected 'prefit', None, an int, a cross-validation "
+            "splitter or an iterable of splits."
+        )
+    if not (net.augment is None and net.n_views is None and view == "same"):
+        check_augment(net.augment, net.n_views, view, cv, teacher_logits, teacher_X)
+    if net.memory is not None:
+        as_memory(net.memory)
+    if net.precision not in ("fp32", "bf16", "auto"):
+        raise ValueError(
+            f"precision={net.precision!r}: expected 'fp32', 'bf16' or 'auto' (bf16 if "
+            "the hardware multiplies in it)."
+        )
+    if net.on_interrupt not in ("raise", "keep"):
+        raise ValueError(
+            f"on_interrupt={net.on_interrupt!r}: expected 'raise' or 'keep'."
+        )
+    if net._params_to_validate:
+        check_arguments(net, net._params_to_validate, later=True)
+    return _check_loss(net, teacher_logits)
+
+
+def _check_training(net: Any) -> None:
+    check_number("max_epochs", net.max_epochs, Integral, low=0)
+    if net.iterator_train is DataLoader and net.batch_size != -1:
+        hint = "-1 takes all samples as one batch."
+        check_number("batch_size", net.batch_size, Integral, low=1, hint=hint)
+    if not isinstance(net.lr, (torch.Tensor, np.ndarray)):  # torch has its own check
+        check_number("lr", net.lr, Real, low=0)
+    for name, example in _BUILDERS.items():
+        part = getattr(net, name)
+        if not callable(part) and not (part is None and name == "module"):
+            raise TypeError(f"{name}={part!r}: expected a class, such as {example}.")
+    if net.train_split and not callable(net.train_split):
+        given, expected = repr(net.train_split), _splitter_for(net.train_split)
+        raise ValueError(
+            f"train_split={given:.80}: {expected}, or None to train on all samples."
+        )
+    if net.callbacks:
+        check_callbacks(net)
+
+
+def _splitter_for(given: Any) -> str:
+    if is_number(given) and (0 < given < 1 or given in range(2, 1000)):
+        return f"expected a splitter, skorch.dataset.ValidSplit({given})"
+    if hasattr(given, "split") and not isinstance(given, str):
+        return "expected skorch's splitter around it, skorch.dataset.ValidSplit(cv)"
+    return (
+        "expected skorch.dataset.ValidSplit(0.2), or for data of your own "
+        "skorch.helper.predefined_split(Dataset(X_valid, y_valid))"
+    )
+
+
+def _check_loss(net: Any, teacher_logits: Any) -> Any:
+    loss = loss_of(net)
+    parts = [part for _, part in flatten(loss)]
+    kinds = {need_of(part) for part in parts}
+    if "features" in kinds and not any(isinstance(p, FeatureLoss) for p in parts):
+        raise ValueError(
+            f"distillation={net.distillation!r} has needs='features' and is no "
+            "FeatureLoss, which names the layers: derive it from "
+            "skkd.losses.FeatureLoss, or leave needs at 'logits'."
+        )
+    alone = net.teacher is None and teacher_logits is None
+    if alone and net.alpha > 0 and "nothing" in kinds and len(kinds) > 1:
+        raise ValueError(
+            f"distillation={net.distillation!r} adds losses that need a teacher "
+            "to one that needs none, and teacher=None: pass a teacher, or the "
+            "latter alone."
+        )
+    return loss
