@@ -53,7 +53,7 @@ def check_labels(
             "DistilledClassifier requires y to be passed, but the target y is None."
         )
     y = given = to_numpy(y) if isinstance(y, torch.Tensor) else y
-    shape = np.shape(y) if isinstance(y, list) else getattr(y, "shape", ())
+    shape: Any = np.shape(y) if isinstance(y, list) else getattr(y, "shape", ())
     if len(shape) == 2 and shape[1] > 1:
         raise ValueError(
             f"y should be a 1d array, got an array of shape {shape}: expected one "
