@@ -67,7 +67,8 @@ def read_inputs(net: Any, X: Any) -> tuple[Any, InputFacts]:
     if _is_mapping(X):
         get_len(X)
         return X, InputFacts(None, dtype, None, None)
-    _refuse_iterables(X)
+    if not hasattr(X, "shape"):
+        _refuse_iterables(X)
     _refuse_paths(X)
     names = SimpleNamespace()  # scikit-learn writes on an estimator
     _check_feature_names(names, X, reset=True)

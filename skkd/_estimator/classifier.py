@@ -18,6 +18,7 @@ from skkd._data.batches import TrainingSet
 from skkd._data.inputs import widen_range
 from skkd._data.labels import labelled_accuracy
 from skkd._data.weights import sample_weight_fields
+from skkd._estimator.compute import set_layout
 from skkd._estimator.html_repr import BriefReprMixin
 from skkd._estimator.shared_teacher import SharedTeacherMixin
 from skkd._estimator.sklearn_callbacks import run_as_task, support_callbacks
@@ -490,8 +491,12 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
                 self.teacher_, self.cache_info_ = targets.teacher, targets.cache_info
                 self.teacher_findings_, self.distillation_ = check.findings, plan.loss
                 self.teacher_temperature_ = check.temperature
+                if self.channels_last_:
+                    set_layout(self.module_, channels_last=True)
                 with self._training(self._objective(plan, targets, fit_params)):
                     train(samples)
+                if self.channels_last_:
+                    set_layout(self.module_, channels_last=False)
         self._check_loss()
         return self
 

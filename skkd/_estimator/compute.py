@@ -56,8 +56,18 @@ def _in_channels_last(
 
 def _lay_out(net: Any, *, channels_last: bool) -> None:
     net.channels_last_ = channels_last
+    set_layout(net.module_, channels_last=channels_last)
+
+
+def set_layout(module: torch.nn.Module, *, channels_last: bool) -> None:
+    """Lay out the weights of convolutions, which changes no value.
+
+    They are channels-last in training alone: the inputs decide how a prediction is
+    computed, to the last digit and at the same speed, and safetensors and others take
+    contiguous weights only.
+    """
     layout = torch.channels_last if channels_last else torch.contiguous_format
-    for weight in net.module_.parameters():
+    for weight in module.parameters():
         if weight.ndim == 4:  # in place: the optimizer holds the same tensors
             weight.data = weight.data.contiguous(memory_format=layout)
 

@@ -120,3 +120,28 @@ def test_many_threads_ask_one_student():
     expected = net.predict_proba(X)
     for got in in_threads(lambda i: net.predict_proba(X), n=8):
         np.testing.assert_array_equal(got, expected)
+
+
+@pytest.mark.filterwarnings("ignore::skkd.TeacherWarning")
+@pytest.mark.parametrize("augment", [None, Noise()])
+def test_a_teacher_in_train_mode_that_is_asked_by_several_threads(augment):
+    teacher = network()
+    before = copy.deepcopy(teacher.state_dict())
+
+    def fit(i):
+        net = DistilledClassifier(
+            teacher=teacher,
+            augment=augment,
+            module__hidden=8,
+            max_epochs=2,
+            memory=False,
+            random_state=0,
+        )
+        return net.fit(X, Y).predict_proba(X)
+
+    first, *others = in_threads(fit)
+    for other in others:
+        np.testing.assert_array_equal(first, other)
+    assert all(part.training for part in teacher.modules())
+    after = teacher.state_dict()
+    assert all(torch.equal(before[key], after[key]) for key in before)

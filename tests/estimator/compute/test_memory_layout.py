@@ -34,9 +34,24 @@ def test_images_and_convolutions_have_their_channels_last(X, y):
     net = distil(module=Convolutions).fit(X, y)
     assert net.channels_last_ is True
     assert all(map(is_last, net.module_.given))
-    assert is_last(net.module_.conv.weight)
     slots = net.optimizer_.state[net.module_.conv.weight]
     assert slots["exp_avg"].shape == net.module_.conv.weight.shape
+    assert is_last(slots["exp_avg"])  # as the weights were in training
+
+
+def test_the_weights_of_a_fitted_student_are_contiguous(X, y):
+    net = distil(module=Convolutions).fit(X, y)
+    weight = net.module_.conv.weight
+    assert all(value.is_contiguous() for value in net.module_.state_dict().values())
+    answers = net.predict_proba(X)
+    with torch.no_grad():
+        weight.data = weight.data.contiguous(memory_format=torch.channels_last)
+    np.testing.assert_array_equal(net.predict_proba(X), answers)
+    # Training goes on as if it had not ended.
+    twice = distil(module=Convolutions, max_epochs=4).fit(X, y)
+    again = distil(module=Convolutions).fit(X, y)
+    for student in (twice, again.set_params(max_epochs=1).partial_fit(X, y)):
+        assert student.module_.conv.weight.is_contiguous()
 
 
 @pytest.mark.parametrize("params", [{"module": Convolutions}, {"module": None}])
@@ -105,7 +120,6 @@ def test_the_template_keeps_its_layout(X, y):
     before = copy.deepcopy(template.state_dict())
     net = distil(module=template).fit(X, y)
     assert net.channels_last_
-    assert is_last(net.module_.conv.weight)
     assert template.conv.weight.is_contiguous()
     assert template.given == []
     assert equal(before.values(), template.state_dict().values())
