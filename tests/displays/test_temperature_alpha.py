@@ -16,7 +16,7 @@ from skkd.displays import TemperatureAlphaDisplay
 @pytest.fixture(scope="module")
 def search(iris):
     X, y = iris
-    teacher = LogisticRegression(max_iter=500).fit(X, y)
+    teacher = LogisticRegression(max_iter=500).fit(StandardScaler().fit_transform(X), y)
     student = DistilledClassifier(teacher=teacher, max_epochs=1, random_state=0)
     grid = [
         {"distilledclassifier__alpha": [0.0]},
