@@ -109,8 +109,10 @@ def _predict_with_teacher(
 
     A fitted teacher decides between all `classes`, though a fold may lack some.
     """
-    settings, classes = net_of(fitted), net.classes_
-    teacher = settings.teacher if is_prefit(settings) else net.teacher_
+    settings = net_of(fitted)
+    teacher = settings.teacher
+    if not is_prefit(settings):
+        teacher, classes = net.teacher_, net.classes_
     if teacher is None:
         return None
     values, adapter = predict_with_teacher(settings, teacher, classes, X)
