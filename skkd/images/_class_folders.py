@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections import Counter
+from collections.abc import Collection, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from skkd.images._files import FoundFile, is_hidden, list_files, looks_like_image
-from skkd.images._layout import check_alike, check_layout, find_class_root
+from skkd.images._files import (
+    FoundFile,
+    is_hidden,
+    list_archives,
+    list_files,
+    looks_like_image,
+    unpack_call,
+)
+from skkd.images._layout import check_layout, find_class_root
+from skkd.images._names import are_contents, call_of, shorten_names
+from skkd.images._spelling import check_alike
+from skkd.images._tables import COLUMNS, suggest_table
+
+# What is between the class and the rest of a file's name: cat.1.jpg, big_dog_2.jpg.
+_NUMBER = r"[\W_]*\d"
 
 
 class Samples(NamedTuple):
@@ -67,26 +82,43 @@ def leave_out(
     return [f for f in files if not any(fnmatchcase(f.name, p) for p in patterns)]
 
 
+def check_no_class_empty(
+    root: Path, classes: Sequence[Any], targets: Collection[Any]
+) -> None:
+    """Raise if there are classes without images; most often they are no classes."""
+    empty = [name for name in classes if name not in targets]
+    if not empty:
+        return
+    kept = [name for name in classes if name in targets]
+    archives = [p for name in empty for p in list_archives(root / name)]
+    inner = [name for name in kept if are_contents([name])]
+    if archives:
+        remedy = unpack_call(archives[0])
+    elif inner or len(kept) == 1:
+        folder = root / (inner or kept)[0]
+        remedy = (
+            f"If the classes are the folders in one of the others: {call_of(folder)}"
+        )
+    elif kept:
+        remedy = (
+            f"Add images, or leave these folders out: {call_of(root, classes=kept)}"
+        )
+    else:
+        remedy = "Add images, or pass the folder that holds the classes."
+    raise ValueError(
+        f"{len(empty)} of {len(classes)} classes have no readable image: "
+        f"{shorten_names(empty)}. {remedy}."
+    )
+
+
 def _list_classes(root: Path, classes: Sequence[str] | None) -> list[str]:
     entries = [entry for entry in root.iterdir() if not is_hidden(entry.name)]
     names = sorted(entry.name for entry in entries if entry.is_dir())
     if not names:
-        tables = sorted(e.name for e in entries if e.suffix.lower() in {".csv", ".tsv"})
-        hint = (
-            f" If {tables[0]!r} names the class of each image, pass "
-            f"labels={tables[0]!r}."
-            if tables
-            else ""
-        )
-        if any(looks_like_image(entry.name) for entry in entries) and not tables:
-            hint = (
-                f" If {root.name!r} is one of the classes, pass its parent, "
-                f"root={str(root.parent)!r}."
-            )
         raise ValueError(
             f"root={str(root)!r} has no class folders (files directly in it: "
             f"{len(entries)}); expected one folder per class with its images inside, "
-            f"such as cat/1.jpg and dog/1.jpg.{hint}"
+            f"such as cat/1.jpg and dog/1.jpg.{_hint_without_folders(root)}"
         )
     if classes is None:
         return names
@@ -96,3 +128,28 @@ def _list_classes(root: Path, classes: Sequence[str] | None) -> list[str]:
             f"among {names!r}."
         )
     return sorted(set(classes))
+
+
+def _hint_without_folders(root: Path) -> str:
+    """Return what can be done about a folder of files: a table, or unpacking."""
+    table, archives = suggest_table(root), list_archives(root)
+    images = [path for path in root.iterdir() if looks_like_image(path.name)]
+    if table:
+        return f" If {table!r} names the class of each image, pass labels={table!r}."
+    if archives and not images:
+        return f" {unpack_call(archives[0])}."
+    if not images:
+        return ""
+    classes = {re.split(_NUMBER, path.stem)[0] for path in images} - {""}
+    if 1 < len(classes) <= len(images) / 2:
+        suffix = Counter(path.suffix for path in images).most_common(1)[0][0]
+        return (
+            f" If the names begin with the class, as in {sorted(classes)[0]!r}, make a "
+            f"table of them: names = [p.name for p in pathlib.Path({str(root)!r})"
+            f".glob('*{suffix}')]; labels = [re.split(r'{_NUMBER}', name)[0] for name "
+            f"in names]; load_image_folder({str(root)!r}, labels={COLUMNS})."
+        )
+    return (
+        f" If {root.name!r} is one of the classes, pass its parent, "
+        f"root={str(root.parent)!r}; labels= takes a table ({COLUMNS})."
+    )

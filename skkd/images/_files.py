@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -60,6 +61,25 @@ def is_hidden(name: str) -> bool:
 def looks_like_image(name: str) -> bool:
     """Tell by its suffix whether a file is meant to be an image."""
     return Path(name).suffix.lower() in get_image_suffixes()
+
+
+def list_archives(folder: Path) -> list[Path]:
+    """List archives directly in a folder, as they are downloaded."""
+    return sorted(path for path in folder.iterdir() if is_archive(path.name))
+
+
+def is_archive(name: str) -> bool:
+    """Tell by its suffix whether shutil can unpack a file."""
+    formats = shutil.get_unpack_formats()
+    return name.lower().endswith(
+        tuple(s for _, suffixes, _ in formats for s in suffixes)
+    )
+
+
+def unpack_call(path: Path) -> str:
+    """Return how to unpack an archive into a folder of its own."""
+    folder = path.with_name(path.name.partition(".")[0])
+    return f"Unpack the archive: shutil.unpack_archive({str(path)!r}, {str(folder)!r})"
 
 
 def list_files(root: Path) -> list[FoundFile]:

@@ -11,7 +11,11 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from skkd._utils.warn import warn
-from skkd.images._class_folders import Samples, find_samples
+from skkd.images._class_folders import (
+    Samples,
+    check_no_class_empty,
+    find_samples,
+)
 from skkd.images._errors import (
     ImageFolderWarning,
     UnreadableImageError,
@@ -25,16 +29,19 @@ from skkd.images._files import (
     describe_leaks,
     hash_file,
     inspect_file,
+    is_archive,
     list_files,
     map_files,
+    unpack_call,
 )
 from skkd.images._labels import find_labelled
 from skkd.images._layout import (
+    describe_classes_inside,
     describe_layout,
-    describe_other_spelling,
     describe_splits_inside,
 )
 from skkd.images._masks import describe_masks
+from skkd.images._spelling import describe_other_spelling
 
 
 def load_image_folder(
@@ -72,13 +79,14 @@ def load_image_folder(
         layout is as intended, so that it is not checked.
     exclude : str or list of str, default=None
         Patterns of files to leave out, as in :mod:`fnmatch`, of their paths below the
-        root: ``"*/masks/*"``. An empty list says that images named as masks or splits
-        inside the classes are intended.
+        root: ``"*/masks/*"``. An empty list says that images named as masks, and splits
+        or folders named as classes inside the classes, are intended.
     labels : str, path-like or data frame, default=None
         A table with a row for each image, instead of class folders: a CSV file, in
         `root` or from the current folder, or a pandas or polars frame. Names in it are
         paths that end those of files below `root`, or names with or without suffix.
-        Images without a row are left out, with a warning.
+        Images without a row are left out, with a warning; rows of files that `exclude`
+        leaves out, without.
     file_column, label_column : str or int, default=None
         Names or positions of the columns of `labels`. None finds the column that names
         files; the other one, of two, is the label. A list of label columns holds a 1
@@ -123,8 +131,9 @@ def load_image_folder(
     ImageFolderWarning
         About files that are not images, images outside the class folders, skipped
         images, identical files, classes that differ only in case or blanks, images
-        that look like masks of others, splits inside the classes, classes that may be
-        one level deeper, and a folder that holds nothing but the one with the classes.
+        that look like masks of others, splits and classes inside the classes, or beside
+        them, rows of several splits, labels that join others, classes that may be one
+        level deeper, and a folder that holds nothing but the one with the classes.
 
     Examples
     --------
@@ -170,7 +179,7 @@ def load_image_folder(
     photos = [f for f, is_one in zip(samples.files, is_image, strict=True) if is_one]
     targets = [t for t, is_one in zip(samples.labels, is_image, strict=True) if is_one]
     hashes = [found.sha256 for found in inspected if found.kind == "image"]
-    _check_no_class_empty(samples.classes, targets)
+    check_no_class_empty(samples.root, samples.classes, set(targets))
     notes = [
         *samples.notes,
         unreadable and f"{unreadable}\nThey are left out and returned as `skipped`.",
@@ -180,7 +189,7 @@ def load_image_folder(
     ]
     if labels is None:
         notes.append(_describe_ignored(samples, inspected))
-        notes += _describe_layout(samples.root, photos, classes, exclude)
+        notes += _describe_layout(folder, samples.root, photos, classes, exclude)
     for message in filter(None, notes):
         warn(message, ImageFolderWarning)
     seen: dict[str, int] = {}
@@ -206,14 +215,20 @@ def _describe_ignored(samples: Samples, inspected: Sequence[Finding]) -> str:
 
 
 def _describe_layout(
+    top: Path,
     root: Path,
     photos: Sequence[FoundFile],
     classes: Sequence[str] | None,
     exclude: str | Sequence[str] | None,
 ) -> list[str]:
-    messages = [] if classes is not None else [describe_layout(root, photos)]
+    messages = [] if classes is not None else [describe_layout(top, root, photos)]
     if exclude is None or len(exclude):
-        messages += [describe_masks(root, photos), describe_splits_inside(root, photos)]
+        for describe in (
+            describe_masks,
+            describe_splits_inside,
+            describe_classes_inside,
+        ):
+            messages.append(describe(root, photos))
     return messages
 
 
@@ -222,21 +237,12 @@ def _check_folder(folder: str | os.PathLike[str], name: str) -> Path:
     if not path.exists():
         raise FileNotFoundError(f"{name}={str(path)!r} does not exist; check the path.")
     if not path.is_dir():
+        hint = f" {unpack_call(path)}." if is_archive(path.name) else ""
         raise NotADirectoryError(
             f"{name}={str(path)!r} is a file; expected a folder that contains one "
-            "folder per class."
+            f"folder per class.{hint}"
         )
     return path
-
-
-def _check_no_class_empty(classes: Sequence[Any], targets: Sequence[Any]) -> None:
-    empty = [name for name in classes if name not in set(targets)]
-    if empty:
-        raise ValueError(
-            f"{len(empty)} of {len(classes)} classes have no readable image: {empty!r}."
-            " Add images, move these folders out of the root, or name the classes: "
-            "classes=[...]."
-        )
 
 
 def _hash_other(other: Any) -> tuple[dict[str, str], list[Any]]:

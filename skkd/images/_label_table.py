@@ -12,10 +12,14 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from skkd.images._files import FoundFile, looks_like_image
+from skkd.images._names import words_of
+from skkd.images._tables import COLUMNS, rank_of_labels
 
 Column = str | int | None
 LabelColumn = Column | list[str | int]
 
+_FILE_WORDS = {"file", "filename", "filepath", "filepaths", "path", "id", "name"}
+_FILE_WORDS |= {"image", "images", "img", "index"}
 _N_LOOKED_AT = 200  # rows from which the column of file names is known
 
 
@@ -38,6 +42,9 @@ class FileIndex:
 
     def find(self, name: Any) -> list[FoundFile]:
         """Return the files that a name means."""
+        # A column of whole numbers with gaps is one of floats in pandas.
+        if isinstance(name, float) and name.is_integer():
+            name = int(name)
         text = str(name).strip().replace("\\", "/")
         parts = tuple(_fold(part) for part in PurePosixPath(text).parts if part != ".")
         if not parts:
@@ -77,7 +84,7 @@ class LabelTable:
         if not hasattr(table, "columns"):
             raise ValueError(
                 f"labels={type(table).__name__}; expected the path of a CSV file, or a "
-                "data frame."
+                f"data frame, such as {COLUMNS}."
             )
         header = list(table.columns)
         columns = [table[name].to_list() for name in header]
@@ -98,13 +105,17 @@ class LabelTable:
         if not rows or len(rows[0]) < 2:
             raise ValueError(
                 f"labels={str(path)!r} begins with {lines[:1]!r}; expected two or more "
-                "columns, file name and label, separated by a comma, semicolon or tab."
+                "columns, file name and label, separated by a comma, semicolon or tab. "
+                f"For other files pass a data frame, such as pandas.read_csv("
+                f"{str(path)!r}, sep=' ', header=None)."
             )
         odd = [i for i, row in enumerate(rows, 1) if row and len(row) != len(rows[0])]
         if odd:
             raise ValueError(
                 f"labels={str(path)!r} has {len(rows[0])} columns, and row {odd[0]} "
-                f"has {len(rows[odd[0] - 1])}: {rows[odd[0] - 1]!r}."
+                f"has {len(rows[odd[0] - 1])}: {rows[odd[0] - 1]!r}. Quote cells that "
+                "hold the separator, or leave such rows out: pass "
+                f"labels=pandas.read_csv({str(path)!r}, on_bad_lines='skip')."
             )
         if any(index.find(cell) for cell in rows[0]):  # no header
             return cls(list(range(len(rows[0]))), [r for r in rows if r], 1, True)
@@ -131,9 +142,10 @@ class LabelTable:
             return i_file, others
         names = [self.header[i] for i in others]
         is_one_hot = all(_hot(row[i]) is not None for row in self.rows for i in others)
+        best = min(reversed(names), key=lambda name: rank_of_labels(str(name)))
         raise ValueError(
-            f"The table has the columns {self.header!r}; say which is the label: "
-            f"label_column={names if is_one_hot else names[-1]!r}."
+            f"The table has the columns {self.header!r}; say which is the label, for "
+            f"example label_column={names if is_one_hot else best!r}."
         )
 
     def label_of(self, row: tuple[Any, ...], columns: Sequence[int]) -> Any:
@@ -157,22 +169,53 @@ class LabelTable:
         raise ValueError(f"{name}={column!r}; expected one of {self.header!r}.")
 
     def _find_file_column(self, index: FileIndex) -> int:
-        """Return the column of which most values name files, different ones at best."""
+        """Return the column that names most different files.
+
+        Labels that are numbers may name files as well, but the same few again and
+        again.
+        """
         sample = self.rows[:_N_LOOKED_AT]
-        hits = []
-        for i in range(len(self.header)):
-            named = [row[i] for row in sample if index.find(row[i])]
-            hits.append((len(named), len(set(named)), -i))
-        n_best, _, i_best = max(hits)
-        if not n_best:
-            first = dict(zip(self.header, sample[0], strict=True)) if sample else {}
-            names = [files[0].name for files in index.by_name.values()][:3]
-            raise ValueError(
-                f"No column of the table names files below root: its first row is "
-                f"{first!r}, and there are {names!r}. Pass the folder of the images as "
-                "root, write paths relative to it, or say file_column=."
+        found = [
+            [tuple(index.find(row[i])) for row in sample]
+            for i in range(len(self.header))
+        ]
+        scores = [
+            (
+                len({f for f in files if len(f) == 1}),
+                len({*files} - {()}),
+                _is_of_files(name),
             )
-        return -i_best
+            for files, name in zip(found, self.header, strict=True)
+        ]
+        best = max(scores, default=(0, 0, False))
+        if not best[1]:
+            raise self._no_file_column(sample, index)
+        likely = [i for i, score in enumerate(scores) if score == best]
+        if any(found[i] != found[likely[0]] for i in likely):
+            names = [self.header[i] for i in likely]
+            raise ValueError(
+                f"The columns {names!r} name different files; say which names those "
+                f"of the labels, for example file_column={names[0]!r}."
+            )
+        return likely[0]
+
+    def _no_file_column(
+        self, sample: Sequence[tuple[Any, ...]], index: FileIndex
+    ) -> ValueError:
+        first = dict(zip(self.header, sample[0], strict=True)) if sample else {}
+        names = [files[0].name for files in index.by_name.values()][:3]
+        hint = "" if self.is_text else ", or, if the index has the names, reset_index()"
+        return ValueError(
+            f"No column of the table names files below root: its first row is "
+            f"{first!r}, and there are {names!r}. Pass the folder of the images as "
+            f"root, write paths relative to it, or say file_column={hint}."
+        )
+
+
+def _is_of_files(column: Any) -> bool:
+    """Tell by its name whether a column names files: path, and not class_id."""
+    words = words_of(str(column))
+    return bool(words) and bool(_FILE_WORDS & {*words}) and "class" not in words
 
 
 def _find_table(root: Path, table: str | os.PathLike[str]) -> Path:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from skkd.images._class_folders import Samples, leave_out
 from skkd.images._errors import shorten
@@ -17,10 +17,17 @@ from skkd.images._label_table import (
     LabelTable,
     convert_texts,
 )
-from skkd.images._layout import check_alike
+from skkd.images._names import find_splits, split_of
+from skkd.images._spelling import check_alike
 
-# A row of the table: what it says, where, and the file that it names.
-Row = tuple[FoundFile, Any, str]
+
+class Row(NamedTuple):
+    """A row of the table: the file that it names, its label, where it is, its cells."""
+
+    file: FoundFile
+    label: Any
+    place: str
+    cells: tuple[Any, ...]
 
 
 def find_labelled(
@@ -31,11 +38,13 @@ def find_labelled(
     on_error: str,
 ) -> Samples:
     """Find the files that a table names, in its order, with their labels."""
-    files = leave_out(list_files(root), exclude)
+    all_files = list_files(root)
+    files = leave_out(all_files, exclude)
     index = FileIndex(root, files)
     table = LabelTable.read(root, labels, index)
     i_file, i_label = table.choose_columns(*columns, index)
-    rows, missing = _match(table, i_file, i_label, index, root)
+    excluded = FileIndex(root, sorted({*all_files} - {*files}, key=lambda f: f.parts))
+    rows, missing = _match(table, i_file, i_label, (index, excluded), root)
     if missing:
         text = (
             f"{len(missing)} of {len(table.rows)} rows name files that are not below "
@@ -49,32 +58,37 @@ def find_labelled(
     found, notes = _merge(rows)
     if missing:
         notes.append(f"{text}They are left out.")
-    without = sorted(
-        {f.name for f in files if looks_like_image(f.name)}
-        - {file.name for file in found}
-    )
-    if without:
-        notes.append(
-            f"{len(without)} image(s) have no row in the table and are left out:"
-            f"{shorten(without)}"
-        )
+    notes.append(_describe_unnamed([f for f in files if f not in found], list(found)))
+    if exclude is None or len(exclude):
+        notes.append(describe_splits(root, table, rows, {i_file, *i_label}))
     targets = list(found.values())
     if table.is_text:
         targets = convert_texts(targets)
     classes = _sorted_classes(targets)
-    notes.append(check_alike([name for name in classes if isinstance(name, str)]))
+    texts = [name for name in classes if isinstance(name, str)]
+    notes += [check_alike(texts), _describe_several_labels(texts)]
     return Samples(root, list(found), targets, classes, [], notes)
 
 
 def _match(
-    table: LabelTable, i_file: int, i_label: list[int], index: FileIndex, root: Path
+    table: LabelTable,
+    i_file: int,
+    i_label: list[int],
+    indices: tuple[FileIndex, FileIndex],
+    root: Path,
 ) -> tuple[list[Row], list[str]]:
-    """Return the rows with the file that each names, and those that name none."""
+    """Return the rows with the file that each names, and those that name none.
+
+    Of the two indices the second has the files that are left out.
+    """
+    index, excluded = indices
     rows, missing, ambiguous, unlabelled = [], [], [], []
     for i, row in enumerate(table.rows):
         name, label = row[i_file], table.label_of(row, i_label)
         place = table.place_of(i)
         found = index.find(name)
+        if not found and excluded.find(name):
+            continue
         if not found:
             missing.append(f"{place}: {name!r}")
         elif len(found) > 1:
@@ -83,7 +97,7 @@ def _match(
         elif _is_missing(label):
             unlabelled.append(f"{place}: {name!r}")
         else:
-            rows.append((found[0], label, place))
+            rows.append(Row(found[0], label, place, row))
     if ambiguous:
         raise ValueError(
             f"{len(ambiguous)} row(s) name several files below root={str(root)!r}; "
@@ -103,8 +117,8 @@ def _match(
 def _merge(rows: Sequence[Row]) -> tuple[dict[FoundFile, Any], list[str]]:
     """Return the label of each file; raise if two rows give it different ones."""
     by_file: dict[FoundFile, list[tuple[Any, str]]] = defaultdict(list)
-    for file, label, place in rows:
-        by_file[file].append((label, place))
+    for row in rows:
+        by_file[row.file].append((row.label, row.place))
     twice = {file: found for file, found in by_file.items() if len(found) > 1}
     unequal = [
         f"{file.name}: " + ", ".join(f"{label!r} ({place})" for label, place in found)
@@ -125,6 +139,74 @@ def _merge(rows: Sequence[Row]) -> tuple[dict[FoundFile, Any], list[str]]:
     return {file: found[0][0] for file, found in by_file.items()}, notes
 
 
+def _describe_unnamed(unnamed: Sequence[FoundFile], found: Sequence[FoundFile]) -> str:
+    """Warn of images without a row; those of whole folders can be left out by name."""
+    without = [file for file in unnamed if looks_like_image(file.parts[-1])]
+    if not without:
+        return ""
+    folders = {f.parts[0] for f in without} - {f.parts[0] for f in found}
+    remedy = ""
+    if folders and all(len(f.parts) > 1 and f.parts[0] in folders for f in without):
+        patterns = [f"{name}/*" for name in sorted(folders)]
+        remedy = f"\nIf that is meant, say so by exclude={patterns!r}."
+    return (
+        f"{len(without)} image(s) have no row in the table and are left out:"
+        f"{shorten([file.name for file in without])}{remedy}"
+    )
+
+
+def describe_splits(
+    root: Path, table: LabelTable, rows: Sequence[Row], known: Collection[int]
+) -> str:
+    """Warn of rows of several splits: in folders of their own, or told by a column."""
+    folders = {part for row in rows for part in row.file.parts[:-1]}
+    splits = find_splits(folders)
+    if splits:
+        tests = [name for name in splits if split_of(name) != "train"]
+        tops = {row.file.parts[0] for row in rows}
+        patterns = [f"{name}/*" if name in tops else f"*/{name}/*" for name in tests]
+        return (
+            f"The table names images of the splits {splits!r}, which are loaded "
+            f"together. Leave some out by exclude={patterns!r}; exclude=[] says that "
+            "all are meant."
+        )
+    for i, name in enumerate(table.header):
+        values = {row.cells[i] for row in rows if isinstance(row.cells[i], str)}
+        if (
+            i not in known
+            and len(values) < 9
+            and {*find_splits(values)} == values != set()
+        ):
+            first = min(values, key=lambda value: split_of(value) != "train")
+            return (
+                f"The column {name!r} says that the rows are of the splits "
+                f"{sorted(values)!r}, which are loaded together. Pass those of one, "
+                f"labels=frame[frame[{name!r}] == {first!r}] of a data frame; "
+                "exclude=[] says that all are meant."
+            )
+    return ""
+
+
+def _describe_several_labels(classes: Sequence[str]) -> str:
+    """Warn of labels such as "a|b" where "a" and "b" are labels too."""
+    joint = [
+        name
+        for name in classes
+        if any(
+            len(parts := [part.strip() for part in name.split(mark)]) > 1
+            and {*parts} <= {*classes}
+            for mark in "|;,"
+        )
+    ]
+    if not joint:
+        return ""
+    return (
+        f"{len(joint)} label(s) join several others, and are classes of their own:"
+        f"{shorten(list(map(repr, joint)), 5)}\nA classifier gives one class to a row: "
+        "leave such rows out, or choose one of their labels."
+    )
+
+
 def _is_missing(label: Any) -> bool:
     is_na = type(label).__name__ in {"NAType", "NaTType"}
     return label is None or is_na or label == "" or label != label
@@ -136,5 +218,6 @@ def _sorted_classes(labels: Sequence[Any]) -> list[Any]:
     except TypeError as error:
         kinds = sorted({type(label).__name__ for label in labels})
         raise ValueError(
-            f"The labels are of different types, {kinds!r}; expected one type."
+            f"The labels are of different types, {kinds!r}; expected one type, such as "
+            "frame[column].astype(str)."
         ) from error

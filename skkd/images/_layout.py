@@ -6,57 +6,24 @@ By names alone: images are decoded only once the layout is clear.
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from skkd.images._files import FoundFile, is_hidden, looks_like_image
+from skkd.images._names import (
+    are_contents,
+    call_of,
+    find_splits,
+    is_split,
+    letters_of,
+    shorten_names,
+    split_of,
+    words_of,
+)
+from skkd.images._tables import COLUMNS, has_table, suggest_table
 
-_SPLITS = {
-    **dict.fromkeys(("train", "training", "trainset", "trn"), "train"),
-    **dict.fromkeys(("test", "testing", "testset", "tst", "holdout"), "test"),
-    **dict.fromkeys(("val", "valid", "validation", "valset", "dev", "eval"), "val"),
-    **dict.fromkeys(("pred", "predict", "prediction"), "pred"),
-    **dict.fromkeys(("labeled", "labelled"), "labeled"),
-    **dict.fromkeys(("unlabeled", "unlabelled"), "unlabeled"),
-}
-# What a folder holds, rather than what its images show.
-_CONTENTS = {
-    *("image", "images", "img", "imgs", "jpg", "jpeg", "jpegs", "png", "photo"),
-    *("photos", "picture", "pictures", "frames", "data", "dataset", "files", "set"),
-    *("mask", "masks", "label", "labels", "annotation", "annotations", "gt"),
-    *("segmentation", "segmentations", "groundtruth", "bbox", "boxes"),
-}
-_PARTS = {"part", "parts", "batch", "chunk", "shard", "fold", "images", "imgs"}
 _DATE = re.compile(r"[\d\W_]{4,}")  # or another number that tells no class
-_TABLES = {".csv", ".tsv", ".xlsx", ".xls", ".json", ".parquet"}
-
-
-def words_of(name: str) -> list[str]:
-    """Split a name into lower-case words and numbers: JPEGImages_1 has three."""
-    name = re.sub("(?i)segmentation(class|object)", "segmentation", name)
-    name = re.sub("(?i)ground[ _-]?truth", " groundtruth ", name)
-    found = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_a-zA-Z]+", name)
-    return [word.casefold() for word in found]
-
-
-def letters_of(name: str) -> tuple[str, ...]:
-    """Return the words of a name without its numbers."""
-    return tuple(word for word in words_of(name) if not word.isdigit())
-
-
-def find_splits(names: Collection[str]) -> list[str]:
-    """Return the names that are splits of one another, as seg_train and seg_test."""
-    groups: dict[tuple[str, ...], dict[str, str]] = defaultdict(dict)
-    for name in names:
-        words = letters_of(name)
-        for i, word in enumerate(words):
-            if word in _SPLITS:
-                groups[(*words[:i], "*", *words[i + 1 :])][name] = _SPLITS[word]
-    found = [group for group in groups.values() if len(set(group.values())) > 1]
-    return sorted({name for group in found for name in group})
 
 
 def find_class_root(root: Path) -> Path:
@@ -91,39 +58,38 @@ def check_layout(root: Path, files: Sequence[FoundFile]) -> None:
     for name in names:
         copied = sorted(subfolders[name] & set(names) - {name})
         if len(copied) > 1 or (copied and subfolders[name] == set(copied)):
-            others = [other for other in names if other != name]
             raise ValueError(
                 f"The folder {name!r} in {str(root)!r} holds folders named like those "
-                f"beside it, {_shorten(copied)}: a copy, or another level of folders. "
-                f"Move it away, or leave it out: {_call(root, classes=others)}. If it "
-                f"is a class, pass classes={_shorten(names)}."
+                f"beside it, {shorten_names(copied)}: a copy, or another level of "
+                f"folders. Move it away, or leave it out: "
+                f"{_call_without(root, names, name)}. If it is a class, pass "
+                f"classes={shorten_names(names)}."
             )
     inside = {name for inner in subfolders.values() for name in inner} - {""}
-    is_leaf = not inside or _are_contents(inside)
-    is_alone = len(_list(root)[0]) == 1 and not _list_tables(root)
-    if is_leaf and _are_contents(names) and not is_alone:
-        raise ValueError(_contents_message(root, names))
+    # Masks may lie a level deeper than their images.
+    is_leaf = any("" in inner for inner in subfolders.values()) or are_contents(inside)
+    is_alone = len(_list(root)[0]) == 1 and not has_table(root)
+    if is_leaf and are_contents(names) and not is_alone:
+        raise ValueError(_contents_message(root, names, suggest_table(root)))
 
 
 def _subfolders(files: Sequence[FoundFile]) -> dict[str, set[str]]:
     """Return the second-level folders of each first-level one; "" is the folder."""
     found: dict[str, set[str]] = defaultdict(set)
     for file in files:
-        found[file.parts[0]].add(file.parts[1] if len(file.parts) > 2 else "")
+        name, *inside = file.parts[:-1]
+        if len(inside) > 1 and inside[0] == name:  # an archive, unpacked in x/x
+            inside = inside[1:]
+        found[name].add(inside[0] if inside else "")
     return found
 
 
-def _are_contents(names: Collection[str]) -> bool:
-    """Tell whether all names say what lies in the folders, not what images show."""
-    words = [set(letters_of(name)) for name in names]
-    if all(of_name and of_name <= _CONTENTS | _SPLITS.keys() for of_name in words):
-        return True
-    is_numbered = len(names) > 1 and len(set(map(letters_of, names))) == 1
-    return is_numbered and bool(words[0] & _PARTS)
-
-
-def _list_tables(root: Path) -> list[str]:
-    return sorted(p.name for p in root.iterdir() if p.suffix.lower() in _TABLES)
+def _call_without(root: Path, names: Sequence[str], name: str) -> str:
+    """Return a call that leaves out one of the first-level folders."""
+    others = [other for other in names if other != name]
+    if len(others) > 1:
+        return call_of(root, classes=others)
+    return call_of(root / others[0])  # it holds the classes, or splits
 
 
 def _splits_message(
@@ -134,68 +100,99 @@ def _splits_message(
     ready = [name for name in in_order if name in deep]
     flat = [name for name in in_order if name not in deep]
     beside = [name for name in names if name not in splits]
-    text = f"root={str(root)!r} holds splits, not classes: {_shorten(splits)}"
-    text += f", beside {_shorten(beside)}. " if beside else ". "
+    text = f"root={str(root)!r} holds splits, not classes: {shorten_names(splits)}"
+    text += f", beside {shorten_names(beside)}. " if beside else ". "
     if ready:
-        text += f"Load each by itself: {_call(root / ready[0])}. "
-    if flat:
-        tables = _list_tables(root)
-        table = f"../{tables[-1]}" if tables else "labels.csv"
-        text += (
-            f"{_shorten(flat)} have no class folders; a table can name the classes: "
-            f"{_call(root / flat[0], labels=table)}. "
-        )
-    return text + f"If these are the classes, pass classes={_shorten(names)}."
+        text += f"Load each by itself: {call_of(root / ready[0])}. "
+    text += _remedy_for_flat_splits(root, flat, is_needed=not ready) if flat else ""
+    return text + f"If these are the classes, pass classes={shorten_names(names)}."
 
 
-def _contents_message(root: Path, names: Sequence[str]) -> str:
-    tables = _list_tables(root)
-    text = (
-        f"root={str(root)!r} has the folders {_shorten(names)}, which say what lies in "
-        "them and are no classes. "
-    )
-    if tables:
-        text += (
-            f"Beside them is {_shorten(tables)}; if it names the class of each image: "
-            f"{_call(root, labels=tables[0])}. "
+def _remedy_for_flat_splits(root: Path, flat: Sequence[str], is_needed: bool) -> str:
+    first = [name for name in flat if split_of(name) == split_of(flat[0])]
+    if len(first) > 1:  # trainA and trainB, or cat_train and dog_train
+        return f"Load each split by itself: {call_of(root, classes=first)}. "
+    table = suggest_table(root, split_of(flat[0]))
+    if table:
+        text = f"a table can name the classes: {call_of(root / flat[0], labels=table)}"
+    elif is_needed:
+        text = f"a data frame can name the classes, by labels= ({COLUMNS})"
+    else:
+        return ""
+    return f"{shorten_names(flat)} have no class folders; {text}. "
+
+
+def _contents_message(root: Path, names: Sequence[str], table: str) -> str:
+    if table:
+        remedy = (
+            f"Beside them is {table!r}; if it names the class of each image: "
+            f"{call_of(root, labels=table)}."
         )
     else:
-        text += "Pass the folder that holds one folder per class, or labels= a table. "
-    return text + f"If these are the classes, pass classes={_shorten(names)}."
+        remedy = (
+            "Pass the folder that holds one folder per class, or name the classes by "
+            f"labels=, a table ({COLUMNS})."
+        )
+    return (
+        f"root={str(root)!r} has the folders {shorten_names(names)}, which say what "
+        f"lies in them and are no classes. {remedy} If these are the classes, pass "
+        f"classes={shorten_names(names)}."
+    )
 
 
-def describe_layout(root: Path, files: Sequence[FoundFile]) -> str:
-    """Warn of classes that may be one level deeper."""
+def describe_layout(top: Path, root: Path, files: Sequence[FoundFile]) -> str:
+    """Warn of classes that may be elsewhere; the only folder of `top` holds `root`."""
     subfolders = _subfolders(files)
     names = sorted(subfolders)
-    if len(names) == 1 and _are_contents(names):
-        return _contents_message(root, names)
-    tables = _list_tables(root)
-    if len(names) == 1 and tables:
-        return (
-            f"There is one class, {names[0]!r}, beside {_shorten(tables)}. If that "
-            f"names the class of each image: {_call(root, labels=tables[0])}; if not, "
-            f"say so by classes={_shorten(names)}."
-        )
+    if len(names) == 1:
+        return _describe_one_class(top, root, names[0], subfolders[names[0]])
     split = _find_nested_split(subfolders)
     if split:
         return (
             f"The class {split!r} has the name of a split, and holds the folders "
-            f"{_shorten(sorted(subfolders[split]))}. If those are the classes, load it "
-            f"by itself: {_call(root / split)}; if not, say so by "
-            f"classes={_shorten(names)}."
+            f"{shorten_names(sorted(subfolders[split]))}. If those are the classes, "
+            f"load it by itself: {call_of(root / split)}; if not, say so by "
+            f"classes={shorten_names(names)}."
+        )
+    odd = _find_split_beside_classes(names)
+    if odd:
+        return (
+            f"The class {odd!r} has the name of a split. If it is none: "
+            f"{_call_without(root, names, odd)}; if it is one, say so by "
+            f"classes={shorten_names(names)}."
         )
     if any("" in inner for inner in subfolders.values()):
         return ""
     inside = _classes_inside(subfolders)
-    if len(names) < 2 or len(inside) < 2:
+    if len(inside) < 2:
         return ""
     return (
-        f"The classes are the first-level folders, {_shorten(names)}, but all images "
-        f"lie deeper, in {_shorten(inside)}. If those are the classes, load each "
-        f"first-level folder by itself: {_call(root / names[0])}; if not, say so by "
-        f"classes={_shorten(names)}."
+        f"The classes are the first-level folders, {shorten_names(names)}, but all "
+        f"images lie deeper, in {shorten_names(inside)}. If those are the classes, "
+        f"load each first-level folder by itself: {call_of(root / names[0])}; if not, "
+        f"say so by classes={shorten_names(names)}."
     )
+
+
+def _describe_one_class(top: Path, root: Path, name: str, inside: set[str]) -> str:
+    """Warn of a single class that is named as contents, or lies beside a table."""
+    folder = top if suggest_table(top) else root
+    table = suggest_table(folder)
+    if are_contents([name]):
+        return _contents_message(folder, [name], table)
+    remedy = f"say so by classes={[name]!r}."
+    if table:
+        return (
+            f"There is one class, {name!r}, beside {table!r}. If that names the class "
+            f"of each image: {call_of(folder, labels=table)}; if not, {remedy}"
+        )
+    if root.name == name or name in inside or split_of(name):
+        return (
+            f"There is one class, {name!r}, with the name of a split, or of the folder "
+            f"that holds it. A table ({COLUMNS}) can name the class of each image, by "
+            f"labels=; if it is a class, {remedy}"
+        )
+    return ""
 
 
 def _classes_inside(subfolders: Mapping[str, set[str]]) -> list[str]:
@@ -205,22 +202,59 @@ def _classes_inside(subfolders: Mapping[str, set[str]]) -> list[str]:
     if find_splits(inside):
         return []
     # Images, masks and dates are none.
-    inside = [n for n in inside if not (_are_contents([n]) or _DATE.fullmatch(n))]
-    is_shared = all(2 * counts[name] > len(subfolders) for name in inside)
+    inside = [n for n in inside if not (are_contents([n]) or _DATE.fullmatch(n))]
+    n_shared = sum(2 * counts[name] > len(subfolders) for name in inside)
+    is_counted = len(set(map(letters_of, inside))) == 1  # person1 and person2
+    is_shared = n_shared == len(inside) or (
+        2 * n_shared >= len(inside) and not is_counted
+    )
+    # Many patients with a few findings.
+    is_crossed = not is_counted and 2 * len(inside) <= len(subfolders)
     is_nested = all(len(inner) > 1 for inner in subfolders.values()) and not any(
         word.isdigit() for name in inside for word in words_of(name)
     )
-    return inside if is_shared or is_nested else []
+    return inside if is_shared or is_crossed or is_nested else []
 
 
 def _find_nested_split(subfolders: Mapping[str, set[str]]) -> str:
     """Return a first-level folder named as a split, with all images in folders."""
     for name, inside in sorted(subfolders.items()):
-        words = set(letters_of(name))
-        is_split = bool(words & _SPLITS.keys()) and words <= _CONTENTS | _SPLITS.keys()
-        if is_split and len(inside) > 1 and "" not in inside:
+        if is_split(name) and len(inside) > 1 and "" not in inside:
             return name
     return ""
+
+
+def _find_split_beside_classes(names: Sequence[str]) -> str:
+    """Return a folder named as a split, unless it may be a train, or test and control.
+
+    Of two classes one may be called test, and "valid" has a meaning of its own.
+    """
+    odd = [
+        name
+        for name in names
+        if is_split(name) and name.casefold() not in {"train", "valid", "dev", "eval"}
+    ]
+    return odd[0] if len(odd) == 1 and len(names) > 2 else ""
+
+
+def describe_classes_inside(root: Path, files: Sequence[FoundFile]) -> str:
+    """Warn of a class folder within another: its images get the outer class."""
+    classes = {file.parts[0] for file in files}
+    found = {
+        "/".join(file.parts[: i + 1])
+        for file in files
+        for i in range(1, len(file.parts) - 1)
+        if file.parts[i] in classes - {file.parts[0]}
+    }
+    if not found:
+        return ""
+    patterns = [f"{name}/*" for name in sorted(found)]
+    return (
+        f"Folders named as classes are inside other classes: "
+        f"{shorten_names(sorted(found))}. Their images get the class of the outer "
+        f"folder. Move them, or leave them out: {call_of(root, exclude=patterns)}; "
+        "exclude=[] says that they are meant."
+    )
 
 
 def describe_splits_inside(root: Path, files: Sequence[FoundFile]) -> str:
@@ -232,65 +266,7 @@ def describe_splits_inside(root: Path, files: Sequence[FoundFile]) -> str:
     tests = [name for name in splits if "train" not in name.casefold()]
     patterns = [f"*/{name}/*" for name in tests]
     return (
-        f"The splits {_shorten(splits)} are inside the class folders and are loaded "
-        f"together. Leave some out: {_call(root, exclude=patterns)}; exclude=[] says "
-        "that all are meant."
+        f"The splits {shorten_names(splits)} are inside the class folders and are "
+        f"loaded together. Leave some out: {call_of(root, exclude=patterns)}; "
+        "exclude=[] says that all are meant."
     )
-
-
-def check_alike(names: Sequence[str]) -> str:
-    """Raise if two classes look the same; warn if they differ in case or blanks."""
-    looks, folded = defaultdict(list), defaultdict(list)
-    for name in names:
-        looks[" ".join(unicodedata.normalize("NFC", name).split())].append(name)
-        folded[_fold(name)].append(name)
-    same = [group for group in looks.values() if len(group) > 1]
-    if same:
-        shown = "; ".join(" and ".join(map(ascii, group)) for group in same)
-        raise ValueError(
-            f"Classes that look the same, and differ in blanks or in their Unicode "
-            f"form: {shown}. Merge their folders, or rename one."
-        )
-    alike = [
-        group
-        for group in folded.values()
-        # Data sets of letters have "a" and "A".
-        if len(group) > 1 and max(map(len, group)) > 1
-    ]
-    if not alike:
-        return ""
-    shown = "; ".join(" and ".join(map(repr, group)) for group in alike)
-    return (
-        f"Classes that differ only in case, blanks or dashes: {shown}. If they are one "
-        "class, merge their folders."
-    )
-
-
-def describe_other_spelling(names: Sequence[Any], others: Sequence[Any]) -> str:
-    """Warn of classes that another folder spells otherwise."""
-    known = {_fold(name): name for name in others if isinstance(name, str)}
-    pairs = [
-        (name, known[_fold(name)])
-        for name in names
-        if isinstance(name, str) and name not in others and _fold(name) in known
-    ]
-    if not pairs:
-        return ""
-    shown = "; ".join(f"{a!a} is {b!a} there" for a, b in pairs)
-    return f"Classes that compare_with spells otherwise: {shown}. Rename their folders."
-
-
-def _fold(name: str) -> str:
-    """Return what names have in common that differ in case, blanks or Unicode form."""
-    return re.sub(r"[\s_-]+", "", unicodedata.normalize("NFKC", name).casefold())
-
-
-def _shorten(names: Sequence[str], limit: int = 6) -> str:
-    if len(names) <= limit:
-        return repr(list(names))
-    return f"{list(names[:limit])!r} and {len(names) - limit} more"
-
-
-def _call(root: Path, **options: object) -> str:
-    listed = "".join(f", {name}={value!r}" for name, value in options.items())
-    return f"load_image_folder({str(root)!r}{listed})"

@@ -71,7 +71,12 @@ def to_8_bits(
     if chosen is None:
         chosen, doubts = _agreed_levels(values, storage)
     pixels = scale_levels(values, chosen)
-    return Image.fromarray(255 - pixels if storage.zero_is_white else pixels), doubts
+    if storage.zero_is_white:
+        pixels = 255 - pixels
+    clear = image.info.get("transparency")
+    if isinstance(clear, int):  # shown over white
+        pixels[values == clear] = 255
+    return Image.fromarray(pixels), doubts
 
 
 def _values_of(image: Image.Image, storage: Storage) -> np.ndarray:

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from skkd.images._errors import shorten
 from skkd.images._files import FoundFile
-from skkd.images._layout import letters_of, words_of
+from skkd.images._names import letters_of, words_of
 
 _MASKS = {
     *("mask", "masks", "gt", "groundtruth", "seg", "segmentation", "segmentations"),

@@ -1,6 +1,8 @@
 """load_image_folder with a table of labels."""
 
+import re
 import unicodedata
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -119,6 +121,121 @@ def test_a_column_of_numbers_is_not_taken_for_names(tmp_path):
     table(tmp_path, "label,id\n0,0\n1,1\n1,2\n0,3\n")
     photos = load_image_folder(tmp_path, labels="labels.csv")
     assert photos.target.tolist() == [0, 1, 1, 0]
+
+
+def test_which_column_names_files(tmp_path):
+    for i in range(4):
+        save(tmp_path / "images" / f"{i}.png", (i, 0, 0))
+        save(tmp_path / "masks" / f"{i}_mask.png", (i, 9, 0))
+    # Labels that could be names of files, a header that tells, and two equal columns.
+    frame = pd.DataFrame({"label": [3, 2, 1, 0], "id": [0.0, 1.0, 2.0, 3.0]})
+    assert load_image_folder(tmp_path / "images", labels=frame).target.tolist() == [
+        *(3, 2, 1, 0)
+    ]
+    frame["path"] = [f"{i}.png" for i in range(4)]
+    photos = load_image_folder(tmp_path / "images", labels=frame, label_column="label")
+    assert photos.target.tolist() == [3, 2, 1, 0]
+    # Ids from 1 are no ids from 0.
+    ids = pd.DataFrame({"id": [1, 2, 3, 4], "label": [0, 1, 1, 0]})
+    with pytest.raises(FileNotFoundError, match="row 3: 4"):
+        load_image_folder(tmp_path / "images", labels=ids)
+    pairs = pd.DataFrame(
+        {
+            "image_path": [f"images/{i}.png" for i in range(4)],
+            "mask_path": [f"masks/{i}_mask.png" for i in range(4)],
+            "label": [*"abab"],
+        }
+    )
+    with pytest.raises(ValueError, match="file_column='image_path'"):
+        load_image_folder(tmp_path, labels=pairs, label_column="label")
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ("id,dx,dx_type,age", "dx"),
+        ("id,class id,labels,data set", "labels"),
+        ("id,Width,ClassId,x", "ClassId"),
+        ("id,age,sex,site", "site"),
+    ],
+)
+def test_which_label_column_is_suggested(root, header, expected):
+    table(root, f"{header}\na.1,x,y,z\nb,x,y,z\n")
+    with pytest.raises(ValueError, match=f"label_column='{expected}'"):
+        load_image_folder(root, labels="labels.csv")
+
+
+def test_splits_in_a_table(tmp_path):
+    """Rows of the test images would be learned with the others."""
+    rows = ["path,label"]
+    for i, folder in enumerate(["train/cat", "train/dog", "test/cat", "test/dog"]):
+        save(tmp_path / folder / "1.png", (i, 0, 0))
+        rows.append(f"{folder}/1.png,{folder[-3:]}")
+    table(tmp_path, "\n".join(rows))
+    with pytest.warns(ImageFolderWarning, match=r"exclude=\['test/\*'\]"):
+        load_image_folder(tmp_path, labels="labels.csv")
+    for exclude, n in [(["test/*"], 2), ([], 4)]:
+        photos = load_image_folder(tmp_path, labels="labels.csv", exclude=exclude)
+        assert len(photos.data) == n
+
+
+def test_a_column_of_splits(root):
+    frame = pd.DataFrame(
+        {
+            "file": ["a.1", "b", "c", "d"],
+            "label": [*"xyxy"],
+            "data set": ["train", "train", "test", "valid"],
+        }
+    )
+    with pytest.warns(ImageFolderWarning, match=r"'data set'.*frame\[") as record:
+        load_image_folder(root, labels=frame, label_column="label")
+    code = str(record[0].message).partition("labels=")[2].partition(" of a data")[0]
+    chosen = eval(code)
+    assert chosen["file"].tolist() == ["a.1", "b"]
+    photos = load_image_folder(
+        root, labels=chosen, label_column="label", exclude="part_2/*"
+    )
+    assert len(photos.data) == 2
+    every = load_image_folder(root, labels=frame, label_column="label", exclude=[])
+    assert len(every.data) == 4
+
+
+def test_images_of_other_folders_have_no_row(root):
+    table(root, "id,label\na.1,x\nb,y\n")
+    with pytest.warns(ImageFolderWarning, match=r"exclude=\['part_2/\*'\]"):
+        load_image_folder(root, labels="labels.csv")
+    options = {"labels": "labels.csv", "exclude": ["part_2/*"]}
+    assert len(load_image_folder(root, **options).data) == 2
+
+
+def test_several_labels_of_one_image(root):
+    table(root, "id,label\na.1,x|y\nb,y\nc,x\nd,z|w\n")
+    with pytest.warns(ImageFolderWarning, match=r"1 label\(s\) join(.|\n)*'x\|y'"):
+        load_image_folder(root, labels="labels.csv")
+
+
+def test_other_tables_as_data_frames(root):
+    """The calls that the errors name read them."""
+    (root / "spaces.txt").write_text("a.1.png 1\nb.jpg 2\nc.png 1\nd.JPG 2\n")
+    (root / "commas.csv").write_text("id,label\na.1,1\nb,2,x\nc,1\nd,2\n")
+    for name, n in [("spaces.txt", 4), ("commas.csv", 3)]:
+        with pytest.raises(ValueError, match=r"pandas\.read_csv") as info:
+            load_image_folder(root, labels=name)
+        call = re.search(r"pandas(\.read_csv\(.*?\))\.$", str(info.value))[1]
+        frame = eval(f"pd{call}")
+        with warnings.catch_warnings():  # b has no row
+            warnings.simplefilter("ignore", ImageFolderWarning)
+            assert len(load_image_folder(root, labels=frame).data) == n
+    frame = pd.DataFrame({"label": [1, 2, 1, 2]}, index=["a.1", "b", "c", "d"])
+    with pytest.raises(ValueError, match=r"reset_index\(\)"):
+        load_image_folder(root, labels=frame)
+    assert len(load_image_folder(root, labels=frame.reset_index()).data) == 4
+    frame["label"] = [1, "x", 1, 2]
+    with pytest.raises(ValueError, match=r"frame\[column\]\.astype\(str\)"):
+        load_image_folder(root, labels=frame.reset_index())
+    frame["label"] = frame["label"].astype(str)
+    photos = load_image_folder(root, labels=frame.reset_index())
+    assert photos.target.tolist() == ["1", "x", "1", "2"]
 
 
 def test_files_without_a_row_and_rows_without_a_file(root):

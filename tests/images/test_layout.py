@@ -1,17 +1,19 @@
 """Layouts of image folders, as Kaggle and others have them."""
 
 import ast
+import pathlib
 import re
 import shutil
 import unicodedata
 import warnings
 
+import pandas
 import pytest
 from image_files import save
 
 from skkd import load_image_folder
 from skkd.images import ImageFolderWarning
-from skkd.images._layout import find_splits
+from skkd.images._names import find_splits
 
 ANIMALS = ("cat", "dog")
 
@@ -80,7 +82,9 @@ def test_splits_can_be_classes(tmp_path):
     "names",
     [
         ["bicycle", "bus", "car", "train"],
-        ["image", "test", "text", "video"],
+        ["image", "text", "video"],
+        ["control", "test"],
+        ["label_0", "label_1"],
         ["bullet_train", "test_tube", "train_station"],
         ["valid", "invalid"],
         ["mask", "no_mask"],
@@ -188,7 +192,9 @@ def test_images_and_masks_are_no_classes(tmp_path):
     tree(tmp_path / "voc", "JPEGImages", "SegmentationClass")
     tree(tmp_path / "pets", "images")
     (tmp_path / "pets" / "annotations").mkdir()
-    for root in ("voc", "pets"):
+    tree(tmp_path / "trimaps", "images", "annotations/trimaps")
+    tree(tmp_path / "copies", "Original Images", "Augmented Images")
+    for root in ("voc", "pets", "trimaps", "copies"):
         with pytest.raises(ValueError, match="which say what"):
             load_image_folder(tmp_path / root)
     tree(tmp_path / "one", "images")
@@ -203,6 +209,8 @@ def test_images_and_masks_are_no_classes(tmp_path):
         both("10253", "10254", classes=("0", "1")),  # patients, then classes
         both("photo", "sketch", "cartoon"),  # domains, then classes
         ["animals/cat", "animals/dog", "vehicles/bus", "vehicles/car"],
+        ["camera_1/cat", "camera_1/dog", "camera_2/cat"],
+        ["lfw/ann", "lfw/bob", "lfw-funneled/lfw-funneled/ann"],
         [*both("train"), "extra"],
     ],
 )
@@ -213,6 +221,131 @@ def test_classes_that_may_be_deeper(tmp_path, folders):
     inner = call_in(str(record[0].message)).target_names
     assert len(inner) == 2
     assert load_image_folder(tmp_path, classes=names).target_names == names
+
+
+def test_findings_below_patients(tmp_path):
+    for i in range(4):
+        tree(tmp_path, f"patient_{i}/study1_{'positive' if i % 2 else 'negative'}")
+    with pytest.warns(ImageFolderWarning, match=r"lie deeper, in \['study1_negative"):
+        load_image_folder(tmp_path)
+
+
+@pytest.mark.parametrize("odd", ["test", "unlabeled", "validation", "test_images"])
+def test_a_split_beside_classes(tmp_path, odd):
+    with pytest.warns(ImageFolderWarning, match=f"class '{odd}' has the name") as r:
+        load_image_folder(tree(tmp_path, *ANIMALS, odd))
+    assert call_in(str(r[0].message)).target_names == [*ANIMALS]
+    assert len(load_image_folder(tmp_path, classes=[*ANIMALS, odd]).data) == 6
+
+
+def test_a_class_within_another(tmp_path):
+    tree(tmp_path, *ANIMALS, "dog/cat", "dog/puppy")
+    with pytest.warns(ImageFolderWarning, match=r"inside other.*\['dog/cat'\]") as r:
+        load_image_folder(tmp_path)
+    assert len(call_in(str(r[0].message)).data) == 6
+    assert len(load_image_folder(tmp_path, exclude=[]).data) == 8
+
+
+@pytest.mark.parametrize("inner", ["seg_pred", "test_1", "x"])
+def test_a_folder_in_itself_holds_no_classes(tmp_path, inner):
+    root = tmp_path / (inner if inner == "x" else "y")
+    tree(root, inner)
+    with pytest.warns(ImageFolderWarning, match=r"is one class|are no classes"):
+        load_image_folder(root)
+    assert len(load_image_folder(root, classes=[inner]).data) == 2
+
+
+def test_a_folder_in_itself_beside_a_table(tmp_path):
+    tree(tmp_path, "celeba/celeba")
+    (tmp_path / "sample_submission.csv").write_text("image,label\n0.png,a\n1.png,a\n")
+    (tmp_path / "attributes.csv").write_text("image,label\n0.png,a\n1.png,b\n")
+    with pytest.warns(ImageFolderWarning) as record:
+        load_image_folder(tmp_path)
+    assert "one class, 'celeba', beside 'attributes" in str(record[-1].message)
+    assert call_in(str(record[-1].message)).target_names == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("tables", "named"),
+    [
+        (["sample_submission.csv", "labels.csv"], "'../labels.csv'"),
+        (["test.csv", "train.csv"], "'../train.csv'"),
+        (["Submission.csv", "test.csv"], "pandas.DataFrame"),
+        (["data.json"], "pandas.DataFrame"),
+    ],
+)
+def test_which_table_is_named(tmp_path, tables, named):
+    tree(tmp_path, "train", "test")
+    for table in tables:
+        (tmp_path / table).write_text("file,label\n0.png,a\n1.png,b\n")
+    with pytest.raises(ValueError, match="no class folders") as info:
+        load_image_folder(tmp_path)
+    assert named in str(info.value)
+    if named.startswith("'"):
+        assert call_in(str(info.value)).target_names == ["a", "b"]
+
+
+@pytest.mark.parametrize("names", [["cat_{}", "dog_{}"], ["{}A", "{}B"]])
+def test_splits_of_each_class(tmp_path, names):
+    folders = [name.format(split) for name in names for split in ("train", "test")]
+    with pytest.raises(ValueError, match="holds splits, not classes") as info:
+        load_image_folder(tree(tmp_path, *folders))
+    expected = [name.format("train") for name in names]
+    assert call_in(str(info.value)).target_names == expected
+
+
+@pytest.mark.parametrize(
+    ("folders", "empty"),
+    [
+        (both("images"), ["attributes", "meta"]),
+        (both("images", "segmentations"), ["meta"]),
+        (both("101_ObjectCategories"), ["Annotations"]),
+        (ANIMALS, ["bird"]),
+    ],
+)
+def test_folders_without_images(tmp_path, folders, empty):
+    tree(tmp_path, *folders)
+    for name in empty:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "list.txt").touch()
+    with pytest.raises(ValueError, match="have no readable image") as info:
+        load_image_folder(tmp_path)
+    assert call_in(str(info.value)).target_names == [*ANIMALS]
+
+
+def test_archives_that_are_not_unpacked(tmp_path):
+    tree(tmp_path / "all", *ANIMALS)
+    shutil.make_archive(str(tmp_path / "zipped" / "pets"), "zip", tmp_path / "all")
+    tree(tmp_path / "one", "cat")
+    (tmp_path / "one" / "dog").mkdir()
+    dogs = tmp_path / "one" / "dog" / "photos"
+    shutil.make_archive(str(dogs), "gztar", tmp_path / "all" / "dog")
+    for root, again in [
+        (tmp_path / "zipped", tmp_path / "zipped" / "pets"),
+        (tmp_path / "zipped" / "pets.zip", tmp_path / "zipped" / "pets"),
+        (tmp_path / "one", tmp_path / "one"),
+    ]:
+        with pytest.raises((ValueError, NotADirectoryError)) as info:
+            load_image_folder(root)
+        call = re.search(r"(shutil\.unpack_archive\(.*?\))\.", str(info.value))
+        exec(call[1])
+        with warnings.catch_warnings():  # that the archive is no image
+            warnings.simplefilter("ignore", ImageFolderWarning)
+            assert load_image_folder(again).target_names == [*ANIMALS]
+        shutil.rmtree(tmp_path / "zipped" / "pets", ignore_errors=True)
+
+
+@pytest.mark.parametrize("end", [".{}.png", "_{}.png", " ({}).png"])
+def test_classes_in_the_names_of_files(tmp_path, end):
+    tree(tmp_path, ".", files=(f"big_cat{end}", f"dog{end}"))
+    with pytest.raises(ValueError, match="no class folders") as info:
+        load_image_folder(tmp_path)
+    code = str(info.value).partition("a table of them: ")[2].removesuffix(".")
+    *steps, call = code.split("; ")
+    scope = {"re": re, "pathlib": pathlib, "pandas": pandas, "photos": None}
+    scope["load_image_folder"] = load_image_folder
+    exec("; ".join([*steps, f"photos = {call}"]), scope)
+    assert sorted(scope["photos"].target) == ["big_cat", "big_cat", "dog", "dog"]
 
 
 def test_splits_inside_the_classes(tmp_path):

@@ -240,3 +240,10 @@ def test_images_that_are_not_read_are_called_what_they_are(tmp_path, content, re
     for call in (lambda: read(path), lambda: load_image_folder(tmp_path)):
         with pytest.raises(UnreadableImageError, match=reason):
             call()
+
+
+def test_transparent_gray_levels_of_16_bits(tmp_path):
+    levels = np.array([[20_000, 60_000]], np.uint16)
+    Image.fromarray(levels).save(tmp_path / "1.png", transparency=20_000)
+    pixels = read(tmp_path / "1.png", size=(1, 2), mode="L")
+    assert pixels.ravel().tolist() == [255, 233]
