@@ -241,3 +241,9 @@ def test_cifar_is_read_by_class(common, tmp_path):
     assert data.X.shape == (20, 3, 32, 32) and data.X.dtype == torch.uint8
     assert data.X_test.shape == (10, 3, 32, 32) and data.y_test.dtype == torch.int64
     assert (data.X[:, 0, 0, 0] == 20 * data.y).all()
+
+
+@pytest.mark.slow
+def test_bench_packed_runs(real_data):
+    out = quickly("bench_packed.py", real_data)
+    assert "| PackedSearchCV" in out and "Bounds are not enforced" in out
