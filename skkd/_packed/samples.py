@@ -32,7 +32,7 @@ class StackedRows:
             else:
                 kept.append(tensor)
                 owners.append([i])
-        self._parts = [*zip(kept, owners, strict=True)]
+        self._parts = [*zip(kept, map(torch.tensor, owners), strict=True)]
         order = [i for members in owners for i in members]
         is_sorted = order == sorted(order)
         self._back = None if is_sorted else torch.as_tensor(np.argsort(order))

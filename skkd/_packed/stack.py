@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state
 
+from skkd.students import Standardize
+
 # Layers that act on each number by itself, whatever the shape.
 _ELEMENTWISE = (
     *(nn.ReLU, nn.LeakyReLU, nn.ELU, nn.SELU, nn.CELU, nn.GELU, nn.SiLU, nn.Mish),
@@ -35,13 +37,48 @@ class Stack:
     def __init__(self, modules: Sequence[nn.Module]) -> None:
         self.modules = [*modules]
         self.params, self.buffers = stack_module_state(self.modules)
-        self._steps = self._forward_of(self.modules[0])
+        self._layers = _layers_of(self.modules[0])
+        self._steps = [self._forward_of(name, layer) for name, layer in self._layers]
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return the outputs, ``(n_modules, n, ...)``, for ``(n_modules, n, ...)``."""
         for step in self._steps:
             x = step(x)
         return x
+
+    @torch.no_grad()
+    def apply_front(self, X: Sequence[Tensor]) -> list[Tensor]:
+        """Apply the first layers, which training does not change, to all samples.
+
+        The stack starts behind them from then on.
+
+        Parameters
+        ----------
+        X : sequence of Tensor of shape (n_samples, ...)
+            Of each module; those that are one tensor share their output.
+
+        Returns
+        -------
+        list of Tensor of shape (n_samples, ...)
+        """
+        n_front = 0
+        while n_front < len(self._layers) and _is_fixed(self._layers[n_front][1]):
+            n_front += 1
+        names = [name for name, _ in self._layers[:n_front]]
+        self._steps, self._layers = self._steps[n_front:], self._layers[n_front:]
+        outputs: list[Tensor] = []
+        known: list[tuple[Tensor, list[Tensor], Tensor]] = []
+        for x, module in zip(X, self.modules, strict=True):
+            front = nn.Sequential(*map(module.get_submodule, names))
+            state = [*front.buffers()]
+            for of, buffers, output in known:  # noqa: B007
+                if of is x and all(map(torch.equal, buffers, state)):
+                    break
+            else:
+                output = front(x)
+                known.append((x, state, output))
+            outputs.append(output)
+        return outputs
 
     def unstack(self) -> None:
         """Write each slice into its module."""
@@ -52,25 +89,13 @@ class Stack:
                 for name, buffer in module.named_buffers():
                     buffer.copy_(self.buffers[name][i])
 
-    def _forward_of(self, module: nn.Module, name: str = "") -> list[_Forward]:
-        """Return functions that, one after the other, are the forward of all modules.
-
-        A Sequential is taken apart: batched matrix products of its Linear layers are
-        twice as fast as `vmap` of the whole.
-        """
-        if _has_hooks(module):
-            return [self._by_vmap(module, name)]
-        if type(module).forward is nn.Sequential.forward:
-            prefix = f"{name}." if name else ""
-            parts = [self._forward_of(m, f"{prefix}{k}") for k, m in _children(module)]
-            return [step for part in parts for step in part]
-        if type(module) in _ELEMENTWISE:
-            return [module]
-        if type(module) is nn.Flatten and (module.start_dim, module.end_dim) == (1, -1):
-            return [lambda x: x.flatten(2)]
-        if type(module) is nn.Linear:
-            return [self._linear(module, name)]
-        return [self._by_vmap(module, name)]
+    def _forward_of(self, name: str, layer: nn.Module) -> _Forward:
+        """Return the forward of a layer of all modules."""
+        if type(layer) in _ELEMENTWISE and not _has_hooks(layer):
+            return layer
+        if type(layer) is nn.Linear and not _has_hooks(layer):
+            return self._linear(layer, name)
+        return self._by_vmap(layer, name)
 
     def _linear(self, layer: nn.Linear, name: str) -> _Forward:
         weight, bias = self.params[f"{name}.weight"], self.params.get(f"{name}.bias")
@@ -100,9 +125,25 @@ class Stack:
         return lambda x: batched(params, buffers, x)
 
 
-def _children(module: nn.Module) -> list[tuple[str, nn.Module]]:
+def _layers_of(module: nn.Module, name: str = "") -> list[tuple[str, nn.Module]]:
+    """Return the layers that are, one after the other, the forward of `module`.
+
+    A Sequential is taken apart: batched matrix products of its Linear layers are
+    twice as fast as `vmap` of the whole.
+    """
+    if _has_hooks(module) or type(module).forward is not nn.Sequential.forward:
+        return [(name, module)]
+    prefix = f"{name}." if name else ""
     # Not `named_children`, which leaves out a layer that is there a second time.
-    return [(k, m) for k, m in module._modules.items() if m is not None]
+    children = [(k, m) for k, m in module._modules.items() if m is not None]
+    parts = [_layers_of(m, f"{prefix}{k}") for k, m in children]
+    return [layer for part in parts for layer in part]
+
+
+def _is_fixed(layer: nn.Module) -> bool:
+    """Tell whether a layer maps each sample by itself, the same way in all epochs."""
+    is_plain = type(layer) in (*_ELEMENTWISE, nn.Flatten, Standardize)
+    return is_plain and not _has_hooks(layer)
 
 
 def _has_hooks(module: nn.Module) -> bool:

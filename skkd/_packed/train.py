@@ -15,6 +15,9 @@ from skkd._packed.objective import StackedObjective
 from skkd._packed.samples import StackedRows, batch_indices
 from skkd._packed.stack import Stack
 
+# Of samples that are kept a second time, behind the first layers of a student.
+_MAX_BYTES = 2**28
+
 
 def train(members: Sequence[Member]) -> None:
     """Train the members of one group, each as a single fit would.
@@ -36,7 +39,7 @@ def train(members: Sequence[Member]) -> None:
     stack = Stack([member.net.module_ for member in members])
     optimizer = _optimizer(members[0].net, stack)
     objective = StackedObjective(members)
-    rows = _Batches(members)
+    rows = _Batches(members, stack)
     _check_stack(members, stack, objective, rows)
     for epoch in range(members[0].net.max_epochs):
         start, losses = time.perf_counter(), []
@@ -75,7 +78,7 @@ def _check_stack(
         net, n = members[i].net, int(sizes[i])
         own = {name: values[i, :n] for name, values in fields.items()}
         with torch.no_grad():
-            outputs, labels = net.infer(X[i, :n]), y[i, :n]
+            outputs, labels = net.infer(members[i].X[index[i, :n]]), y[i, :n]
             single = members[i].objective(outputs, labels, own, net._criterion_loss)
         if not torch.allclose(losses[i], single, rtol=2e-5, atol=1e-6, equal_nan=True):
             raise CannotBePacked(
@@ -86,15 +89,20 @@ def _check_stack(
 class _Batches:
     """What the members learn from, batch by batch."""
 
-    def __init__(self, members: Sequence[Member]) -> None:
-        first = members[0]
-        device = first.net.device
-        floats = next(first.net.module_.parameters()).dtype
-        self._dtype = floats if first.X.is_floating_point() else first.X.dtype
-        self._X = StackedRows([m.X for m in members], device)
-        self._y = StackedRows([m.y for m in members], device)
+    def __init__(self, members: Sequence[Member], stack: Stack) -> None:
+        net = members[0].net
+        floats = next(net.module_.parameters()).dtype
+        X = [m.X for m in members]
+        self._dtype = floats if X[0].is_floating_point() else X[0].dtype
+        n_numbers = sum({id(x): x.numel() for x in X}.values())
+        if n_numbers * floats.itemsize <= _MAX_BYTES:
+            cast = {id(x): x.to(net.device, self._dtype) for x in X}
+            X = stack.apply_front([cast[id(x)] for x in X])
+            self._dtype = X[0].dtype
+        self._X = StackedRows(X, net.device)
+        self._y = StackedRows([m.y for m in members], net.device)
         self._fields = {
-            name: StackedRows([_field(m, name, floats) for m in members], device)
+            name: StackedRows([_field(m, name, floats) for m in members], net.device)
             for name in {name for m in members for name in m.fields}
         }
 
