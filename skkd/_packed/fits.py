@@ -131,17 +131,22 @@ class PackedFits:
         fold = self._next_fold[candidate]
         self._next_fold[candidate] += 1
         place = candidate, fold
-        if place in self.fitted:
-            found = self.fitted.pop(place)
-            if isinstance(found, Exception):
-                raise found
-            return found
-        start = time.perf_counter()
-        try:
+        if fold >= self._n_folds:
             return estimator.fit(X, y, **fit_params)
-        finally:
-            if fold < self._n_folds:
+        if place not in self.fitted:
+            start = time.perf_counter()
+            try:
+                self.fitted[place] = estimator.fit(X, y, **fit_params)
+            finally:
                 self.seconds[place] += time.perf_counter() - start
+        if isinstance(self.fitted[place], Exception):
+            raise self.fitted[place]
+        return self.fitted[place]
+
+    def of_candidate(self, candidate: int) -> list[Any]:
+        """Return what was fitted of a candidate, by fold."""
+        found = [self.fitted.get((candidate, i)) for i in range(self._n_folds)]
+        return [f for f in found if f is not None and not isinstance(f, Exception)]
 
     def _train(self, members: dict[tuple[int, int], Member]) -> None:
         keys = {id(member): key for key, member in members.items()}

@@ -103,12 +103,16 @@ def prepare(
         key: torch.as_tensor(values[every])
         for key, values in samples.batch_fields.items()
     }
+    objective = found["objective"]
+    if TEACHER_LOGITS in fields and objective.teacher_temperature != 1:
+        fields[TEACHER_LOGITS] = fields[TEACHER_LOGITS] / objective.teacher_temperature
+        objective.teacher_temperature = 1.0
     return Member(
         net,
         to_tensor(samples.arrays()),
         torch.as_tensor(samples.y_encoded),
         fields,
-        found["objective"],
+        objective,
         found["batches"],
     )
 

@@ -49,6 +49,7 @@ def train(members: Sequence[Member]) -> None:
             optimizer.zero_grad()
             loss = objective(stack(X), y, fields, sizes.to(y.device))
             loss.sum().backward()
+            _check_gradients(stack)
             optimizer.step()
             losses.append(loss.detach())
         seconds = (time.perf_counter() - start) / len(members)
@@ -84,6 +85,16 @@ def _check_stack(
             raise CannotBePacked(
                 f"the loss of a batch is {losses[i]:.6g}, and {single:.6g} by itself"
             )
+
+
+def _check_gradients(stack: Stack) -> None:
+    """Raise CannotBePacked if training does not reach a parameter.
+
+    A single fit looks into why, and refuses the student where that is a mistake.
+    """
+    for name, parameter in stack.params.items():
+        if parameter.requires_grad and parameter.grad is None:
+            raise CannotBePacked(f"{name} has no gradient")
 
 
 class _Batches:

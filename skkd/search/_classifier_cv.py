@@ -23,7 +23,7 @@ from skkd._fit.plan import plan_fit
 from skkd._utils.checks import check_number
 from skkd.search._packed_search import PackedSearchCV
 
-_OWN = ("temperatures", "alphas", "cv", "scoring", "rule", "halving")
+_OWN = ("temperatures", "alphas", "cv", "scoring", "rule", "halving", "teacher_saw")
 _OF_FIT = ("teacher_logits", "teacher_X", "sample_weight")
 _CHOSEN = ("temperature", "alpha")
 
@@ -66,6 +66,8 @@ class DistilledClassifierCV(ClassifierMixin, BaseEstimator):
         as many, and so on, one by one
         (:class:`~sklearn.model_selection.HalvingGridSearchCV`): for students that
         cannot be trained together, such as convolutions on a CPU.
+    teacher_saw : {None, "other rows"}, default=None
+        "other rows" vouches that a fitted teacher saw none of the rows of X.
     **params
         All other parameters of :class:`~skkd.DistilledClassifier`, such as
         ``max_epochs``, ``lr``, ``teacher_cv`` or ``module__hidden``.
@@ -82,6 +84,9 @@ class DistilledClassifierCV(ClassifierMixin, BaseEstimator):
         Trained on all samples.
     packing_ : Packing
         How many fits were trained together; absent with ``halving=True``.
+    caveat_ : str or None
+        Under which condition the scores hold, see ``teacher_saw``; absent with
+        ``halving=True``.
     classes_ : ndarray of shape (n_classes,)
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -117,6 +122,7 @@ class DistilledClassifierCV(ClassifierMixin, BaseEstimator):
         scoring: Any = None,
         rule: str = "best",
         halving: bool = False,
+        teacher_saw: str | None = None,
         **params: Any,
     ) -> None:
         self.module = module
@@ -127,6 +133,7 @@ class DistilledClassifierCV(ClassifierMixin, BaseEstimator):
         self.scoring = scoring
         self.rule = rule
         self.halving = halving
+        self.teacher_saw = teacher_saw
         for name, value in params.items():
             setattr(self, name, value)
 
@@ -245,7 +252,7 @@ class DistilledClassifierCV(ClassifierMixin, BaseEstimator):
         scores = search.cv_results_["mean_test_score"]
         self.best_score_ = float(scores[search.best_index_])
         if hasattr(search, "packing_"):
-            self.packing_ = search.packing_
+            self.packing_, self.caveat_ = search.packing_, search.caveat_
         return self
 
     def _grid(self) -> list[dict[str, Any]]:
@@ -265,8 +272,13 @@ class DistilledClassifierCV(ClassifierMixin, BaseEstimator):
         rules = {"best": True, "one_standard_error": _within_one_standard_error}
         if self.rule not in rules:
             raise ValueError(f"rule={self.rule!r}: expected one of {[*rules]}.")
-        settings = {"scoring": self.scoring, "cv": self.cv, "refit": rules[self.rule]}
+        settings: dict[str, Any] = {
+            "scoring": self.scoring,
+            "cv": self.cv,
+            "refit": rules[self.rule],
+        }
         if not self.halving:
+            settings["teacher_saw"] = self.teacher_saw
             return PackedSearchCV(student, grid, error_score="raise", **settings)
         check_number("max_epochs", student.max_epochs, Integral, low=3)
         return HalvingGridSearchCV(

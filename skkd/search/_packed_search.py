@@ -11,7 +11,9 @@ from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils import get_tags
 from sklearn.utils.metadata_routing import get_routing_for_object
 
+from skkd._fit.seen_rows import check_teacher_saw
 from skkd._packed.fits import Fold, PackedFits
+from skkd.search._seen_rows import caveat_of
 
 # A parameter that tells candidates apart, whatever their values are.
 _NUMBER = "candidate"
@@ -44,6 +46,10 @@ class PackedSearchCV(BaseSearchCV):
         As for GridSearchCV.
     return_train_score : bool, default=False
         As for GridSearchCV.
+    teacher_saw : {None, "other rows"}, default=None
+        "other rows" vouches that a fitted teacher saw none of the rows of X. None: not
+        known, which ``caveat_`` says; a teacher that is right on nearly all held-out
+        rows is a :class:`~skkd.TeacherWarning`.
 
     Attributes
     ----------
@@ -53,6 +59,9 @@ n_splits_, refit_time_, multimetric_, classes_, n_features_in_, feature_names_in
         shares of the time of all.
     packing_ : Packing
         How many fits were trained together, and why others were not.
+    caveat_ : str or None
+        Under which condition the scores hold, if the best student has a teacher that
+        was fitted before.
 
     See Also
     --------
@@ -102,6 +111,7 @@ n_splits_, refit_time_, multimetric_, classes_, n_features_in_, feature_names_in
         max_members: int | None = None,
         error_score: Any = np.nan,
         return_train_score: bool = False,
+        teacher_saw: str | None = None,
     ) -> None:
         super().__init__(
             estimator,
@@ -113,6 +123,7 @@ n_splits_, refit_time_, multimetric_, classes_, n_features_in_, feature_names_in
         )
         self.param_grid = param_grid
         self.max_members = max_members
+        self.teacher_saw = teacher_saw
 
     def fit(self, X: Any, y: Any = None, **params: Any) -> PackedSearchCV:
         """Train all candidates on all folds, and the best of them on all samples.
@@ -131,6 +142,7 @@ n_splits_, refit_time_, multimetric_, classes_, n_features_in_, feature_names_in
             The fitted search.
         """
         self._validate_params()
+        check_teacher_saw(self.teacher_saw)
         candidates = [*ParameterGrid(self.param_grid)]
         is_classification = is_classifier(self.estimator)
         splits = _FixedSplits(check_cv(self.cv, y, classifier=is_classification))
@@ -157,7 +169,12 @@ n_splits_, refit_time_, multimetric_, classes_, n_features_in_, feature_names_in
             fitted["best_params_"] = _without_number(search.best_params_)
         if refit:
             fitted["best_estimator_"] = search.best_estimator_.fitted_
-        fitted["packing_"] = fits.packing
+        fitted["packing_"], fitted["caveat_"] = fits.packing, None
+        if self.teacher_saw is None and hasattr(search, "best_index_"):
+            best = fits.of_candidate(search.best_index_)
+            held_out = [test for _, test in splits.splits or []]
+            if len(best) == len(held_out):  # none has failed
+                fitted["caveat_"] = caveat_of(best, held_out, X, y, params)
         self.__dict__.update(fitted)
         return self
 

@@ -24,9 +24,9 @@ from skkd._fit.seen_rows import (
     check_teacher_saw,
     is_prefit,
     look_for_seen_rows,
-    predict_with_teacher,
     report_seen_rows,
 )
+from skkd.search._seen_rows import right_of
 
 
 def suggest_distillation(
@@ -179,19 +179,12 @@ def pruned_cross_val_score(
         student.fit(_safe_indexing(X, train), y[train])
         scores.append(student.history[-1, monitor])
         if unknown:
-            right.append(_right(student, rows, y[test]))
+            right.append(right_of(student, rows, y[test]))
     if unknown:
         teachers, students = np.concatenate(right, axis=1)
         for finding in report_seen_rows(look_for_seen_rows(teachers, students)):
             trial.set_user_attr("caveat", str(finding))
     return np.array(scores)
-
-
-def _right(student: Any, X: Any, y: np.ndarray) -> np.ndarray:
-    """Return whether teacher and student are right on each row, (2, n)."""
-    classes = student.classes_
-    logits = predict_with_teacher(student, student.teacher_, classes, X)[0]
-    return np.stack([classes[logits.argmax(axis=1)] == y, student.predict(X) == y])
 
 
 class _ReportToTrial(Callback):

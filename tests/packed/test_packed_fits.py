@@ -6,7 +6,7 @@ import torch
 from numpy.testing import assert_allclose
 from sklearn.base import clone
 from sklearn.datasets import load_digits
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.model_selection import KFold
 from torch import nn
 
@@ -121,6 +121,14 @@ def test_prefit_teachers_seeds_and_float64():
     check_equals_single_fits(student(teacher=teacher), candidates, data, 1e-6)
 
 
+def test_scores_of_a_teacher_are_scaled_as_in_a_single_fit():
+    teacher = RidgeClassifier().fit(X, y)
+    estimator = student(teacher=teacher, optimizer=torch.optim.SGD)
+    packed = PackedFits(estimator, TWO, folds(), None)
+    assert packed.fitted[1, 0].teacher_temperature_ != 1
+    check_equals_single_fits(estimator, TWO, folds(), 1e-5)
+
+
 def test_other_modules():
     estimator = student(module=Scaled)
     check_equals_single_fits(estimator, TWO, folds(teacher_logits=LOGITS), 1e-4)
@@ -182,6 +190,17 @@ def test_what_cannot_be_stacked_is_left_to_a_fit_by_itself(params, reason):
     assert fits.fitted == {}
     assert [*fits.packing.n_alone.values()] == [2]
     assert reason in str(fits.packing)
+
+
+def test_a_parameter_without_a_gradient_is_left_to_a_fit_by_itself():
+    class Dead(Scaled):
+        def __init__(self, n_classes, input_shape):
+            super().__init__(n_classes, input_shape)
+            self.unused = nn.Linear(2, 2)
+
+    fits = PackedFits(student(module=Dead), TWO, folds(teacher_logits=LOGITS), None)
+    assert fits.fitted == {}
+    assert "unused.weight has no gradient" in str(fits.packing)
 
 
 def test_a_subclass_is_trained_by_itself():

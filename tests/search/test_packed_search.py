@@ -7,15 +7,16 @@ import pytest
 import sklearn
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone, is_classifier
-from sklearn.datasets import load_iris
+from sklearn.datasets import load_digits, load_iris
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, make_scorer
 from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.svm import SVC
 
-from skkd import DistilledClassifier
+from skkd import DistilledClassifier, TeacherWarning
 from skkd.search import PackedSearchCV
 
 X, y = load_iris(return_X_y=True)
@@ -196,3 +197,30 @@ def test_unknown_parameters_are_refused():
         PackedSearchCV(STUDENT, {"temprature": [1]}, cv=3).fit(X, NAMES)
     with pytest.raises(ValueError, match="return_train_score"):
         PackedSearchCV(STUDENT, GRID, return_train_score="yes").fit(X, NAMES)
+
+
+def test_a_teacher_that_saw_the_rows_is_found():
+    X, y = load_digits(return_X_y=True)
+    X, y = X[:400], y[:400]
+    student = DistilledClassifier(max_epochs=4, alpha=0.5, random_state=0)
+    saw = clone(student).set_params(teacher=SVC(C=100).fit(X, y))
+    grid = {"alpha": [0.5], "temperature": [1, 2]}
+    with pytest.warns(TeacherWarning, match="saw-test-rows.*probably fitted on them"):
+        search = PackedSearchCV(saw, grid, cv=3).fit(X, y)
+    assert "saw-test-rows" in search.caveat_
+    pipeline = make_pipeline(FunctionTransformer(), saw)
+    with pytest.warns(TeacherWarning, match="saw-test-rows"):
+        PackedSearchCV(pipeline, {}, cv=3).fit(X, y)
+    vouched = PackedSearchCV(saw, grid, cv=3, teacher_saw="other rows").fit(X, y)
+    assert vouched.caveat_ is None
+    honest = clone(student).set_params(teacher=SVC(gamma=0.001), teacher_cv=2)
+    assert PackedSearchCV(honest, grid, cv=3).fit(X, y).caveat_ is None
+
+
+def test_a_teacher_that_nobody_vouched_for_is_said():
+    search = PackedSearchCV(STUDENT, {"alpha": [0.5]}, cv=3).fit(X, NAMES)
+    assert search.caveat_.startswith("Holds only if the teacher was not fitted on")
+    plain = PackedSearchCV(STUDENT, {"alpha": [0.0]}, cv=3).fit(X, NAMES)
+    assert plain.caveat_ is None
+    with pytest.raises(ValueError, match="teacher_saw='mine': expected None"):
+        PackedSearchCV(STUDENT, GRID, teacher_saw="mine").fit(X, NAMES)
