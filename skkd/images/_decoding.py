@@ -12,7 +12,12 @@ from skkd.images._errors import (
     UnsupportedImageError,
     check_n_pixels,
 )
-from skkd.images._levels import Levels, doubts_of_alpha, to_8_bits
+from skkd.images._levels import (
+    Levels,
+    doubts_of_alpha,
+    doubts_of_white,
+    to_8_bits,
+)
 from skkd.images._storage import Doubt, Storage, read_storage
 from skkd.images._unsupported import describe_unsupported
 
@@ -79,7 +84,10 @@ def _read_with_pillow(
         ImageOps.exif_transpose(image, in_place=True)
         gray_or_color, doubts = to_8_bits(image, storage, levels)
         doubts += [*storage.doubts, *doubts_of_alpha(gray_or_color, storage)]
-        return _without_alpha(gray_or_color, storage), doubts
+        opaque = _without_alpha(gray_or_color, storage)
+        if gray_or_color.has_transparency_data:
+            doubts += doubts_of_white(gray_or_color, opaque)
+        return opaque, doubts
 
 
 def _identify(file: BinaryIO) -> Image.Image:

@@ -3,68 +3,18 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
-import unicodedata
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
-from skkd.images._files import FoundFile, looks_like_image
-from skkd.images._names import words_of
+from skkd.images._file_index import FileIndex, find_file_columns
 from skkd.images._tables import COLUMNS, rank_of_labels
 
 Column = str | int | None
 LabelColumn = Column | list[str | int]
-
-_FILE_WORDS = {"file", "filename", "filepath", "filepaths", "path", "id", "name"}
-_FILE_WORDS |= {"image", "images", "img", "index"}
-_N_LOOKED_AT = 200  # rows from which the column of file names is known
-
-
-class FileIndex:
-    """Files by their names in a table: paths, or names with or without suffix.
-
-    A name means each file whose full path ends with it; letters that differ in case or
-    Unicode form are equal.
-    """
-
-    def __init__(self, root: Path, files: Sequence[FoundFile]) -> None:
-        self.root = tuple(map(_fold, root.resolve().parts))
-        self.by_name: dict[str, list[FoundFile]] = defaultdict(list)
-        self.by_stem: dict[str, list[FoundFile]] = defaultdict(list)
-        for file in files:
-            name = file.parts[-1]
-            self.by_name[_fold(name)].append(file)
-            if looks_like_image(name):
-                self.by_stem[_fold(PurePosixPath(name).stem)].append(file)
-
-    def find(self, name: Any) -> list[FoundFile]:
-        """Return the files that a name means."""
-        # A column of whole numbers with gaps is one of floats in pandas.
-        if isinstance(name, float) and name.is_integer():
-            name = int(name)
-        text = str(name).strip().replace("\\", "/")
-        parts = tuple(_fold(part) for part in PurePosixPath(text).parts if part != ".")
-        if not parts:
-            return []
-        *folders, last = parts
-        candidates = self.by_name.get(last) or self.by_stem.get(last, [])
-        found = [file for file in candidates if self._ends_with(file, folders)]
-        # The path from the root is meant where a name further down ends alike.
-        exact = [file for file in found if len(file.parts) == len(parts)]
-        return exact if folders and len(exact) == 1 else found
-
-    def _ends_with(self, file: FoundFile, folders: Sequence[str]) -> bool:
-        if not folders:
-            return True
-        path = (*self.root, *map(_fold, file.parts[:-1]))
-        return path[-len(folders) :] == tuple(folders)
-
-
-def _fold(text: str) -> str:
-    return unicodedata.normalize("NFC", text).casefold()
 
 
 @dataclass(frozen=True)
@@ -87,6 +37,8 @@ class LabelTable:
                 f"data frame, such as {COLUMNS}."
             )
         header = list(table.columns)
+        if len(set(header)) < len(header):
+            raise ValueError(f"Columns of labels= have the same name: {header!r}.")
         columns = [table[name].to_list() for name in header]
         return cls(header, list(zip(*columns, strict=True)), 0, is_text=False)
 
@@ -99,12 +51,14 @@ class LabelTable:
                 f"labels={str(path)!r} is not UTF-8 text ({error}); save it as CSV in "
                 "UTF-8, or pass a data frame."
             ) from error
-        lines = text.splitlines()
-        delimiter = max(",;\t|", key=lines[0].count) if lines else ","
-        rows = [tuple(row) for row in csv.reader(lines, delimiter=delimiter)]
+        first = text.partition("\n")[0]
+        delimiter = max(",;\t|", key=first.count)
+        rows = [
+            tuple(row) for row in csv.reader(io.StringIO(text), delimiter=delimiter)
+        ]
         if not rows or len(rows[0]) < 2:
             raise ValueError(
-                f"labels={str(path)!r} begins with {lines[:1]!r}; expected two or more "
+                f"labels={str(path)!r} begins with {first!r}; expected two or more "
                 "columns, file name and label, separated by a comma, semicolon or tab. "
                 f"For other files pass a data frame, such as pandas.read_csv("
                 f"{str(path)!r}, sep=' ', header=None)."
@@ -117,10 +71,13 @@ class LabelTable:
                 "hold the separator, or leave such rows out: pass "
                 f"labels=pandas.read_csv({str(path)!r}, on_bad_lines='skip')."
             )
-        if any(index.find(cell) for cell in rows[0]):  # no header
-            return cls(list(range(len(rows[0]))), [r for r in rows if r], 1, True)
         header = [name.strip() for name in rows[0]]
-        return cls(header, [row for row in rows[1:] if row], 2, True)
+        others = [row for row in rows[1:] if row]
+        # Headers such as 0, 1 and 2 may name files too, but not in the column of files.
+        likely = find_file_columns(header, others, index) or range(len(header))
+        if any(index.find(header[i]) for i in likely):
+            return cls(list(range(len(header))), [rows[0], *others], 1, True)
+        return cls(header, others, 2, True)
 
     def place_of(self, i: int) -> str:
         """Name a row as a reader of the table finds it."""
@@ -136,7 +93,13 @@ class LabelTable:
             i_file = self._place_of_column("file_column", file_column)
         if label_column is not None:
             several = label_column if isinstance(label_column, list) else [label_column]
-            return i_file, [self._place_of_column("label_column", c) for c in several]
+            i_label = [self._place_of_column("label_column", c) for c in several]
+            if i_file in i_label:
+                raise ValueError(
+                    f"label_column={label_column!r} has the names of the files; "
+                    f"expected another column of {self.header!r}."
+                )
+            return i_file, i_label
         others = [i for i in range(len(self.header)) if i != i_file]
         if len(others) == 1:
             return i_file, others
@@ -162,6 +125,12 @@ class LabelTable:
         return self.header[columns[values.index(True)]]
 
     def _place_of_column(self, name: str, column: Column) -> int:
+        if self.header.count(column) > 1:
+            places = [i for i, other in enumerate(self.header) if other == column]
+            raise ValueError(
+                f"{name}={column!r} is the name of several columns; pass the position "
+                f"of one, {name}={places[0]}, of {places!r}."
+            )
         if column in self.header:
             return self.header.index(column)
         if isinstance(column, int) and 0 <= column < len(self.header):
@@ -169,29 +138,11 @@ class LabelTable:
         raise ValueError(f"{name}={column!r}; expected one of {self.header!r}.")
 
     def _find_file_column(self, index: FileIndex) -> int:
-        """Return the column that names most different files.
-
-        Labels that are numbers may name files as well, but the same few again and
-        again.
-        """
-        sample = self.rows[:_N_LOOKED_AT]
-        found = [
-            [tuple(index.find(row[i])) for row in sample]
-            for i in range(len(self.header))
-        ]
-        scores = [
-            (
-                len({f for f in files if len(f) == 1}),
-                len({*files} - {()}),
-                _is_of_files(name),
-            )
-            for files, name in zip(found, self.header, strict=True)
-        ]
-        best = max(scores, default=(0, 0, False))
-        if not best[1]:
-            raise self._no_file_column(sample, index)
-        likely = [i for i, score in enumerate(scores) if score == best]
-        if any(found[i] != found[likely[0]] for i in likely):
+        likely = find_file_columns(self.header, self.rows, index)
+        if not likely:
+            raise self._no_file_column(index)
+        found = [[index.find(row[i]) for row in self.rows] for i in likely]
+        if any(files != found[0] for files in found):
             names = [self.header[i] for i in likely]
             raise ValueError(
                 f"The columns {names!r} name different files; say which names those "
@@ -199,23 +150,17 @@ class LabelTable:
             )
         return likely[0]
 
-    def _no_file_column(
-        self, sample: Sequence[tuple[Any, ...]], index: FileIndex
-    ) -> ValueError:
-        first = dict(zip(self.header, sample[0], strict=True)) if sample else {}
+    def _no_file_column(self, index: FileIndex) -> ValueError:
+        row = self.rows[0] if self.rows else ()
+        first = dict(zip(self.header, row, strict=False))
         names = [files[0].name for files in index.by_name.values()][:3]
         hint = "" if self.is_text else ", or, if the index has the names, reset_index()"
         return ValueError(
             f"No column of the table names files below root: its first row is "
             f"{first!r}, and there are {names!r}. Pass the folder of the images as "
-            f"root, write paths relative to it, or say file_column={hint}."
+            "root, write paths relative to it, such as those of a data frame "
+            f"frame[column].map(os.path.basename), or say file_column={hint}."
         )
-
-
-def _is_of_files(column: Any) -> bool:
-    """Tell by its name whether a column names files: path, and not class_id."""
-    words = words_of(str(column))
-    return bool(words) and bool(_FILE_WORDS & {*words}) and "class" not in words
 
 
 def _find_table(root: Path, table: str | os.PathLike[str]) -> Path:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
+from glob import escape
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from skkd.images._class_folders import Samples, leave_out
 from skkd.images._errors import shorten
+from skkd.images._file_index import FileIndex
 from skkd.images._files import FoundFile, list_files, looks_like_image
 from skkd.images._label_table import (
     Column,
-    FileIndex,
     LabelColumn,
     LabelTable,
     convert_texts,
@@ -147,7 +148,7 @@ def _describe_unnamed(unnamed: Sequence[FoundFile], found: Sequence[FoundFile]) 
     folders = {f.parts[0] for f in without} - {f.parts[0] for f in found}
     remedy = ""
     if folders and all(len(f.parts) > 1 and f.parts[0] in folders for f in without):
-        patterns = [f"{name}/*" for name in sorted(folders)]
+        patterns = [f"{escape(name)}/*" for name in sorted(folders)]
         remedy = f"\nIf that is meant, say so by exclude={patterns!r}."
     return (
         f"{len(without)} image(s) have no row in the table and are left out:"
@@ -162,9 +163,12 @@ def describe_splits(
     folders = {part for row in rows for part in row.file.parts[:-1]}
     splits = find_splits(folders)
     if splits:
-        tests = [name for name in splits if split_of(name) != "train"]
+        tests = [n for n in splits if split_of(n) != "train"]
         tops = {row.file.parts[0] for row in rows}
-        patterns = [f"{name}/*" if name in tops else f"*/{name}/*" for name in tests]
+        patterns = [
+            f"{escape(name)}/*" if name in tops else f"*/{escape(name)}/*"
+            for name in tests
+        ]
         return (
             f"The table names images of the splits {splits!r}, which are loaded "
             f"together. Leave some out by exclude={patterns!r}; exclude=[] says that "
@@ -218,6 +222,6 @@ def _sorted_classes(labels: Sequence[Any]) -> list[Any]:
     except TypeError as error:
         kinds = sorted({type(label).__name__ for label in labels})
         raise ValueError(
-            f"The labels are of different types, {kinds!r}; expected one type, such as "
-            "frame[column].astype(str)."
+            f"The labels are of the types {kinds!r}; expected one, of texts, ints or "
+            "bools, such as frame[column].astype(str)."
         ) from error

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from glob import escape
 from pathlib import Path
 
 from skkd.images._files import FoundFile, is_hidden, looks_like_image
@@ -248,7 +249,7 @@ def describe_classes_inside(root: Path, files: Sequence[FoundFile]) -> str:
     }
     if not found:
         return ""
-    patterns = [f"{name}/*" for name in sorted(found)]
+    patterns = [f"{escape(name)}/*" for name in sorted(found)]
     return (
         f"Folders named as classes are inside other classes: "
         f"{shorten_names(sorted(found))}. Their images get the class of the outer "
@@ -264,7 +265,7 @@ def describe_splits_inside(root: Path, files: Sequence[FoundFile]) -> str:
     if not splits:
         return ""
     tests = [name for name in splits if "train" not in name.casefold()]
-    patterns = [f"*/{name}/*" for name in tests]
+    patterns = [f"*/{escape(name)}/*" for name in tests]
     return (
         f"The splits {shorten_names(splits)} are inside the class folders and are "
         f"loaded together. Leave some out: {call_of(root, exclude=patterns)}; "

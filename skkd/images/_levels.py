@@ -120,7 +120,7 @@ def _doubts_of_colors(
         return []
     bands = image.split()[: -1 if image.mode in {"LA", "RGBA"} else None]
     top = max(int(np.asarray(band).max()) for band in bands)
-    if not 0 < top < _LOW >> 8:
+    if top >= _LOW >> 8:  # 0 too: below 256 nothing is left of 16 bits
         return []
     text = (
         f"no colour level is above {256 * top + 255} of 65535, and Pillow reads 16-bit "
@@ -147,6 +147,18 @@ def doubts_of_alpha(image: Image.Image, storage: Storage) -> list[Doubt]:
             "its fourth band, tagged as alpha, is half transparent almost everywhere, "
             "and is shown so over white"
         )
+    ]
+
+
+def doubts_of_white(image: Image.Image, shown: Image.Image) -> list[Doubt]:
+    """Find an image of which nothing is seen over white, such as white strokes."""
+    if np.asarray(shown).min() < 255:
+        return []
+    pixels = np.asarray(image.convert("RGBA"))
+    if (pixels == pixels[0, 0]).all():  # of one colour, with transparency or without
+        return []
+    return [
+        Doubt("it is white everywhere once transparent pixels are shown over white")
     ]
 
 

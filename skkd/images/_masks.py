@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
+from glob import escape
 from pathlib import Path, PurePosixPath
 
 from skkd.images._errors import shorten
@@ -100,12 +101,12 @@ def _patterns_of(masks: Sequence[FoundFile]) -> list[str]:
     for file in masks:
         folders = _mask_folders(file)
         if folders:
-            patterns.add(f"*/{file.parts[folders[0]]}/*")
+            patterns.add(f"*/{escape(file.parts[folders[0]])}/*")
             continue
         word = _mask_word(file)
         name = file.parts[-1]
         place = name.casefold().rfind(word)
         # With the separator before it: not each name that has these letters.
         start = place - (place > 0 and not name[place - 1].isalnum())
-        patterns.add(f"*/*{name[start : place + len(word)]}*")
+        patterns.add(f"*/*{escape(name[start : place + len(word)])}*")
     return sorted(patterns)

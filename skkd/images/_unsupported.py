@@ -86,10 +86,12 @@ def _describe_tiff(file: BinaryIO) -> str:
     except Exception:
         return ""
     text = f"a TIFF of {n_bands} band(s) of {bits[0]} bits ({kind})"
-    if n_bands > 1:
+    more = " bits" if n_bands > 1 else " or 16 bits"
+    is_color = n_bands == 3 and tags.get(262) == 2
+    if n_bands > 1 and not is_color:
         return (
             f"{text}, of which no tag says that some are red, green and blue; save the "
             "bands to use as gray or RGB, or read the files as arrays yourself: "
             "arrays need no ImageReader"
         )
-    return f"{text}, which Pillow does not read; save it with 8 or 16 bits"
+    return f"{text}, which Pillow does not read; save it with 8{more}"

@@ -150,6 +150,38 @@ def test_which_column_names_files(tmp_path):
         load_image_folder(tmp_path, labels=pairs, label_column="label")
 
 
+def test_headers_and_cells_that_look_like_others(tmp_path):
+    for i in range(3):
+        save(tmp_path / f"{i}.png", (i, 0, 0))
+    # Not rows of their own: 0 and 1 as headers, and a line break in a cell.
+    table(tmp_path, "image,0,1\n0,1,0\n1,0,1\n2,0,1\n")
+    options = {"labels": "labels.csv", "label_column": ["0", "1"]}
+    assert load_image_folder(tmp_path, **options).target.tolist() == [0, 1, 1]
+    table(
+        tmp_path,
+        'image,text,label\n0,"a\nb",x\n1,c\u2028d,y\n2,e,x\n',
+        encoding="utf-8",
+    )
+    options["label_column"] = "label"
+    assert load_image_folder(tmp_path, **options).target.tolist() == ["x", "y", "x"]
+    # A name with a suffix is one of a file, an id may be any number.
+    table(tmp_path, "id,name,label\n2,0.png,x\n1,1.png,y\n0,2.png,y\n")
+    assert load_image_folder(tmp_path, **options).target.tolist() == ["x", "y", "y"]
+
+
+def test_columns_that_are_none(root):
+    table(root, "file,label,label\na.1,x,0\nb,y,1\nc,x,1\nd,y,1\n")
+    with pytest.raises(ValueError, match=r"several columns.*label_column=1, of"):
+        load_image_folder(root, labels="labels.csv", label_column="label")
+    photos = load_image_folder(root, labels="labels.csv", label_column=2)
+    assert photos.target.tolist() == [0, 1, 1, 1]
+    with pytest.raises(ValueError, match="label_column='file' has the names of"):
+        load_image_folder(root, labels="labels.csv", label_column="file")
+    frame = pd.DataFrame([["a.1", "x", 0]], columns=["file", "label", "label"])
+    with pytest.raises(ValueError, match="have the same name"):
+        load_image_folder(root, labels=frame, label_column=2)
+
+
 @pytest.mark.parametrize(
     ("header", "expected"),
     [

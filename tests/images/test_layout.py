@@ -246,6 +246,15 @@ def test_a_class_within_another(tmp_path):
     assert len(load_image_folder(tmp_path, exclude=[]).data) == 8
 
 
+def test_patterns_of_names_with_brackets(tmp_path):
+    tree(tmp_path, "[a]", "b", "[a]/b", "b/[a]")
+    with pytest.warns(ImageFolderWarning, match="inside other classes") as record:
+        load_image_folder(tmp_path)
+    patterns = str(record[0].message).partition("exclude=")[2].partition(");")[0]
+    photos = load_image_folder(tmp_path, exclude=ast.literal_eval(patterns))
+    assert len(photos.data) == 4
+
+
 @pytest.mark.parametrize("inner", ["seg_pred", "test_1", "x"])
 def test_a_folder_in_itself_holds_no_classes(tmp_path, inner):
     root = tmp_path / (inner if inner == "x" else "y")

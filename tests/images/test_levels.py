@@ -247,3 +247,40 @@ def test_transparent_gray_levels_of_16_bits(tmp_path):
     Image.fromarray(levels).save(tmp_path / "1.png", transparency=20_000)
     pixels = read(tmp_path / "1.png", size=(1, 2), mode="L")
     assert pixels.ravel().tolist() == [255, 233]
+
+
+@pytest.mark.parametrize("top", [255, 200])
+def test_colors_of_16_bits_that_use_8(tmp_path, top):
+    """Pillow drops the lower half: nothing is left of them."""
+    levels = np.full((8, 8, 3), top, np.uint16)
+    path = save_tiff(tmp_path / "1.tif", levels, n_bands=3, photometric=2)
+    with pytest.warns(ImageFolderWarning, match="no colour level is above 255 of"):
+        assert read(path).max() == 0
+
+
+def test_float_colors_are_named(tmp_path):
+    levels = np.ones((8, 8, 3), np.float32)
+    path = save_tiff(tmp_path / "1.tif", levels, kind="f", n_bands=3, photometric=2)
+    with pytest.raises(UnreadableImageError, match=r"does not read; save it with 8 b"):
+        read(path)
+
+
+@pytest.mark.parametrize("suffix", ["png", "webp", "tif"])
+def test_white_over_white(tmp_path, suffix):
+    """White strokes, or an alpha of 0 everywhere: nothing would be seen."""
+    strokes = np.full((8, 8, 4), 255, np.uint8)
+    strokes[2:5, :, 3] = 0
+    clear = np.zeros((8, 8, 4), np.uint8)
+    clear[2:5, :, :3] = 90
+    for pixels in (strokes, clear):
+        path = tmp_path / f"1.{suffix}"
+        options = {"lossless": True, "exact": True} if suffix == "webp" else {}
+        Image.fromarray(pixels).save(path, **options)
+        with pytest.warns(ImageFolderWarning, match="is white everywhere"):
+            assert read(path).min() == 255
+    Image.new("RGBA", (8, 8), (0, 0, 0, 0)).save(path, **options)
+    assert read(path).min() == 255
+    opaque = np.full((8, 8, 4), 255, np.uint8)
+    opaque[0, 0, 0] = 0
+    Image.fromarray(opaque).save(path, **options)
+    assert read(path).min() < 255
