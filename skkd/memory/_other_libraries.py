@@ -33,6 +33,11 @@ _OF_GRAPHS = frozenset(
     }
 )
 
+_TREES = [
+    f"sklearn.neighbors._{module}.BinaryTree{bits}"
+    for module in ("kd_tree", "ball_tree")
+    for bits in (32, 64)
+]
 _WITH_KWARGS = ("_forward_hooks_with_kwargs", "_forward_pre_hooks_with_kwargs")
 
 
@@ -132,7 +137,20 @@ def _kept_by_layers(layers: list[Any]) -> list[Any]:
     ]
 
 
+def _of_bunch(bunch: Any) -> Any:
+    # Of its attributes an empty one is lost in a round trip.
+    return "bunch", type(bunch), dict(bunch)
+
+
+def _of_tree(tree: Any) -> Any:
+    # Among its arrays and settings it counts what it was asked.
+    state = tree.__getstate__()
+    return "tree", type(tree), state[:7], state[11:]
+
+
 CONTENT_BY_NAME: dict[str, Callable[[Any], Any]] = {
+    "sklearn.utils._bunch.Bunch": _of_bunch,
+    **dict.fromkeys(_TREES, _of_tree),
     "xgboost.core.Booster": _of_booster,
     "catboost.core.CatBoost": _of_catboost,
     "keras.src.models.model.Model": _of_keras,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,12 @@ from skkd._data.rows import LAZY, iter_inputs, len_of
 from skkd._utils.modules import describe, is_out_of_memory
 from skkd.teachers._base import Teacher, not_fitted, to_array, writable
 from skkd.teachers._feature_names import hint_of_extra, in_order
+from skkd.teachers._objectives import (
+    LIBRARIES,
+    as_logits,
+    kind_by_objective,
+    several_labels,
+)
 
 # What each returns, in order of preference: probabilities if there are any.
 METHODS = {
@@ -22,16 +29,33 @@ METHODS = {
     "decision_function": "logits",
 }
 _BATCH_SIZE = 1024
-# scikit-learn's classifiers decide for the largest of their outputs, except for these.
+# scikit-learn's classifiers decide for the largest of their outputs, except for these,
+# and for those that may wrap one of them.
 THRESHOLDS = ("FixedThresholdClassifier", "TunedThresholdClassifierCV")
-_DECIDE_OTHERWISE = (*THRESHOLDS, "SVC", "NuSVC")
+_DECIDE_OTHERWISE = frozenset(
+    {
+        *THRESHOLDS,
+        *("SVC", "NuSVC", "SGDClassifier", "NearestCentroid"),
+        *("OneVsRestClassifier", "SelfTrainingClassifier", "RFE", "RFECV"),
+    }
+)
+# Where classifiers of scikit-learn, and others of these names, keep what gives their
+# probabilities.
+_PARTS = {
+    **dict.fromkeys(THRESHOLDS, "estimator_"),
+    **dict.fromkeys(("SelfTrainingClassifier", "RFE", "RFECV"), "estimator_"),
+    **dict.fromkeys(("VotingClassifier", "OneVsRestClassifier"), "estimators_"),
+    **dict.fromkeys(("BaggingClassifier", "BalancedBaggingClassifier"), "estimators_"),
+    "StackingClassifier": "final_estimator_",
+}
 
 
 class SklearnTeacher(Teacher):
     """Anything with one of the methods of scikit-learn's classifiers."""
 
     def output_kind(self) -> str:
-        return METHODS[self._method()]
+        _check_one_label(innermost(self.model))
+        return self._kind_by_objective() or METHODS[self._method()]
 
     @property
     def gives_scores(self) -> bool:
@@ -56,7 +80,8 @@ class SklearnTeacher(Teacher):
         super().check(classes)
 
     def _raw_outputs(self, X: Any) -> np.ndarray:
-        method = self._method()
+        kind = self._kind_by_objective()
+        method = "predict_proba" if kind else self._method()
         if hasattr(X, "columns"):
             X = in_order(X, self.model)
         try:
@@ -74,9 +99,17 @@ class SklearnTeacher(Teacher):
                 "already, as teacher[1:] does, or pass its own inputs as "
                 f"fit(..., teacher_X=...).{hint_of_extra(X, self.model)}"
             ) from error
+        if kind == "logits":
+            return as_logits(innermost(self.model), values)
         if method == "decision_function" and values.ndim == 1:
             values = np.column_stack([np.zeros_like(values), values])
         return values
+
+    def _kind_by_objective(self) -> str | None:
+        """Return "logits" for trees whose ``predict_proba`` gives these, else None."""
+        if LIBRARIES.isdisjoint(sys.modules):
+            return None
+        return kind_by_objective(_parts(self.model), self.output)
 
     def _method(self) -> str:
         """Return the name of the method to call."""
@@ -93,6 +126,12 @@ class SklearnTeacher(Teacher):
                 "(decision_function_shape='ovo'), which gives no score of a class: fit "
                 "it with decision_function_shape='ovr', or in CalibratedClassifierCV."
             )
+        if fitting[0] == "decision_function" and _passes_on(innermost(self.model)):
+            raise ValueError(
+                f"{describe(self.model)} of two classes returns a probability of its "
+                "one part from decision_function, no score around 0. Teach with this "
+                "part: as_teacher(model.estimators_[0], classes=model.classes_)."
+            )
         return fitting[0]
 
 
@@ -106,6 +145,22 @@ def innermost(model: Any) -> Any:
         model = inner
 
 
+def _parts(model: Any) -> list[Any]:
+    """Return the model that decides, and those whose probabilities it passes on."""
+    model = innermost(model)
+    parts = getattr(model, _PARTS.get(type(model).__name__, ""), [])
+    parts = parts if isinstance(parts, list) else [parts]
+    return [model, *(inner for part in parts for inner in _parts(part))]
+
+
+def _check_one_label(model: Any) -> None:
+    """Raise ValueError if a classifier was fitted on several labels for each sample."""
+    binarizer = getattr(model, "_label_binarizer", None)
+    kind = getattr(binarizer, "y_type_", "")
+    if getattr(model, "multilabel_", False) is True or kind.startswith("multilabel"):
+        raise ValueError(several_labels(model))
+
+
 def _votes(model: Any) -> bool:
     """Tell whether a model, or the one that it wraps, scores pairs of classes."""
     if getattr(model, "decision_function_shape", None) == "ovo":
@@ -115,6 +170,13 @@ def _votes(model: Any) -> bool:
     # In a search, or in a FrozenEstimator.
     inner = getattr(model, "best_estimator_", getattr(model, "estimator", None))
     return inner is not None and _votes(inner)
+
+
+def _passes_on(model: Any) -> bool:
+    """Tell whether the score of a model of pairs is a probability."""
+    if type(model).__name__ != "OneVsOneClassifier" or len(model.classes_) > 2:
+        return False
+    return not hasattr(model.estimators_[0], "decision_function")
 
 
 class CallableTeacher(Teacher):
