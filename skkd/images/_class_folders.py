@@ -83,32 +83,37 @@ def leave_out(
 
 
 def check_no_class_empty(
-    root: Path, classes: Sequence[Any], targets: Collection[Any]
+    root: Path, classes: Sequence[Any], targets: Collection[Any], has_folders: bool
 ) -> None:
-    """Raise if there are classes without images; most often they are no classes."""
+    """Raise if there are classes without images."""
     empty = [name for name in classes if name not in targets]
     if not empty:
         return
-    kept = [name for name in classes if name in targets]
-    archives = [p for name in empty for p in list_archives(root / name)]
-    inner = [name for name in kept if are_contents([name])]
-    if archives:
-        remedy = unpack_call(archives[0])
-    elif inner or len(kept) == 1:
-        folder = root / (inner or kept)[0]
-        remedy = (
-            f"If the classes are the folders in one of the others: {call_of(folder)}"
-        )
-    elif kept:
-        remedy = (
-            f"Add images, or leave these folders out: {call_of(root, classes=kept)}"
-        )
+    if has_folders:
+        kept = [name for name in classes if name in targets]
+        remedy = _remedy_for_empty_folders(root, kept, empty)
     else:
-        remedy = "Add images, or pass the folder that holds the classes."
+        remedy = "Repair them, or remove the rows of these classes"
     raise ValueError(
         f"{len(empty)} of {len(classes)} classes have no readable image: "
         f"{shorten_names(empty)}. {remedy}."
     )
+
+
+def _remedy_for_empty_folders(
+    root: Path, kept: Sequence[str], empty: Sequence[str]
+) -> str:
+    """Return what can be done; most often these folders are no classes."""
+    archives = [path for name in empty for path in list_archives(root / name)]
+    inner = [name for name in kept if are_contents([name])]
+    if archives:
+        return unpack_call(archives[0])
+    if inner or len(kept) == 1:
+        call = call_of(root / (inner or kept)[0])
+        return f"If the classes are the folders in one of the others: {call}"
+    if kept:
+        return f"Add images, or leave these folders out: {call_of(root, classes=kept)}"
+    return "Add images, or pass the folder that holds the classes"
 
 
 def _list_classes(root: Path, classes: Sequence[str] | None) -> list[str]:

@@ -179,7 +179,9 @@ def load_image_folder(
     photos = [f for f, is_one in zip(samples.files, is_image, strict=True) if is_one]
     targets = [t for t, is_one in zip(samples.labels, is_image, strict=True) if is_one]
     hashes = [found.sha256 for found in inspected if found.kind == "image"]
-    check_no_class_empty(samples.root, samples.classes, set(targets))
+    check_no_class_empty(
+        samples.root, samples.classes, set(targets), has_folders=labels is None
+    )
     notes = [
         *samples.notes,
         unreadable and f"{unreadable}\nThey are left out and returned as `skipped`.",

@@ -351,6 +351,14 @@ def test_damaged_and_equal_files(root):
         load_image_folder(root, labels="labels.csv")
 
 
+@pytest.mark.parametrize("label", ["bcc", "3"])
+def test_a_class_of_damaged_images(root, label):
+    table(root, f"id,label\na.1,1\nb,{label}\nc,2\nd,2\n")
+    truncate(root / "part_1" / "b.jpg")
+    with pytest.raises(ValueError, match=r"no readable image: .*remove the rows of"):
+        load_image_folder(root, "skip", labels="labels.csv")
+
+
 def test_images_in_the_root_beside_a_table(tmp_path):
     save(tmp_path / "1.png")
     save(tmp_path / "2.png", (1, 1, 1))
