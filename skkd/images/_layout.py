@@ -111,10 +111,14 @@ def _splits_message(
 
 def _remedy_for_flat_splits(root: Path, flat: Sequence[str], is_needed: bool) -> str:
     first = [name for name in flat if split_of(name) == split_of(flat[0])]
-    if len(first) > 1:  # trainA and trainB, or cat_train and dog_train
+    is_one = len(set(map(letters_of, first))) == 1
+    if not is_one:  # trainA and trainB, or cat_train and dog_train
         return f"Load each split by itself: {call_of(root, classes=first)}. "
     table = suggest_table(root, split_of(flat[0]))
-    if table:
+    if table and len(first) > 1:  # train_1 and train_2
+        call = call_of(root, labels=table.removeprefix("../"))
+        text = f"a table can name the classes: {call}"
+    elif table:
         text = f"a table can name the classes: {call_of(root / flat[0], labels=table)}"
     elif is_needed:
         text = f"a data frame can name the classes, by labels= ({COLUMNS})"
@@ -239,13 +243,16 @@ def _find_split_beside_classes(names: Sequence[str]) -> str:
 
 
 def describe_classes_inside(root: Path, files: Sequence[FoundFile]) -> str:
-    """Warn of a class folder within another: its images get the outer class."""
+    """Warn of a class folder within another: its images get the outer class.
+
+    Numbers are often patients, in classes 0 and 1 too.
+    """
     classes = {file.parts[0] for file in files}
     found = {
         "/".join(file.parts[: i + 1])
         for file in files
         for i in range(1, len(file.parts) - 1)
-        if file.parts[i] in classes - {file.parts[0]}
+        if file.parts[i] in classes - {file.parts[0]} and letters_of(file.parts[i])
     }
     if not found:
         return ""

@@ -110,6 +110,9 @@ def test_folders_below_the_classes_are_silent(tmp_path):
         tmp_path, "sick/patient_1", "sick/patient_2", "well/patient_3", "well/patient_4"
     )
     assert load_image_folder(tmp_path).target_names == ["sick", "well"]
+    tree(tmp_path / "n", "0/1", "0/2", "1/3", "1/4")  # patients 1 to 4
+    assert load_image_folder(tmp_path / "n").target_names == ["0", "1"]
+    shutil.rmtree(tmp_path / "n")
     dates = [f"{name}/2021-01-0{i}" for name in ("sick", "well") for i in (1, 2)]
     tree(tmp_path / "dates", *dates)
     assert load_image_folder(tmp_path / "dates").target_names == ["sick", "well"]
@@ -292,6 +295,17 @@ def test_which_table_is_named(tmp_path, tables, named):
     assert named in str(info.value)
     if named.startswith("'"):
         assert call_in(str(info.value)).target_names == ["a", "b"]
+
+
+def test_parts_of_a_split(tmp_path):
+    tree(tmp_path, "train_1", files=("a{}.png",))
+    tree(tmp_path, "train_2", files=("b{}.png",))
+    tree(tmp_path, "test", files=("c{}.png",))
+    (tmp_path / "labels.csv").write_text("name,label\na0,x\na1,y\nb0,x\nb1,y\n")
+    with pytest.raises(ValueError, match="no class folders") as info:
+        load_image_folder(tmp_path)
+    with pytest.warns(ImageFolderWarning, match=r"say so by exclude=\['test/\*'\]"):
+        assert call_in(str(info.value)).target_names == ["x", "y"]
 
 
 @pytest.mark.parametrize("names", [["cat_{}", "dog_{}"], ["{}A", "{}B"]])
