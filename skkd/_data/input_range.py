@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from skkd._data.rows import is_lazy, row_of
+from skkd._utils.rng import preserved_rng
 
 # Of how many values, at most, a fit or a prediction looks at.
 _N_VALUES = 1_000_000
 # With fewer samples than these, others may well lie outside of their range.
 _N_SAMPLES = 20
+# How many samples of a Dataset a fit reads to know their range.
+_N_LAZY = 32
 
 
 class InputRange(NamedTuple):
@@ -23,12 +29,15 @@ class InputRange(NamedTuple):
         Whether all of them are whole numbers.
     largest : float
         The largest absolute value.
+    typical : ndarray of shape (n_features,) or (0,)
+        Median of the absolute values of each column of a table.
     """
 
     low: np.ndarray
     high: np.ndarray
     whole: bool
     largest: float
+    typical: np.ndarray
 
     def merged(self, other: InputRange) -> InputRange:
         """Return the range of both."""
@@ -39,7 +48,70 @@ class InputRange(NamedTuple):
             np.maximum(self.high, other.high),
             self.whole and other.whole,
             max(self.largest, other.largest),
+            np.minimum(self.typical, other.typical),
         )
+
+
+def ranges_of(X: Any) -> dict[str, InputRange]:
+    """Return the range of each input of a fit, as far as there is telling it."""
+    found = {name: input_range(x) for name, x in _arrays(X, _N_LAZY).items()}
+    return {name: seen for name, seen in found.items() if seen is not None}
+
+
+def wrong_scale(X: Any, seen: Mapping[str, InputRange]) -> str:
+    """Return what is wrong with the scale of X, or '' if nothing is.
+
+    Of a Dataset the first sample is looked at.
+    """
+    if not seen:
+        return ""
+    arrays = [(x, seen[name]) for name, x in _arrays(X, 1).items() if name in seen]
+    return next((told for x, one in arrays if (told := off_scale(x, one))), "")
+
+
+def jumps(more: Mapping[str, InputRange], seen: Mapping[str, InputRange]) -> bool:
+    """Tell whether a further fit gets samples on another scale than the one before.
+
+    Ranges alone do not tell: samples of one class may follow those of another.
+    """
+    return any(_jumps(more[name], seen[name]) for name in more.keys() & seen.keys())
+
+
+def _jumps(a: InputRange, b: InputRange) -> bool:
+    if a.low.shape != b.low.shape:
+        return False
+    if a.low.ndim:
+        ratio = _ratio(a.typical, b.typical)
+        return len(ratio) > 2 and bool((ratio < 0.1).all() or (ratio > 10).all())
+    small, large = sorted((a, b), key=lambda one: one.largest)
+    return small.largest <= 4 and large.largest >= 32 and not small.whole
+
+
+def _arrays(X: Any, n_lazy: int) -> dict[str, np.ndarray]:
+    """Return the values of each input, of some samples if they are read on demand."""
+    if isinstance(X, np.ndarray):
+        return {"X": X}
+    if hasattr(X, "indptr"):  # the zeros between do not matter to the scale
+        return {"X": np.append(_some(X.data), 0)[None, None]}
+    if is_lazy(X):
+        if getattr(X, "dtype", None) == np.uint8:
+            return {}
+        index = np.unique(np.linspace(0, len(X) - 1, min(len(X), n_lazy)).astype(int))
+        with preserved_rng():  # reading a sample may draw
+            rows = [row_of(X, int(i)) for i in index]
+        if not isinstance(rows[0], Mapping):
+            return _stacked({"X": rows})
+        return _stacked({key: [row[key] for row in rows] for key in rows[0]})
+    return {k: np.asarray(v) for k, v in X.items()} if isinstance(X, Mapping) else {}
+
+
+def _stacked(rows: dict[str, list[Any]]) -> dict[str, np.ndarray]:
+    try:
+        return {
+            key: np.stack([np.asarray(r) for r in some]) for key, some in rows.items()
+        }
+    except (TypeError, ValueError):  # text, or samples of several sizes
+        return {}
 
 
 def input_range(x: Any) -> InputRange | None:
@@ -55,9 +127,12 @@ def input_range(x: Any) -> InputRange | None:
     if not varies.any():
         return None
     whole = x.dtype.kind != "f" or bool((x == np.rint(x)).all())
-    largest = float(max(-low.min(), high.max()))
     return InputRange(
-        np.where(varies, low, -np.inf), np.where(varies, high, np.inf), whole, largest
+        np.where(varies, low, -np.inf),
+        np.where(varies, high, np.inf),
+        whole,
+        float(max(-low.min(), high.max())),
+        np.median(np.abs(x), axis=0) if x.ndim == 2 else np.zeros(0),
     )
 
 
@@ -74,7 +149,8 @@ def off_scale(x: np.ndarray, seen: InputRange) -> str:
         share = _share_outside(x, outside, seen)
         if share:
             return f"{share:.0%} of the values of X lie outside of the range of the fit"
-    if _is_shrunk(x, seen):
+    shrunk = _has_shrunk_columns(x, seen) or _is_shrunk(x, seen)
+    if shrunk or _fills_unit(x, seen):
         return (
             f"X lies between {x.min():.3g} and {x.max():.3g}, what the fit saw between "
             f"{_finite(seen.low).min():.3g} and {_finite(seen.high).max():.3g}"
@@ -84,23 +160,29 @@ def off_scale(x: np.ndarray, seen: InputRange) -> str:
 
 def _share_outside(x: np.ndarray, outside: np.ndarray, seen: InputRange) -> float:
     """Return the share of values outside of the range, or 0 if it is ordinary."""
-    is_table = seen.low.ndim > 0
     size = np.where(np.isfinite(seen.low), seen.high - seen.low, 0)
-    low, high = seen.low - 0.1 * size, seen.high + 0.1 * size
-    n_outside = int(((x < low) | (x > high)).sum())
+    off = (x < seen.low - 0.1 * size) | (x > seen.high + 0.1 * size)
     if _finite(seen.low).min() >= 0:  # however small: there was nothing below zero
-        n_outside = max(n_outside, int((outside & (x < 0)).sum()))
+        off |= outside & (x < 0)
     far = (x < seen.low - size) | (x > seen.high + size)
-    if is_table:  # one column may drift, as a number or a date does
+    if seen.low.ndim:
         n_features = int(np.isfinite(seen.low).sum())
         n_values = len(x) * n_features
-        n_columns = int((far.mean(axis=0) > 0.1).sum())
-        is_far = n_columns >= max(min(3, n_features), 0.1 * n_features)
+        is_off, is_far = _columns(off, n_features), _columns(far, n_features)
     else:
         n_values = x.size
-        is_far = far.mean() >= 0.01
-    share = max(int(far.sum()), n_outside) / n_values
-    return share if is_far or n_outside >= max(16, 0.25 * n_values) else 0.0
+        is_off, is_far = True, far.sum() >= max(5, 0.01 * n_values)
+    is_off = is_off and off.sum() >= max(16, 0.25 * n_values)
+    return max(int(far.sum()), int(off.sum())) / n_values if is_far or is_off else 0.0
+
+
+def _columns(of: np.ndarray, n_features: int) -> bool:
+    """Tell whether enough columns have such values.
+
+    One or two may drift, as numbers and dates do.
+    """
+    n_columns = int((of.mean(axis=0) > 0.1).sum())
+    return n_columns >= max(min(3, n_features), 0.1 * n_features)
 
 
 def _is_shrunk(x: np.ndarray, seen: InputRange) -> bool:
@@ -111,6 +193,31 @@ def _is_shrunk(x: np.ndarray, seen: InputRange) -> bool:
         return False
     # Dark images, of noise or of none, and rows of zeros and ones, are ordinary.
     return bool((x != np.rint(x)).any() and np.ptp(x) >= 0.1)
+
+
+def _has_shrunk_columns(x: np.ndarray, seen: InputRange) -> bool:
+    """Tell whether the columns of a table are all much smaller than in the fit."""
+    if not seen.low.ndim or len(x) < _N_SAMPLES:
+        return False
+    ratio = _ratio(np.median(np.abs(x), axis=0), seen.typical)
+    return len(ratio) > 2 and bool(((ratio > 0) & (ratio < 0.1)).all())
+
+
+def _fills_unit(x: np.ndarray, seen: InputRange) -> bool:
+    """Tell whether images fill 0 to 1, or -1 to 1, and the fit saw normalised ones."""
+    if seen.low.ndim or x.dtype.kind != "f" or x.size < 64 or seen.low > -0.3:
+        return False
+    low, high = x.min(), x.max()
+    return any(
+        start <= low <= start + edge and 1 - edge <= high <= 1
+        for start, edge in ((0, 0.1), (-1, 0.15))
+        if seen.low < start - 0.3
+    )
+
+
+def _ratio(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    known = (a > 0) & (b > 0)
+    return a[known] / b[known]
 
 
 def _finite(values: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ from skorch.utils import to_numpy
 from torch.utils.data import DataLoader, IterableDataset
 
 from skkd._data.frames import explain_columns, is_frame
-from skkd._data.input_range import InputRange, input_range, off_scale
+from skkd._data.input_range import InputRange, jumps, ranges_of, wrong_scale
 from skkd._data.rows import LAZY, row_of
 from skkd._utils.rng import preserved_rng
 from skkd._utils.warn import warn
@@ -34,15 +34,15 @@ class InputFacts(NamedTuple):
     n_features_in : int or None
         None if X is no array.
     feature_names_in : ndarray of str or None
-    input_range : InputRange or None
-        Of the values; None if they are not at hand.
+    input_range : dict of str to InputRange
+        Of the values of each input, as far as there is telling it.
     """
 
     input_shape: tuple[int, ...] | None
     input_dtype: Any
     n_features_in: int | None
     feature_names_in: np.ndarray | None
-    input_range: InputRange | None = None
+    input_range: Mapping[str, InputRange]
 
     def set_on(self, net: Any) -> None:
         """Set these facts as fitted attributes, those of an earlier fit removed."""
@@ -63,10 +63,10 @@ def read_inputs(net: Any, X: Any) -> tuple[Any, InputFacts]:
     """
     dtype = getattr(X, "dtype", None)
     if isinstance(X, LAZY):
-        return X, InputFacts(_shape_of_sample(X), dtype, None, None)
+        return X, InputFacts(_shape_of_sample(X), dtype, None, None, ranges_of(X))
     if _is_mapping(X):
         get_len(X)
-        return X, InputFacts(None, dtype, None, None)
+        return X, InputFacts(None, dtype, None, None, ranges_of(X))
     if not hasattr(X, "shape"):
         _refuse_iterables(X)
     _refuse_paths(X)
@@ -81,7 +81,7 @@ def read_inputs(net: Any, X: Any) -> tuple[Any, InputFacts]:
         raise _with_teachers_own(net, seen) from error
     X = _short_indices(X) if hasattr(X, "indptr") else X
     named = getattr(names, "feature_names_in_", None)
-    return X, InputFacts(X.shape[1:], X.dtype, X.shape[1], named, input_range(X))
+    return X, InputFacts(X.shape[1:], X.dtype, X.shape[1], named, ranges_of(X))
 
 
 def check_inputs(net: Any, X: Any, *, to_train: bool = False) -> Any:
@@ -91,6 +91,7 @@ def check_inputs(net: Any, X: Any, *, to_train: bool = False) -> Any:
     """
     if _is_mapping(X):
         get_len(X)
+        _check_scale(net, X, to_train)
         return X
     if isinstance(X, LAZY):
         shape = _shape_of_sample(X)
@@ -111,16 +112,22 @@ def check_inputs(net: Any, X: Any, *, to_train: bool = False) -> Any:
             f"X has rows of shape {shape}, but {type(net).__name__} was "
             f"fitted on rows of shape {net.input_shape_}."
         )
-    if isinstance(X, np.ndarray):
-        _check_scale(net, X, to_train)
+    _check_scale(net, X, to_train)
     return X
 
 
 def widen_range(net: Any, X: Any) -> None:
     """Take the samples of a further fit into what a net has been fitted on."""
-    more, seen = input_range(X), getattr(net, "input_range_", None)
-    if more is not None:
-        net.input_range_ = more if seen is None else seen.merged(more)
+    more, seen = ranges_of(X), getattr(net, "input_range_", {})
+    if jumps(more, seen):
+        warn(
+            f"X is on another scale than in the fit before, which "
+            f"{type(net).__name__} goes on with: scale it in the same way, or begin "
+            "anew by fit, with warm_start=False.",
+            DistillationWarning,
+        )
+    merged = {k: seen[k].merged(one) if k in seen else one for k, one in more.items()}
+    net.input_range_ = {**seen, **merged}
 
 
 def _with_teachers_own(net: Any, error: Exception) -> Exception:
@@ -189,6 +196,10 @@ def _check_image_scale(net: Any, X: np.ndarray) -> bool:
     fitted = getattr(net, "input_dtype_", None)
     if fitted is None or (fitted == np.uint8) == (X.dtype == np.uint8):
         return True
+    # Whole numbers, and floats of 0 to 255, may be the same: their range tells.
+    is_known = bool(getattr(net, "input_range_", {}))
+    if is_known and not (X.dtype.kind == "f" and X.size and np.abs(X).max() <= 1):
+        return True
     warn(
         f"X is {X.dtype} and {type(net).__name__} was fitted on {fitted}: "
         "images of 0 to 255 are not those of 0 to 1. Pass the same kind.",
@@ -197,17 +208,20 @@ def _check_image_scale(net: Any, X: np.ndarray) -> bool:
     return False
 
 
-def _check_scale(net: Any, X: np.ndarray, to_train: bool) -> None:
+def _check_scale(net: Any, X: Any, to_train: bool) -> None:
     """Warn of inputs on another scale than those of the fit."""
-    if (X.ndim > 2 and not _check_image_scale(net, X)) or to_train:
+    is_images = isinstance(X, np.ndarray) and X.ndim > 2
+    if (is_images and not _check_image_scale(net, X)) or to_train:
         return
-    seen = getattr(net, "input_range_", None)
-    wrong = "" if seen is None else off_scale(X, seen)
+    wrong = wrong_scale(X, getattr(net, "input_range_", {}))
     if wrong:
+        is_table = len(getattr(net, "input_shape_", None) or ()) == 1
+        remedy = (
+            ", best of all in one Pipeline: make_pipeline(StandardScaler(), student)"
+        )
         warn(
             f"{wrong}: {type(net).__name__} was fitted on another scale. Scale X as in "
-            "fit, best of all in one Pipeline: make_pipeline(StandardScaler(), "
-            "student).",
+            f"fit{remedy if is_table else ''}.",
             DistillationWarning,
         )
 

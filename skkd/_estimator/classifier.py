@@ -189,6 +189,15 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
     worth much more at ``temperature=4, alpha=0.9``; the probabilities of a random
     forest become almost uniform there. Search both.
 
+    Batch normalisation predicts with running averages, which lag behind the weights
+    where steps are few. At its end `fit` compares, on up to four batches, loss and
+    accuracy with those of training, and if they are clearly worse computes the averages
+    anew from 10,000 samples at most. The fit stays repeatable. Scores of epochs, files
+    of a ``Checkpoint`` and `partial_fit` keep the running averages:
+    :class:`~skkd.callbacks.UpdateBatchNorm` corrects the last. A last batch of one row,
+    which has no variance, joins the batch before it where the student could not be
+    trained on it.
+
     References
     ----------
     .. [1] G. Hinton, O. Vinyals, J. Dean, "Distilling the Knowledge in a Neural

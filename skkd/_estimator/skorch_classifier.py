@@ -32,8 +32,7 @@ from skkd._data.labels import check_labels, encode_labels, labels_of
 from skkd._estimator.build_student import adapt_standardize, build_student
 from skkd._estimator.compute import fetch_losses, optimized_pass
 from skkd._estimator.params import SklearnParamsMixin
-from skkd._fit.batch_size import explained, merges_last_row, no_step
-from skkd._fit.gradient_check import check_gradients
+from skkd._fit import batch_size, gradient_check
 from skkd._fit.objective import Objective, loss_by_sample
 from skkd._fit.param_names import check_names
 from skkd._utils.modules import (
@@ -232,7 +231,7 @@ class SkorchClassifier(SklearnParamsMixin, NeuralNetClassifier):
         fitting = training and isinstance(unwrap(dataset)[0], TrainingSet)
         n, size = len(dataset), kwargs["batch_size"]
         if fitting and (not n or "sampler" in kwargs or n % (size or 1) == 1):
-            kwargs["merge_last"] = merges_last_row(self, dataset, kwargs)
+            kwargs["merge_last"] = batch_size.merges_last_row(self, dataset, kwargs)
         return make_iterator(
             getattr(self, name), dataset, device=self.device, fitting=fitting, **kwargs
         )
@@ -283,7 +282,7 @@ class SkorchClassifier(SklearnParamsMixin, NeuralNetClassifier):
                 fetch_losses(batches, f"{prefix}_loss")
         self.history.record(f"{prefix}_batch_count", len(batches))
         if training and not batches:
-            raise no_step(self)
+            raise batch_size.no_step(self)
 
     def train_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
         """Train on a batch, in the view of it that the student is to see."""
@@ -299,12 +298,14 @@ class SkorchClassifier(SklearnParamsMixin, NeuralNetClassifier):
         try:
             step = super().train_step_single(batch, **fit_params)
         except ValueError as error:
-            raise explained(self, batch, error) from error
+            raise batch_size.explained(self, batch, error) from error
+        except RuntimeError as error:
+            raise gradient_check.explained(self, error) from error
         if self._objective_ is not None and self._objective_.is_first_step:
             self._objective_.is_first_step = False
             parameters = self.module_.parameters()
             if any(p.requires_grad and p.grad is None for p in parameters):
-                check_gradients(self, batch, fit_params)
+                gradient_check.check_gradients(self, batch, fit_params)
         return step
 
     def _set_training(self, training: bool = True) -> None:
@@ -323,7 +324,14 @@ class SkorchClassifier(SklearnParamsMixin, NeuralNetClassifier):
     def infer(self, x: Any, **fit_params: Any) -> Any:
         """Return the module's outputs; it sees the input, without batch fields."""
         x = x[INPUT] if isinstance(x, Mapping) and INPUT in x else x
-        forward = super().infer
+        infer = super().infer
+
+        def forward(inputs: Any, **fit_params: Any) -> Any:
+            outputs = infer(inputs, **fit_params)
+            # skorch moves tuples and mappings between devices, and no other objects.
+            is_object = not isinstance(outputs, Mapping) and hasattr(outputs, "logits")
+            return (outputs.logits,) if is_object else outputs
+
         plain = self.channels_last_ is False and self.precision == "fp32"
         if plain and isinstance(x, torch.Tensor) and str(self.device) == "cpu":
             needs_cast = x.is_floating_point()

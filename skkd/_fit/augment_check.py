@@ -13,7 +13,7 @@ from torch import Tensor
 
 from skkd._data.batches import TrainingSet, batch_of
 from skkd._data.keys import split_inputs
-from skkd._utils.modules import cast_floats
+from skkd._utils.modules import cast_floats, is_out_of_memory
 from skkd._utils.rng import preserved_rng
 from skkd._utils.warn import warn
 from skkd.augment import Augmentation, Compose
@@ -22,6 +22,12 @@ from skkd.exceptions import DistillationWarning
 _N_SAMPLES = 32
 # All views have to be on another scale: random changes come out both ways.
 _N_VIEWS = 8
+
+_CALLED = (
+    "It is called with a batch, a tensor of shape (n, *input_shape), without labels, "
+    "and returns such a tensor. To mix samples and their labels, pass Mixup() of "
+    "skkd.augment."
+)
 
 
 def is_known(augment: Any) -> bool:
@@ -62,9 +68,20 @@ def check_augment_scale(net: Any, samples: TrainingSet) -> None:
 
 
 def _view(net: Any, augment: Any, clean: Any, n: int) -> Any:
-    if net.n_views is not None:
-        return augment(clean, torch.randint(2**62, (n,)))
-    return augment(clean)
+    seeds = () if net.n_views is None else (torch.randint(2**62, (n,)),)
+    try:
+        view = augment(clean, *seeds)
+    except Exception as error:  # whatever a step raises
+        if is_out_of_memory(error):
+            raise
+        raise ValueError(f"augment= raises {error!r}. {_CALLED}") from error
+    arrays = [*view.values()] if isinstance(view, Mapping) else [view]
+    for array in arrays:
+        if not isinstance(array, (Tensor, np.ndarray)):
+            raise TypeError(f"augment= returns a {type(array).__name__}. {_CALLED}")
+        if len(array) != n:
+            raise ValueError(f"augment= returns {len(array)} rows of {n}. {_CALLED}")
+    return view
 
 
 def _pairs(clean: Any, view: Any) -> Any:
@@ -128,11 +145,18 @@ def _is_rescaled(clean: Tensor, view: Tensor) -> bool:
     if not spread > 0:
         return False
     ratio, shift = v.std() / spread, (v.mean() - x.mean()) / spread
-    if ratio < 0.1 or ratio > 3:
+    if ratio < 0.1 or ratio > 3 or _is_limited(x, v):
         return True
     slack = 0.25 * (high - low)
     leaves = v.min() < low - slack or v.max() > high + slack
     return bool(leaves and shift.abs() > 0.25)
+
+
+def _is_limited(x: Tensor, v: Tensor) -> bool:
+    """Tell whether a view is limited to 0 to 1, as by torchvision, and x is not."""
+    return bool(
+        v.min() >= 0 and v.max() <= 1 and ((x < 0) | (x > 1)).float().mean() > 0.1
+    )
 
 
 def _are_rescaled(clean: Tensor, views: list[Tensor]) -> bool:
@@ -142,6 +166,7 @@ def _are_rescaled(clean: Tensor, views: list[Tensor]) -> bool:
     shifts = [view.double().mean() - clean.double().mean() for view in views]
     ratios = [view.double().std() / clean.double().std() for view in views]
     far = all(r > 3 for r in ratios) or all(r < 0.1 for r in ratios)
+    far = far or all(_is_limited(clean, view) for view in views)
     return far or all(s > 0 for s in shifts) or all(s < 0 for s in shifts)
 
 

@@ -9,23 +9,28 @@ from typing import Any
 import numpy as np
 import torch
 from skorch.dataset import get_len, unpack_data
+from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.data import Subset
 
 from skkd._data.batches import labelled_part, loader
 from skkd._fit.views import BatchViews
+from skkd._utils.modules import first_tensor
 from skkd._utils.rng import preserved_rng
 
-# How many batches the two losses are compared on, and by how much that of evaluation
-# may be the larger one: as a factor, and beyond it.
-_N_BATCHES, _FACTOR, _MARGIN = 4, 1.5, 0.05
+# How many batches the two modes are compared on, and by how much that of evaluation may
+# be the worse one: the loss as a factor and beyond it, the accuracy.
+_N_BATCHES, _FACTOR, _MARGIN, _ACCURACY = 4, 1.2, 0.02, 0.04
+# Statistics of more samples are hardly better, and an epoch may have millions.
+_N_SAMPLES = 10_000
 
 
 def correct_statistics(net: Any, fit_params: Mapping[str, Any]) -> bool:
-    """Compute the statistics anew if they make the training loss clearly worse.
+    """Compute the statistics anew if they make the training samples clearly worse.
 
     In training each batch is normalised by its own statistics. If the running averages
-    belong to earlier weights, the loss of the same samples is larger in evaluation.
+    belong to earlier weights, the loss of the same samples is larger in evaluation, or,
+    early in training where all losses are alike, fewer of them are right.
 
     Returns
     -------
@@ -42,14 +47,14 @@ def correct_statistics(net: Any, fit_params: Mapping[str, Any]) -> bool:
     some = Subset(some, range(min(len(some), _N_BATCHES * size) // size * size))
     with preserved_rng(net.device or "cpu"):
         net._set_training(False)
-        in_evaluation = _loss(net, some, size, fit_params)
+        loss, accuracy = _quality(net, some, size, fit_params)
         with _own_statistics(layers):
-            in_training = _loss(net, some, size, fit_params)
+            best, most = _quality(net, some, size, fit_params)
         net._set_training(True)
-        if not in_evaluation > _FACTOR * in_training + _MARGIN:
-            return False
-        update_statistics(net, layers, dataset, net.augment, fit_params)
-    return True
+        lags = loss > _FACTOR * best + _MARGIN or accuracy < most - _ACCURACY
+        if lags:
+            update_statistics(net, layers, dataset, net.augment, fit_params, _N_SAMPLES)
+    return lags
 
 
 def tracking_layers(net: Any) -> list[_BatchNorm]:
@@ -71,8 +76,13 @@ def update_statistics(
     dataset: Any,
     augment: Any,
     fit_params: Mapping[str, Any],
+    n_samples: int | None = None,
 ) -> None:
-    """Set the running averages to the plain averages over all batches."""
+    """Set the running averages to the plain averages over all batches.
+
+    With `n_samples`, over those of so many samples, drawn at random.
+    """
+    dataset = _shuffled(dataset, n_samples)
     net._set_training(True)
     momenta = [layer.momentum for layer in layers]
     before = [(b, b.clone()) for layer in layers for b in layer.buffers()]
@@ -84,7 +94,7 @@ def update_statistics(
             layer.reset_running_stats()
             layer.momentum = None
         # As even as possible: a small batch would count as much as a large one.
-        for batch in loader(_shuffled(dataset), -(-len(dataset) // n_batches)):
+        for batch in loader(dataset, -(-len(dataset) // n_batches)):
             X = views(unpack_data(batch)[0], net.module_, net.device, len(net.history))
             if n_batches == 1 or get_len(X) > 1:  # one sample has no variance
                 net.infer(X, **fit_params)
@@ -97,12 +107,12 @@ def update_statistics(
             layer.momentum = momentum
 
 
-def _shuffled(dataset: Any) -> Any:
-    """Return the samples in another order, the same each time.
+def _shuffled(dataset: Any, n_samples: int | None = None) -> Any:
+    """Return the samples, or some of them, in another order, the same each time.
 
     Those of one class often lie together, and vary less than all of them do.
     """
-    order = np.random.default_rng(0).permutation(len(dataset))
+    order = np.random.default_rng(0).permutation(len(dataset))[:n_samples]
     return Subset(dataset, order.tolist())
 
 
@@ -121,10 +131,15 @@ def _own_statistics(layers: list[_BatchNorm]) -> Iterator[None]:
 
 
 @torch.no_grad()
-def _loss(net: Any, dataset: Any, size: int, fit_params: Mapping[str, Any]) -> float:
-    """Return the criterion's mean; layers stay in the mode that they are in."""
-    losses = []
+def _quality(
+    net: Any, dataset: Any, size: int, fit_params: Mapping[str, Any]
+) -> tuple[float, float]:
+    """Return loss and accuracy; layers stay in the mode that they are in."""
+    losses, right = [], []
     for batch in loader(dataset, size):
         X, y = unpack_data(batch)
-        losses.append(net.get_loss(net.infer(X, **fit_params), y, X=X, training=False))
-    return float(torch.stack(losses).mean())
+        outputs = net.infer(X, **fit_params)
+        losses.append(net.get_loss(outputs, y, X=X, training=False))
+        logits = outputs if isinstance(outputs, Tensor) else first_tensor(outputs)
+        right.append((logits.argmax(1).cpu() == torch.as_tensor(y).cpu()).float())
+    return float(torch.stack(losses).mean()), float(torch.cat(right).mean())

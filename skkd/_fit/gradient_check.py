@@ -46,6 +46,17 @@ def check_gradients(net: Any, batch: Any, fit_params: Mapping[str, Any]) -> None
         _report(net, [*missing])
 
 
+def explained(net: Any, error: RuntimeError) -> Exception:
+    """Return an error that says what to do, if the loss has no gradient at all."""
+    if "does not require grad" not in str(error):
+        return error
+    return ValueError(
+        f"The loss of the student {describe(net.module_)} depends on none of the "
+        "weights that are trained: look for detach(), argmax() or no_grad() in its "
+        "forward, and for a callback, as Freezer, that freezes all of them."
+    )
+
+
 def _used_to_predict(
     net: Any, batch: Any, fit_params: Mapping[str, Any], some: dict[str, Parameter]
 ) -> dict[str, Parameter]:

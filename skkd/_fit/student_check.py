@@ -8,14 +8,17 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from skkd._data.batches import TrainingSet, batch_of
+from skkd._data.keys import split_inputs
 from skkd._fit.augment_check import check_augment_scale, is_known
 from skkd._fit.loss_check import check_loss_learns
 from skkd._fit.plan import FitPlan
 from skkd._utils.modules import describe, first_tensor, is_out_of_memory
 from skkd._utils.warn import warn
 from skkd.exceptions import DistillationWarning
+from skkd.students import Standardize
 
 # Last operations of a network after which a logit cannot take every value, by the name
 # of their node in the graph, with the values that are left.
@@ -26,6 +29,8 @@ _BOUNDED = {
     "HardtanhBackward0": "an interval",
     "ReluBackward0": "0 and above",
 }
+# Logits of a fresh network are around 1; a few hundred are those of raw bytes.
+_LARGE = 1000
 # Operations that change the shape or the dtype, and no value.
 _RESHAPES = ("View", "Reshape", "Squeeze", "Unsqueeze", "ToCopy", "Clone", "Alias")
 
@@ -50,12 +55,15 @@ def check_student(
     if fit_params:  # who passes them knows what the module expects
         return
     _check_axes(net)
-    inputs, _ = batch_of(samples, range(min(2, len(samples))))
+    inputs = split_inputs(batch_of(samples, range(min(2, len(samples))))[0])[0]
     net._set_training(False)
     outputs = _outputs(net, inputs)
     logits = outputs if isinstance(outputs, Tensor) else first_tensor(outputs)
     _check_shape(net, logits)
     _check_dependence(net, inputs, logits)
+    _check_rows_alone(net, inputs, logits)
+    if plan.fresh:
+        _check_size(net, logits)
     _check_last_layer(net, logits)
 
 
@@ -64,15 +72,23 @@ def _outputs(net: Any, inputs: Any) -> Any:
         # With a graph: its end shows the student's last operation.
         with _without_compiling(net), torch.enable_grad():
             return net.infer(inputs)
-    except (RuntimeError, TypeError) as error:
+    except Exception as error:  # whatever a layer raises
         if is_out_of_memory(error):
             raise
-        remedy = "Standardize from skkd.students as the first layer takes any dtype."
-        if _channels_are_last(net.input_shape_):
+        given = f"{net.input_shape_}, {net.input_dtype_}"
+        remedy = "Its forward gets a batch of any number of rows."
+        if isinstance(inputs, Mapping):
+            given = f"the inputs {', '.join(map(str, inputs))}"
+            remedy = "The keys of X are the names of the arguments of its forward."
+        elif _channels_are_last(net.input_shape_):
             remedy = "The channels seem to come last: pass X.transpose(0, 3, 1, 2)."
+        elif any(word in str(error) for word in ("dtype", "scalar type", "Float")):
+            remedy = (
+                "Standardize from skkd.students as the first layer takes any dtype."
+            )
         raise ValueError(
             f"The student {describe(net.module_)} does not take rows of X "
-            f"({net.input_shape_}, {net.input_dtype_}): {error}. {remedy}"
+            f"({given}): {error}. {remedy}"
         ) from error
 
 
@@ -133,6 +149,63 @@ def _check_dependence(net: Any, inputs: Any, logits: Tensor) -> None:
             )
 
 
+def _check_rows_alone(net: Any, inputs: Any, logits: Tensor) -> None:
+    """Warn if a prediction depends on the other rows, or on chance."""
+    if len(logits) < 2 or net.precision != "fp32":
+        return
+    alone = _outputs_of_last(net, inputs)
+    if alone is not None and _are_close(alone, logits[-1:]):
+        return
+    reason = "of the other rows of a batch"
+    remedy = (
+        "look for batch_first=True of a recurrent layer or of attention, for dim=0, "
+        "and for BatchNorm with track_running_stats=False"
+    )
+    if alone is not None and not _are_close(alone, _outputs_of_last(net, inputs)):
+        reason = "of chance"
+        remedy = "a functional dropout takes training=self.training"
+    warn(
+        f"The predictions of the student {describe(net.module_)} for a row depend on "
+        f"more than the row: {reason}. In its forward {remedy}.",
+        DistillationWarning,
+    )
+
+
+def _outputs_of_last(net: Any, inputs: Any) -> Tensor | None:
+    """Return the logits of the last row by itself; None if it cannot be taken so."""
+    if isinstance(inputs, Mapping):
+        last = {key: value[-1:] for key, value in inputs.items()}
+    else:
+        last = inputs[-1:]
+    try:
+        with _without_compiling(net), torch.no_grad():
+            outputs = net.infer(last)
+    except (RuntimeError, ValueError, IndexError):
+        return None
+    logits = outputs if isinstance(outputs, Tensor) else first_tensor(outputs)
+    return logits if logits.ndim == 2 else None
+
+
+def _are_close(a: Tensor, b: Tensor | None) -> bool:
+    # A device may sum in another order for another number of rows.
+    return b is not None and bool((a - b).abs().max() <= 0.03 * b.abs().max() + 1e-6)
+
+
+def _check_size(net: Any, logits: Tensor) -> None:
+    """Warn of inputs so large that so are the outputs, before anything is learnt."""
+    if not logits.abs().max() > _LARGE or any(
+        isinstance(layer, (Standardize, _BatchNorm)) for layer in net.module_.modules()
+    ):
+        return
+    warn(
+        f"The student {describe(net.module_)} gives outputs up to "
+        f"{logits.abs().max():.2g} before training, as X is far from values around 1: "
+        "it will learn badly. Scale X, by make_pipeline(StandardScaler(), student) or "
+        "by Standardize from skkd.students as the first layer.",
+        DistillationWarning,
+    )
+
+
 def _check_last_layer(net: Any, logits: Tensor) -> None:
     """Raise, or warn, if the outputs are not what the criterion takes."""
     # One class less would leave a single number, which is 1.
@@ -143,7 +216,7 @@ def _check_last_layer(net: Any, logits: Tensor) -> None:
             raise ValueError(
                 f"criterion=NLLLoss expects probabilities, as from a softmax, and the "
                 f"student {describe(net.module_)} gives others. Leave criterion at "
-                "CrossEntropyLoss for a module that gives logits."
+                "CrossEntropyLoss for a module that gives logits, or a log_softmax."
             )
         return
     criterion = getattr(net, "criterion_", None)

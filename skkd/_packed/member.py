@@ -11,7 +11,7 @@ import torch
 from skorch.dataset import Dataset
 from torch import Tensor
 
-from skkd._data.batches import TrainingSet, to_tensor
+from skkd._data.batches import TrainingSet, make_iterator, to_tensor
 from skkd._data.keys import HARD_WEIGHT, SOFT_WEIGHT, TEACHER_LOGITS
 from skkd._estimator.build_student import adapt_standardize
 from skkd._fit.objective import Objective
@@ -120,15 +120,18 @@ def prepare(
 def _batches(net: Any, samples: TrainingSet, orders: BatchOrders) -> list[Any]:
     """Draw the batches of all epochs, leaving the random stream as a fit leaves it."""
     n_samples, state = len(samples), torch.get_rng_state()
-    options = sorted(net.get_params_for("iterator_train").items())
+    options = {"batch_size": net.batch_size, **net.get_params_for("iterator_train")}
     start = bytes(state.tolist())
-    key = (start, n_samples, net.batch_size, net.max_epochs, *options)
+    key = (start, n_samples, net.max_epochs, *sorted(options.items()))
     if key not in orders:
         index = np.arange(n_samples)
         indices = TrainingSet(
             Dataset(index, index), X=index, y=samples.y, y_encoded=index
         )
-        iterator = net.get_iterator(indices, training=True)
+        # Not by `get_iterator`, which tries the student on a sample: these are indices.
+        iterator = make_iterator(
+            net.iterator_train, indices, device=net.device, fitting=True, **options
+        )
         epochs = [[y.numpy() for _, y in iterator] for _ in range(net.max_epochs)]
         orders[key] = epochs, torch.get_rng_state()
     batches, state = orders[key]

@@ -25,10 +25,10 @@ X = {
 }
 
 
-def fit(augment, kind="gray", **params):
+def fit(augment, kind="gray", method="fit", **params):
     params = {"module__width": 2, "max_epochs": 1, "random_state": 0} | params
     net = DistilledClassifier(SmallCNN, augment=augment, **params)
-    return net.fit(X[kind], Y)
+    return getattr(net, method)(X[kind], Y)
 
 
 FIXED = {
@@ -49,6 +49,7 @@ FIXED = {
     "bgr": ("rgb", lambda x: x.flip(1)),
     # torchvision's own limits floats to 0..1.
     "clip": ("gray", v2.Compose([v2.ToDtype(torch.float32), v2.ColorJitter(0.5)])),
+    "clip normalised": ("standard", v2.ColorJitter(0.5, 0.5)),
 }
 
 
@@ -117,10 +118,25 @@ class OwnStream(nn.Module):
 
 def test_the_look_leaves_random_streams_as_they_were():
     augment, other = OwnStream(), OwnStream()
-    fit(augment, "unit", batch_size=-1)
+    fit(augment, "unit", "partial_fit", batch_size=-1)
     other(torch.as_tensor(X["unit"]))  # the one batch
     assert augment.rng.normal() == other.rng.normal()
     plain = fit(None, "unit")
     same = fit(lambda x: x, "unit")
     pairs = zip(plain.module_.parameters(), same.module_.parameters(), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)
+
+
+@pytest.mark.parametrize(
+    ("augment", "message"),
+    [
+        (v2.MixUp(num_classes=10), r"augment= raises .*pass Mixup\(\) of skkd\.augm"),
+        (lambda x: x[:-1], "returns 31 rows of 32"),
+        (lambda x: torch.cat([x, x.flip(3)]), "returns 64 rows of 32"),
+        (lambda x: None, "returns a NoneType"),
+        (lambda x: (x, x), "returns a tuple"),
+    ],
+)
+def test_what_is_no_view_of_a_batch(augment, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        fit(augment)

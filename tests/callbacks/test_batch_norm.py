@@ -204,3 +204,20 @@ def test_statistics_that_do_not_lag_are_left_alone():
     state = torch.get_rng_state()
     few_steps(max_epochs=1).fit(X, y)
     assert torch.equal(state, torch.get_rng_state())
+
+
+def test_a_loss_that_hardly_fell_is_corrected_by_what_is_right():
+    """Early in training the losses of both modes are alike, and decisions are not."""
+    X, y = DIGITS[:200], DIGIT_LABELS[:200]
+    params = {"max_epochs": 1, "lr": 0.003, "module__width": 4}
+    lagging, corrected = few_steps(**params).partial_fit(X, y), few_steps(**params)
+    rest = DIGITS[1000:], DIGIT_LABELS[1000:]
+    assert corrected.fit(X, y).score(*rest) > lagging.score(*rest) + 0.1
+
+
+def test_the_correction_reads_a_bounded_number_of_samples(monkeypatch):
+    from skkd._fit import batch_norm
+
+    monkeypatch.setattr(batch_norm, "_N_SAMPLES", 128)
+    net = few_steps(batch_size=64).fit(DIGITS[:400], DIGIT_LABELS[:400])
+    assert norms(net.module_)[0].num_batches_tracked == 2

@@ -4,8 +4,12 @@ import pickle
 
 import numpy as np
 import pytest
+import torch
+from scipy.sparse import csr_array
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
+from torch import nn
+from torch.utils.data import TensorDataset
 
 from skkd import DistilledClassifier
 from skkd._data.input_range import input_range, off_scale
@@ -67,8 +71,16 @@ def with_outliers(X):
         (np.ones((99, 5)), normal(99, 5)),
         (normal(5), 9 * normal(5)),
         (RNG.randint(0, 9, (99, 4)), np.zeros((9, 4))),
+        (
+            np.c_[normal(99, 1), np.arange(99.0)],
+            np.c_[normal(99, 1), 99 + np.arange(99)],
+        ),
+        (np.exp(2 * normal(400)), np.exp(2 * normal(400) - 2)),
     ],
-    ids=["outliers", "onehot", "counts", "lognormal", "cauchy", "constant", "few", "0"],
+    ids=[
+        *("outliers", "onehot", "counts", "lognormal", "cauchy", "constant", "few"),
+        *("0", "dates", "money"),
+    ],
 )
 def test_what_is_rare_is_silent(fitted, asked):
     seen = input_range(fitted)
@@ -112,5 +124,74 @@ def test_further_fits_widen_the_range():
 def test_the_range_is_not_a_part_of_a_teacher():
     net = student().fit(X, labels)
     before = fingerprint(net)
-    net.input_range_ = None
+    net.input_range_ = {}
     assert fingerprint(net) == before
+
+
+NORMALISED = (UNIT - 0.45) / 0.225
+
+
+def test_normalised_images_and_those_that_are_not():
+    for fitted, asked in (
+        (NORMALISED, UNIT),
+        (2 * UNIT - 1, UNIT),
+        (NORMALISED, 2 * UNIT - 1),
+    ):
+        seen = input_range(fitted[:100])
+        assert off_scale(asked[100:], seen) and off_scale(asked[100:101], seen)
+        assert not any(off_scale(one, seen) for one in fitted[:, None])
+
+
+def test_columns_that_shrink():
+    """Centred, so that both lie in the range of the fit."""
+    raw, shares = 100 * normal(400), 100 * RNG.random_sample((400, 4))
+    for fitted, asked in ((raw, raw / 100), (shares, shares / 100)):
+        seen = input_range(fitted[:200])
+        assert off_scale(asked[200:], seen)
+        assert not off_scale(fitted[200:], seen)
+        assert not off_scale(np.repeat(fitted[:1], 30, axis=0), seen)
+
+
+def images():
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+
+
+N_IMAGES, TARGET = 200, load_digits().target
+
+
+def held(kind, images):
+    """Return images as X and y of a fit, and as X of a prediction."""
+    y = TARGET[: len(images)]
+    if kind == "dataset":
+        dataset = TensorDataset(torch.as_tensor(images), torch.as_tensor(y))
+        return (dataset, None), dataset
+    X = {"input": images} if kind == "mapping" else images
+    X = csr_array(images.reshape(len(images), -1)) if kind == "sparse" else X
+    return (X, y), X
+
+
+@pytest.mark.parametrize("kind", ["dataset", "mapping", "sparse"])
+@pytest.mark.parametrize(("a", "b"), [(UNIT, BYTES), (BYTES, UNIT)])
+def test_whatever_holds_the_samples(kind, a, b):
+    net = DistilledClassifier(images(), max_epochs=1, random_state=0)
+    net.fit(*held(kind, a[:N_IMAGES])[0])
+    net.predict(held(kind, a[N_IMAGES:])[1])
+    with pytest.warns(DistillationWarning, match="another scale"):
+        net.predict(held(kind, b[N_IMAGES:])[1])
+
+
+def test_dtypes_of_the_same_values_are_silent():
+    whole = BYTES.astype(np.uint8)
+    net = student(module__width=2).fit(whole[:N_IMAGES], TARGET[:N_IMAGES])
+    for dtype in (np.int64, np.float32):
+        net.predict(whole.astype(dtype))
+    with pytest.warns(DistillationWarning, match="0 to 255 are not those of 0 to 1"):
+        net.predict(UNIT)
+
+
+@pytest.mark.parametrize("a", [UNIT, UNIT.reshape(-1, 64)], ids=["images", "table"])
+def test_a_further_fit_on_another_scale(a):
+    net = student().partial_fit(a[:N_IMAGES], TARGET[:N_IMAGES])
+    net.partial_fit(a[N_IMAGES:], TARGET[N_IMAGES:])
+    with pytest.warns(DistillationWarning, match="than in the fit before"):
+        net.partial_fit(255 * a, TARGET)

@@ -63,10 +63,10 @@ def test_rows_come_in_the_same_order_as_without():
 
     for params in ({}, {"iterator_train__shuffle": False}):
         seen.clear()
-        student(Spying, module__needs_two=True, **params).fit(X33, Y33)
+        student(Spying, module__needs_two=True, **params).partial_fit(X33, Y33)
         merged = torch.cat(seen)
         seen.clear()
-        student(Spying, module__needs_two=False, **params).fit(X33, Y33)
+        student(Spying, module__needs_two=False, **params).partial_fit(X33, Y33)
         assert torch.equal(merged[:32], torch.cat(seen))
         assert sorted(merged.tolist()) == sorted(X33.tolist())
 

@@ -1,18 +1,21 @@
 """A student is looked at before it is trained, and while it takes its first step."""
 
 import copy
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
 from sklearn.datasets import load_iris
+from skorch.callbacks import Freezer
+from skorch.dataset import ValidSplit
 from torch import nn
 
 from skkd import DistilledClassifier
 from skkd.exceptions import DistillationWarning
 from skkd.losses import RKD
-from skkd.students import SmallCNN
+from skkd.students import SmallCNN, Standardize
 
 X, Y = load_iris(return_X_y=True)
 X = X.astype("float32")
@@ -209,3 +212,91 @@ def test_a_loss_without_a_gradient():
     logits = 3 * np.eye(3)[Y] + np.random.RandomState(0).normal(size=(150, 3))
     with pytest.raises(ValueError, match=r"look for detach\(\), argmax\(\)"):
         student(distillation=loss).fit(X, Y, teacher_logits=logits)
+
+
+class Ending(nn.Linear):
+    """A linear layer with a last operation."""
+
+    def __init__(self, end):
+        super().__init__(4, 3)
+        self.end = end
+
+    def forward(self, x):
+        return self.end(super().forward(x))
+
+
+class AxesSwapped(nn.Module):
+    """Takes the samples of a batch for the steps of one sequence."""
+
+    def __init__(self, n_classes, batch_first=False):
+        super().__init__()
+        self.rnn = nn.GRU(2, n_classes, batch_first=batch_first)
+
+    def forward(self, x):
+        steps = x.view(-1, 2, 2)
+        return self.rnn(steps)[0][:, -1]
+
+
+@pytest.mark.parametrize(
+    ("module", "message"),
+    [
+        (AxesSwapped(3), "of the other rows of a batch.*batch_first=True"),
+        (Ending(lambda z: z - z.mean(0)), "of the other rows of a batch"),
+        (net(nn.BatchNorm1d(3, track_running_stats=False)), "of the other rows"),
+        (Ending(nn.functional.dropout), r"of chance.*takes training=self\.training"),
+    ],
+)
+def test_a_prediction_that_depends_on_more_than_its_row(module, message):
+    with pytest.warns(DistillationWarning, match=f"depend on more than.*{message}"):
+        student(module).fit(X, Y)
+
+
+def test_rows_that_stand_alone_are_silent():
+    student(AxesSwapped(3, batch_first=True)).fit(X, Y)
+    student(net(nn.Dropout())).fit(X, Y)
+    parts = {"input": X, "weight": X[:, :1]}
+    student(Parts).fit(parts, Y)
+
+
+class Parts(nn.Module):
+    def __init__(self, n_classes):
+        super().__init__()
+        self.head = nn.Linear(4, n_classes)
+
+    def forward(self, input, weight):
+        return self.head(input) * weight
+
+
+def test_inputs_that_are_named_otherwise():
+    with pytest.raises(ValueError, match=r"the inputs input, w\): .*names of the arg"):
+        student(Parts).fit({"input": X, "w": X[:, :1]}, Y)
+
+
+@pytest.mark.parametrize("size", [1e4, 1e9])
+def test_inputs_far_from_1(size):
+    far = (X * size).astype("float32")
+    with pytest.warns(
+        DistillationWarning, match=r"outputs up to .* Scale X, by make_pi"
+    ):
+        student(net()).fit(far, Y)
+    student(nn.Sequential(Standardize((4,)), nn.Linear(4, 3))).fit(far, Y)
+    student(nn.Sequential(nn.BatchNorm1d(4), nn.Linear(4, 3))).fit(far, Y)
+    student(net()).fit(X * 30, Y)
+
+
+@pytest.mark.parametrize("end", [torch.detach, torch.no_grad()(torch.sinh)])
+def test_a_forward_without_a_gradient(end):
+    with pytest.raises(ValueError, match=r"none of the weights.*look for detach\(\)"):
+        student(Ending(end)).fit(X, Y)
+    with pytest.raises(ValueError, match="a callback, as Freezer"):
+        student(net(), callbacks=[Freezer("*")]).fit(X, Y)
+
+
+@dataclass
+class Outputs:
+    logits: torch.Tensor
+
+
+def test_an_object_with_logits():
+    one = student(Ending(Outputs), train_split=ValidSplit(3, stratified=True))
+    assert one.fit(X, Y).predict_proba(X).shape == (150, 3)

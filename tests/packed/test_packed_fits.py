@@ -211,6 +211,7 @@ def test_a_subclass_is_trained_by_itself():
     assert "a subclass" in str(fits.packing)
 
 
+@pytest.mark.filterwarnings("ignore:The predictions of the student")
 def test_a_network_whose_samples_depend_on_each_other_is_found():
     class Centred(nn.Linear):
         def __init__(self, n_classes, input_shape):
@@ -241,3 +242,15 @@ def test_the_teacher_is_asked_once_for_all_members():
     data = [Fold(X[train], y[train], {}) for train, _ in SPLITS]
     PackedFits(estimator, TWO, data, None)
     assert sum(ASKED) == len(X)
+
+
+def test_a_last_batch_of_one_row_before_batch_normalisation():
+    """It is found out by a try on a sample, of which these batches have none."""
+    module = nn.Sequential(
+        nn.Linear(X.shape[1], 8), nn.BatchNorm1d(8), nn.Linear(8, 10)
+    )
+    n_train = len(SPLITS[0][0])
+    fits = PackedFits(
+        student(module=module, batch_size=n_train - 1), [{}], folds()[:1], None
+    )
+    assert [*fits.packing.n_alone.values()] == [1]
