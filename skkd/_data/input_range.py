@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from skkd._data.rows import is_lazy, row_of
+from skkd._data.rows import LAZY, row_of
 from skkd._utils.rng import preserved_rng
 
 # Of how many values, at most, a fit or a prediction looks at.
@@ -93,7 +93,7 @@ def _arrays(X: Any, n_lazy: int) -> dict[str, np.ndarray]:
         return {"X": X}
     if hasattr(X, "indptr"):  # the zeros between do not matter to the scale
         return {"X": np.append(_some(X.data), 0)[None, None]}
-    if is_lazy(X):
+    if isinstance(X, LAZY):
         if getattr(X, "dtype", None) == np.uint8:
             return {}
         index = np.unique(np.linspace(0, len(X) - 1, min(len(X), n_lazy)).astype(int))
