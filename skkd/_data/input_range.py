@@ -96,7 +96,8 @@ def _arrays(X: Any, n_lazy: int) -> dict[str, np.ndarray]:
     if isinstance(X, LAZY):
         if getattr(X, "dtype", None) == np.uint8:
             return {}
-        index = np.unique(np.linspace(0, len(X) - 1, min(len(X), n_lazy)).astype(int))
+        n: int = len(X)  # type: ignore[arg-type]
+        index = np.unique(np.linspace(0, n - 1, min(n, n_lazy)).astype(int))
         with preserved_rng():  # reading a sample may draw
             rows = [row_of(X, int(i)) for i in index]
         if not isinstance(rows[0], Mapping):
