@@ -252,7 +252,7 @@ def test_a_prediction_that_depends_on_more_than_its_row(module, message):
 
 
 def test_rows_that_stand_alone_are_silent():
-    student(AxesSwapped(3, batch_first=True)).fit(X, Y)
+    student(AxesSwapped, module__batch_first=True).fit(X, Y)
     student(net(nn.Dropout())).fit(X, Y)
     parts = {"input": X, "weight": X[:, :1]}
     student(Parts).fit(parts, Y)
