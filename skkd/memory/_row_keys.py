@@ -89,7 +89,8 @@ def _raw_rows(X: Any) -> tuple[str, Any]:
     if hasattr(X, "columns"):
         named = enumerate(zip(names_of(X), columns_of(X), strict=True))
         # An array does not tell categories from the numbers or texts that they are.
-        return _joined({f"{i} {n!r} {_dtype(c)}": c for i, (n, c) in named})
+        columns = {f"{i} {n!r} {_dtype(c)}": c for i, (n, c) in named}
+        return _joined(columns | _nulls(columns))
     if hasattr(X, "tocsr"):
         return _sparse_rows(X.tocsr())
     if isinstance(X, torch.Tensor):
@@ -107,7 +108,23 @@ def _raw_rows(X: Any) -> tuple[str, Any]:
 
 
 def _dtype(column: Any) -> Any:
-    return getattr(column, "dtype", getattr(column, "type", None))
+    dtype = getattr(column, "dtype", getattr(column, "type", None))
+    if not hasattr(dtype, "ordered"):
+        return dtype
+    # pandas's: its text is "category", whatever their codes stand for.
+    categories = repr([*dtype.categories]).encode("utf-8", "surrogatepass")
+    digest = hashlib.sha256(categories).hexdigest()[:_KEY_BYTES]
+    return f"{dtype} {dtype.categories.dtype} {dtype.ordered} {digest}"
+
+
+def _nulls(columns: Mapping[str, Any]) -> dict[str, Any]:
+    """Return where columns of polars have no value, which an array shows as NaN."""
+    return {
+        f"{name} null": column.is_null().to_numpy()
+        for name, column in columns.items()
+        if hasattr(column, "fill_nan")  # neither of pandas nor of pyarrow
+        and column.dtype.is_float()
+    }
 
 
 def _as_array(X: Any) -> np.ndarray:

@@ -14,9 +14,11 @@ import pytest
 import torch
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import BallTree, KDTree
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.svm import SVC
+from sklearn.utils import Bunch
 from skorch import NeuralNetClassifier
 from torch import nn
 
@@ -399,3 +401,34 @@ def test_what_a_teacher_notes_of_its_checks_is_no_content():
     before = fingerprint(teacher)
     teacher.logits(X, classes=[0, 1, 2])
     assert fingerprint(teacher) == before
+
+
+TREES = {
+    "rows": {"data": X + 1e-9},
+    "metric": {"metric": "chebyshev"},
+    "power": {"p": 4},
+    "leaves": {"leaf_size": 2},
+}
+
+
+@pytest.mark.parametrize("kind", [KDTree, BallTree])
+def test_what_a_tree_of_neighbours_counts_is_no_content(kind):
+    options = {"data": X, "metric": "minkowski", "p": 3}
+    tree = kind(**options)
+    content = fingerprint(tree)
+    tree.query(X)
+    assert fingerprint(tree) == fingerprint(pickle.loads(pickle.dumps(tree))) == content
+    others = [{**options, **change} for change in TREES.values()]
+    del others[1]["p"]  # that metric has none
+    hashes = {content, *(fingerprint(kind(**other)) for other in others)}
+    assert len(hashes) == 1 + len(TREES)
+
+
+def test_the_parts_of_a_bunch_count():
+    part = GaussianNB().fit(X, np.arange(12) % 2)
+    bunch = Bunch(a=part)
+    content = fingerprint(bunch)
+    assert fingerprint(pickle.loads(pickle.dumps(bunch))) == content
+    part.theta_[0, 0] += 1e-12
+    assert fingerprint(bunch) != content
+    assert fingerprint({"a": part}) != fingerprint(bunch)

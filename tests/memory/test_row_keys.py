@@ -340,3 +340,26 @@ def test_seeds_of_views_go_with_the_row():
     assert_array_equal(view_seeds(row_keys(X[INDEX])[0], 3), seeds[INDEX])
     # More views leave those there were alone.
     assert_array_equal(view_seeds(keys, 5)[:, :3], seeds)
+
+
+CATEGORIES = {
+    "order": {"categories": ["b", "a"]},
+    "unused": {"categories": ["a", "b", "c"]},
+    "ordered": {"categories": ["a", "b"], "ordered": True},
+}
+
+
+@pytest.mark.parametrize("name", CATEGORIES)
+def test_categories_that_codes_stand_for_count(name):
+    values = ["a", "b", "a"]
+    plain = pd.DataFrame({"kind": pd.Categorical(values, categories=["a", "b"])})
+    other = pd.DataFrame({"kind": pd.Categorical(values, **CATEGORIES[name])})
+    assert row_keys(plain)[1] != row_keys(other)[1]
+    assert row_keys(plain)[1] == row_keys(plain.iloc[:1])[1]  # a fold keeps them
+
+
+def test_no_value_of_polars_is_not_nan():
+    polars = pytest.importorskip("polars")
+    keys, kind = row_keys(polars.DataFrame({"a": [1.0, None, float("nan"), 0.0]}))
+    assert len(np.unique(keys, axis=0)) == 4
+    assert row_keys(polars.DataFrame({"a": [1.0, 2.0]}))[1] == kind
