@@ -108,7 +108,7 @@ def _raw_rows(X: Any) -> tuple[str, Any]:
 
 
 def _dtype(column: Any) -> Any:
-    dtype = getattr(column, "dtype", getattr(column, "type", None))
+    dtype: Any = getattr(column, "dtype", getattr(column, "type", None))
     if not hasattr(dtype, "ordered"):
         return dtype
     # pandas's: its text is "category", whatever their codes stand for.
