@@ -109,7 +109,7 @@ def _raw_rows(X: Any) -> tuple[str, Any]:
 
 def _dtype(column: Any) -> Any:
     dtype: Any = getattr(column, "dtype", getattr(column, "type", None))
-    if not hasattr(dtype, "ordered"):
+    if not (hasattr(dtype, "ordered") and hasattr(dtype, "categories")):
         return dtype
     # pandas's: its text is "category", whatever their codes stand for.
     categories = repr([*dtype.categories]).encode("utf-8", "surrogatepass")

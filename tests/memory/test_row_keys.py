@@ -363,3 +363,10 @@ def test_no_value_of_polars_is_not_nan():
     keys, kind = row_keys(polars.DataFrame({"a": [1.0, None, float("nan"), 0.0]}))
     assert len(np.unique(keys, axis=0)) == 4
     assert row_keys(polars.DataFrame({"a": [1.0, 2.0]}))[1] == kind
+
+
+def test_dictionaries_of_pyarrow():
+    pyarrow = pytest.importorskip("pyarrow")
+    column = pyarrow.array(["a", "b", "a"]).dictionary_encode()
+    keys, _ = row_keys(pyarrow.table({"a": column}))
+    assert len(np.unique(keys, axis=0)) == 2
