@@ -23,6 +23,15 @@ def tests(session: nox.Session) -> None:
     session.run(*ALL_TESTS, *session.posargs)
 
 
+@nox.session
+def zoo(session: nox.Session) -> None:
+    """Run the tests of teachers of other libraries, on the newest versions."""
+    session.install("-e", ".[test,zoo]")
+    run = ("python", "-m", "pytest", "-m", "zoo", "tests/teachers_zoo")
+    session.run(*run, "-n", "2", *session.posargs)
+    session.run(*run, "-k", "keras", env={"KERAS_BACKEND": "jax"})
+
+
 @nox.session(python=PYTHON)
 def oldest(session: nox.Session) -> None:
     """Run all tests on the oldest versions that pyproject.toml allows."""

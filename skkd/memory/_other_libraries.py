@@ -106,6 +106,15 @@ def _of_program(program: Any) -> Any:
     return "program", code, inputs, sorted(tensors.items())
 
 
+# What else the methods fit, evaluate and predict of a Keras model leave in it.
+_OF_KERAS_TRAINING = frozenset(
+    {
+        *("history", "_eval_epoch_iterator", "_jax_state"),
+        *("stop_training", "stop_evaluating", "stop_predicting"),
+    }
+)
+
+
 def _of_keras(model: Any) -> Any:
     layers = [*model._flatten_layers()]
     return (
@@ -126,7 +135,14 @@ def _as_lists(config: Any) -> Any:
 def _kept_by_layers(layers: list[Any]) -> list[Any]:
     """Return what layers of a user's own hold besides weights and parts."""
     keras = sys.modules["keras"]
-    of_every_layer = {*vars(keras.layers.Layer()), *vars(keras.Model())}
+    trained = keras.Sequential()
+    trained.compile("sgd", "mse")
+    of_every_layer = {
+        *vars(keras.layers.Layer()),
+        *vars(keras.Model()),
+        *vars(trained),
+        *_OF_KERAS_TRAINING,
+    }
     parts = (keras.layers.Layer, keras.Variable)
     return [
         (key, value)

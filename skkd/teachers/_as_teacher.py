@@ -44,8 +44,9 @@ def as_teacher(
     Parameters
     ----------
     teacher : skorch net, torch.nn.Module, classifier, callable, or a list of these
-        Also a model of Keras, a program of ``torch.export``, and the path of an ONNX
-        file, which needs onnxruntime, or its ``InferenceSession``.
+        Also a model of Keras, a program of ``torch.export`` or ``torch.onnx.export``,
+        and the path of an ONNX file, its content or its ``InferenceSession``, which
+        need onnxruntime.
         Used as it is: never refitted, moved to another device, left in another mode,
         or copied, not even by :func:`sklearn.base.clone`.
     classes : array-like of shape (n_outputs,), default=None
@@ -175,11 +176,10 @@ def _adapter_for(teacher: Any) -> type[Teacher]:
             f"teacher is the class {teacher.__name__}: expected a fitted instance."
         )
     package = type(teacher).__module__.partition(".")[0]
-    if package not in ("sklearn", "skorch", "torch"):
-        if is_onnx(teacher):
-            return OnnxTeacher
-        if is_keras(teacher):
-            return KerasTeacher
+    if package not in ("sklearn", "skorch") and is_onnx(teacher):
+        return OnnxTeacher
+    if package not in ("sklearn", "skorch", "torch") and is_keras(teacher):
+        return KerasTeacher
     tagged = isinstance(teacher, BaseEstimator)
     kind = get_tags(teacher).estimator_type if tagged else None
     if kind not in (None, "classifier"):

@@ -13,6 +13,7 @@ from skorch.utils import to_numpy
 from skkd._data.frames import to_numbers
 from skkd._data.rows import iter_inputs
 from skkd.teachers._base import Teacher
+from skkd.teachers._onnx_model import OnnxModel
 
 _BATCH_SIZE = 256
 _DTYPES = {
@@ -24,68 +25,12 @@ _DTYPES = {
 _PROBABILITIES = ("probabilities", "output_probability", "probability")
 
 
-class OnnxModel:
-    """The content of an ONNX file, with the session that runs it.
-
-    It is pickled, and told from others, by its content, never by the path.
-    """
-
-    def __init__(self, source: Any) -> None:
-        self.content, self.name = b"", "InferenceSession"
-        self.weights: dict[str, bytes] = {}
-        self._session: Any = None
-        self.zipped: np.ndarray | None = None  # the labels, once they were seen
-        if isinstance(source, bytes):
-            self.content, self.name = source, "ONNX model"
-        elif isinstance(source, (str, os.PathLike)):
-            path = Path(source)
-            self.content, self.name = path.read_bytes(), path.name
-            # Exporters put weights beside the file, which holds their names.
-            for pattern in ("*data", "*.bin", "*.weights"):
-                for beside in path.parent.glob(pattern):
-                    if beside.name.encode() in self.content:
-                        self.weights[beside.name] = beside.read_bytes()
-        else:
-            self._session = source
-
-    def __getstate__(self) -> dict[str, Any]:
-        if not self.content:
-            raise TypeError(
-                "An InferenceSession of ONNX Runtime neither pickles nor tells what it "
-                "computes: pass the path of the file as the teacher instead."
-            )
-        return {**vars(self), "_session": None, "zipped": None}
-
-    @property
-    def session(self) -> Any:
-        """The session, made at first use; one thread of it serves many."""
-        if self._session is None:
-            self._session = _open(self.content, self.weights)
-        return self._session
-
-
-def _open(content: bytes, weights: dict[str, bytes]) -> Any:
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise ImportError(
-            "An ONNX file as a teacher needs onnxruntime: pip install onnxruntime."
-        ) from error
-    options = onnxruntime.SessionOptions()
-    if weights:
-        options.add_external_initializers_from_files_in_memory(
-            [*weights], [*weights.values()], [len(part) for part in weights.values()]
-        )
-    return onnxruntime.InferenceSession(
-        content, options, providers=["CPUExecutionProvider"]
-    )
-
-
 def is_onnx(teacher: Any) -> bool:
     """Tell whether `teacher` is the path or content of a file, or a session."""
     if isinstance(teacher, (str, os.PathLike, bytes)):
         return True
-    return type(teacher).__module__.partition(".")[0] == "onnxruntime"
+    package, name = type(teacher).__module__.partition(".")[0], type(teacher).__name__
+    return package == "onnxruntime" or name in ("ModelProto", "ONNXProgram")
 
 
 class OnnxTeacher(Teacher):
@@ -114,7 +59,8 @@ class OnnxTeacher(Teacher):
 
     def check(self, classes: Any) -> None:
         super().check(classes)
-        self._inputs()
+        for node in self.model.session.get_inputs():
+            _dtype_of(node, self.described)
 
     def _output_name(self) -> str:
         outputs = self.model.session.get_outputs()
@@ -130,34 +76,53 @@ class OnnxTeacher(Teacher):
             )
         return floats[0]
 
-    def _inputs(self) -> tuple[str, np.dtype, list[Any]]:
-        """Return name, dtype and shape of the only input."""
-        inputs = self.model.session.get_inputs()
-        if len(inputs) != 1:
-            raise ValueError(
-                f"The teacher {self.described} has {len(inputs)} inputs, "
-                f"{[i.name for i in inputs]}: expected one. skl2onnx makes one of a "
-                "table if initial_types names one."
-            )
-        kind = inputs[0].type.removeprefix("tensor(").removesuffix(")")
-        return inputs[0].name, np.dtype(_DTYPES[kind]), inputs[0].shape
-
     def _raw_outputs(self, X: Any) -> np.ndarray:
+        nodes = self.model.session.get_inputs()
+        if len(nodes) > 1 and not isinstance(X, dict):
+            names = [node.name for node in nodes]
+            raise ValueError(
+                f"The teacher {self.described} has {len(nodes)} inputs, {names}: pass "
+                "a dict with an array for each as fit(..., teacher_X={...})."
+            )
         if hasattr(X, "columns"):
-            X = to_numbers(X, "The teacher's X")
-        name, dtype, shape = self._inputs()
-        static = shape[0] if shape and isinstance(shape[0], int) else None
-        parts = []
-        for batch in iter_inputs(X, static or _BATCH_SIZE):
-            rows = self._rows(batch, dtype, shape)
-            n_samples = len(rows)
-            if static and n_samples < static:
-                rows = np.concatenate([rows, rows[-1:].repeat(static - n_samples, 0)])
-            found = self.model.session.run([self._output_name()], {name: rows})[0]
-            parts.append(self._values(found)[:n_samples])
+            is_text = "string" in nodes[0].type
+            X = np.asarray(X, object) if is_text else to_numbers(X, "The teacher's X")
+        sizes = [n.shape[0] for n in nodes if n.shape and isinstance(n.shape[0], int)]
+        parts: list[np.ndarray] = []
+        for batch in iter_inputs(X, sizes[0] if sizes else _BATCH_SIZE):
+            feed, n_samples = self._feed(batch, nodes)
+            if sizes and n_samples < sizes[0]:
+                more = sizes[0] - n_samples
+                feed = {k: _padded(rows, more) for k, rows in feed.items()}
+            values = self._run(feed)
+            if not parts and not _same(values, self._run(feed)):
+                raise ValueError(
+                    f"The teacher {self.described} gives other outputs each time: it "
+                    "was exported in train mode, with dropout. Export it anew, from "
+                    "network.eval()."
+                )
+            parts.append(values[:n_samples])
         return np.concatenate(parts)
 
-    def _rows(self, batch: Any, dtype: np.dtype, shape: list[Any]) -> np.ndarray:
+    def _run(self, feed: dict[str, np.ndarray]) -> np.ndarray:
+        return self._values(self.model.session.run([self._output_name()], feed)[0])
+
+    def _feed(self, batch: Any, nodes: list[Any]) -> tuple[dict[str, np.ndarray], int]:
+        """Return what the session is given for a batch, and the number of its rows."""
+        if not isinstance(batch, dict):
+            batch = {nodes[0].name: batch}
+        lacking = [node.name for node in nodes if node.name not in batch]
+        if lacking:
+            raise ValueError(
+                f"The teacher {self.described} has the inputs "
+                f"{[node.name for node in nodes]}, and X lacks {lacking}: it has "
+                f"{[*batch]}."
+            )
+        feed = {node.name: self._rows(batch[node.name], node) for node in nodes}
+        return feed, len(feed[nodes[0].name])
+
+    def _rows(self, batch: Any, node: Any) -> np.ndarray:
+        dtype, shape = _dtype_of(node, self.described), node.shape
         batch = batch.toarray() if hasattr(batch, "toarray") else batch
         rows = to_numpy(batch) if isinstance(batch, torch.Tensor) else np.asarray(batch)
         fixed = zip(shape[1:], rows.shape[1:], strict=False)
@@ -169,13 +134,18 @@ class OnnxTeacher(Teacher):
                 "fit(..., teacher_X=...), or let teacher_transform= make them."
             )
         is_image = rows.ndim > 2 and rows.dtype == np.uint8
-        if (dtype.kind == "f" and is_image) or (
-            dtype.kind in "iu" and rows.dtype.kind == "f"
-        ):
-            raise ValueError(
-                f"The teacher {self.described} takes {dtype}, and X is {rows.dtype}, "
+        is_number = rows.dtype.kind in "biuf"
+        if (dtype.kind == "f" and is_image) or (is_number and not _holds(rows, dtype)):
+            remedy = (
                 "which may be another scale: let teacher_transform= convert it, for "
                 "instance lambda x: x.float() / 255."
+                if dtype.kind == "f"
+                else "which it would take for other values: pass its own inputs as "
+                "fit(..., teacher_X=...)."
+            )
+            raise ValueError(
+                f"The teacher {self.described} takes {_word(dtype)}, and X is "
+                f"{rows.dtype} from {rows.min():.4g} to {rows.max():.4g}, {remedy}"
             )
         return np.ascontiguousarray(rows, dtype=dtype)
 
@@ -186,3 +156,37 @@ class OnnxTeacher(Teacher):
             self.model.zipped = np.asarray(labels)
             return np.array([[row[label] for label in labels] for row in found])
         return np.asarray(found)
+
+
+def _dtype_of(node: Any, name: str) -> np.dtype:
+    """Return the dtype of an input."""
+    kind = node.type.removeprefix("tensor(").removesuffix(")")
+    if kind not in _DTYPES:
+        raise ValueError(
+            f"The teacher {name} takes {node.type} as its input {node.name!r}, which "
+            "NumPy has no array of: export it with a float32 input."
+        )
+    return np.dtype(_DTYPES[kind])
+
+
+def _holds(rows: np.ndarray, dtype: np.dtype) -> bool:
+    """Tell whether numbers are the same in `dtype`, up to the digits of floats."""
+    if dtype.kind == "f" or rows.size == 0:
+        return True
+    if dtype.kind in "iu" and rows.dtype.kind in "biu":
+        limits = np.iinfo(dtype)
+        return bool(limits.min <= rows.min() and rows.max() <= limits.max)
+    return dtype == rows.dtype
+
+
+def _word(dtype: np.dtype) -> str:
+    return "texts" if dtype.kind == "O" else str(dtype)
+
+
+def _padded(rows: np.ndarray, more: int) -> np.ndarray:
+    """Repeat the last row."""
+    return np.concatenate([rows, rows[-1:].repeat(more, 0)])
+
+
+def _same(one: np.ndarray, other: np.ndarray) -> bool:
+    return np.allclose(one, other, rtol=1e-3, atol=1e-5, equal_nan=True)

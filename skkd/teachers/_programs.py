@@ -62,7 +62,7 @@ def run_checked(
         outputs for the same rows each time. Of any other network that is a warning.
     """
     before = [(b, b.clone()) for module in modules for b in module.buffers()]
-    states = _random_states(device)
+    states = random_states(device)
     outputs = call()
     changed = [buffer for buffer, old in before if not _equal(buffer, old)]
     for buffer, old in before:
@@ -81,7 +81,7 @@ def run_checked(
             f"The teacher {describe(model)} changes itself as it predicts, "
             f"{len(changed)} of its buffers (restored). {remedy}"
         )
-    if all(map(torch.equal, states, _random_states(device))):
+    if all(map(torch.equal, states, random_states(device))):
         return outputs
     # It drew random numbers: do these matter?
     if not _equal(first_tensor(outputs), first_tensor(call())):
@@ -92,7 +92,7 @@ def run_checked(
     return outputs
 
 
-def _random_states(device: Any) -> list[torch.Tensor]:
+def random_states(device: Any) -> list[torch.Tensor]:
     device, states = torch.device(device), [torch.get_rng_state()]
     if device.type in ("cuda", "mps", "xpu"):
         backend = getattr(torch, device.type)

@@ -15,6 +15,7 @@ from skkd._data.rows import LAZY, iter_inputs, len_of
 from skkd._utils.modules import describe, is_out_of_memory
 from skkd.teachers._base import Teacher, not_fitted, to_array, writable
 from skkd.teachers._feature_names import hint_of_extra, in_order
+from skkd.teachers._keras import KerasTeacher, is_keras
 from skkd.teachers._objectives import (
     LIBRARIES,
     as_logits,
@@ -55,11 +56,13 @@ class SklearnTeacher(Teacher):
 
     def output_kind(self) -> str:
         _check_one_label(innermost(self.model))
-        return self._kind_by_objective() or METHODS[self._method()]
+        return self._kind_by_objective() or self._kind_of(self._method())
 
     @property
     def gives_scores(self) -> bool:
-        return self.output == "auto" and self._method() == "decision_function"
+        method = self._method()
+        is_score = method == "decision_function" and self._kind_of(method) == "logits"
+        return self.output == "auto" and is_score
 
     @property
     def may_decide_otherwise(self) -> bool:
@@ -111,10 +114,18 @@ class SklearnTeacher(Teacher):
             return None
         return kind_by_objective(_parts(self.model), self.output)
 
+    def _kind_of(self, method: str) -> str:
+        """Return what a method gives."""
+        if method == "decision_function":
+            model = innermost(self.model)
+            if is_keras(model):  # whose wrapper calls its outputs so, whatever they are
+                return KerasTeacher(model).output_kind()
+        return METHODS[method]
+
     def _method(self) -> str:
         """Return the name of the method to call."""
         offered = [method for method in METHODS if hasattr(self.model, method)]
-        fitting = [m for m in offered if self.output in ("auto", METHODS[m])]
+        fitting = [m for m in offered if self.output in ("auto", self._kind_of(m))]
         if not fitting:
             raise ValueError(
                 f"output={self.output!r}: the teacher {describe(self.model)} has no "

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import zoo_boosting
 import zoo_images
+import zoo_keras
+import zoo_onnx
 import zoo_programs
 import zoo_tables
 import zoo_wrapped
@@ -15,8 +17,20 @@ from skkd import DistilledClassifier
 from skkd.memory._fingerprint import fingerprint
 from skkd.teachers import as_teacher
 
-pytestmark = pytest.mark.zoo
-FAMILIES = (zoo_boosting, zoo_tables, zoo_images, zoo_programs, zoo_wrapped)
+pytestmark = [
+    pytest.mark.zoo,
+    # NumPy's, of how Keras on torch makes arrays.
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+]
+FAMILIES = (
+    zoo_boosting,
+    zoo_tables,
+    zoo_images,
+    zoo_programs,
+    zoo_wrapped,
+    zoo_keras,
+    zoo_onnx,
+)
 CASES = {case.name: case for family in FAMILIES for case in family.CASES}
 _MADE = {}
 
