@@ -4,7 +4,7 @@ import nox
 
 PROJECT = nox.project.load_toml("pyproject.toml")["project"]
 PYTHON = PROJECT["requires-python"].removeprefix(">=")
-ALL_TESTS = ("python", "-m", "pytest", "-n", "auto", "-m", "")
+ALL_TESTS = ("python", "-m", "pytest", "-n", "auto", "-m", "not zoo")
 
 nox.options.sessions = ["lint", "types", "tests", "oldest"]
 
