@@ -125,7 +125,9 @@ class SklearnTeacher(Teacher):
     def _method(self) -> str:
         """Return the name of the method to call."""
         offered = [method for method in METHODS if hasattr(self.model, method)]
-        fitting = [m for m in offered if self.output in ("auto", self._kind_of(m))]
+        fitting = offered
+        if self.output != "auto":
+            fitting = [m for m in offered if self.output == self._kind_of(m)]
         if not fitting:
             raise ValueError(
                 f"output={self.output!r}: the teacher {describe(self.model)} has no "
