@@ -49,7 +49,7 @@ def test_dropout_of_train_mode_is_refused():
 
 @pytest.mark.parametrize("place", ["W", "parts/all.weights", "w" * 150])
 def test_weights_are_read_from_where_the_file_names_them(tmp_path, place):
-    import onnx
+    onnx = pytest.importorskip("onnx")
 
     (tmp_path / "parts").mkdir()
     onnx.save(graph(weights=place), tmp_path / "model.onnx")
