@@ -74,7 +74,7 @@ def test_a_fit_on_data_on_the_device_is_the_same(X, y, table, monkeypatch):
 
 
 # Its teacher is random and sure.
-@pytest.mark.filterwarnings(r"ignore:\[saturated\]:skkd.TeacherWarning")
+@pytest.mark.filterwarnings(r"ignore:\[(saturated|one-sided)\]:skkd.TeacherWarning")
 def test_read_only_arrays_move_without_a_warning(X, y, table):
     for values in (X, X[::-1], X.astype(np.uint8)):
         shown = values.view()

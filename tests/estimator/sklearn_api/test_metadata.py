@@ -17,8 +17,14 @@ from sklearn.preprocessing import StandardScaler
 
 from skkd.losses import DistillationLoss
 
-# The logits are numbers of rows: they decide for the same class in all of them.
-pytestmark = pytest.mark.filterwarnings(r"ignore:\[one-sided\]:skkd.TeacherWarning")
+pytestmark = [
+    # The logits are numbers of rows: they decide for the same class in all of them.
+    pytest.mark.filterwarnings(r"ignore:\[one-sided\]:skkd.TeacherWarning"),
+    # So is X, and a fold that is tested has numbers of its own.
+    pytest.mark.filterwarnings(
+        "ignore:.*outside of the:skkd.DistillationWarning"
+    ),
+]
 
 # Logits that tell their row: column 0 holds its number, and so does X.
 INDEX = np.column_stack([np.arange(60), np.zeros(60)])

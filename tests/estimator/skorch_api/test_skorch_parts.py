@@ -239,7 +239,7 @@ def test_unknown_parameters_are_named(X, y):
         {"optimizer": [torch.optim.SGD]},
         {"optimizer__weight_decay": [0.1]},
         {"criterion__label_smoothing": [0.1]},
-        {"iterator_train__drop_last": [True]},
+        {"iterator_train__drop_last": [True], "batch_size": [16]},
         {"callbacks": [None]},
         {"dataset": [SkorchDataset]},
         {"train_split": [None, ValidSplit(3)]},
