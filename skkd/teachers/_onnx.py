@@ -39,8 +39,8 @@ class OnnxTeacher(Teacher):
     def __init__(self, model: Any, **options: Any) -> None:
         if isinstance(model, (str, os.PathLike)) and Path(model).suffix != ".onnx":
             raise TypeError(
-                f"teacher={os.fspath(model)!r} is a path, expected that of an ONNX "
-                "file, *.onnx. Load the model of any other file, and pass it."
+                f"teacher is {os.fspath(model)!r}, expected a fitted model or the path "
+                "of an ONNX file, *.onnx. Load what any other file holds, and pass it."
             )
         super().__init__(OnnxModel(model), **options)
 

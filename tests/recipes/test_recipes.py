@@ -293,13 +293,11 @@ def test_logits_and_rows_for_the_teacher_go_to_those_it_teaches(teacher):
     chain = AssistantChain(net(), [{}]).fit(X, y, teacher_logits=logits)
     assert chain.assistants_[0].teacher_ is None
     assert chain.student_.teacher_ is chain.assistants_[0]
-    scaled = StandardScaler().fit(X)
-    taught = BornAgain(net(teacher=teacher), 2)
-    taught.fit(scaled.transform(X), y, teacher_X=X)
-    same = BornAgain(net(), 2).fit(
-        scaled.transform(X), y, teacher_logits=teacher.predict_log_proba(X)
-    )
-    assert_allclose(taught.predict_proba(X), same.predict_proba(X), rtol=1e-4)
+    scaled = StandardScaler().fit_transform(X)
+    taught = BornAgain(net(teacher=teacher), 2).fit(scaled, y, teacher_X=X)
+    log_p = teacher.predict_log_proba(X)
+    same = BornAgain(net(), 2).fit(scaled, y, teacher_logits=log_p)
+    assert_allclose(taught.predict_proba(scaled), same.predict_proba(scaled), rtol=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -226,6 +226,8 @@ def test_members_that_know_other_names_are_refused():
         student([teacher_of(X, LABELS), german]).fit(X, y)
 
 
+# The crop changes the shape, which is told.
+@pytest.mark.filterwarnings("ignore:augment= makes rows:skkd.DistillationWarning")
 def test_a_teacher_that_cannot_be_asked_about_plain_rows_is_refused():
     narrow = teacher_of(X[:, 2:], LABELS)
     with pytest.raises(ValueError, match="could not predict the training samples"):

@@ -145,6 +145,8 @@ def test_asking_a_live_teacher_draws_nothing(seed, trained, monkeypatch):
     assert equal(*weights)
 
 
+# The crop changes the shape, which is told.
+@pytest.mark.filterwarnings("ignore:augment= makes rows:skkd.DistillationWarning")
 def test_a_live_teacher_that_takes_views_only_is_left_alone(teacher):
     def crop(x):
         return x[:, 4:]

@@ -25,7 +25,7 @@ def student(**params):
 
 
 def test_a_path_that_is_no_onnx_file_is_refused():
-    with pytest.raises(TypeError, match=r"'resnet50' is a path, expected .*\.onnx"):
+    with pytest.raises(TypeError, match=r"teacher is 'resnet50', expected .*\.onnx"):
         as_teacher("resnet50")
     with pytest.raises(FileNotFoundError):
         as_teacher("missing.onnx")

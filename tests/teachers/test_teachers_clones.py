@@ -39,9 +39,13 @@ from skkd import DistilledClassifier
 from skkd.teachers import as_teacher
 
 # What teachers say is compared to the last digit; none has to be right.
-pytestmark = pytest.mark.filterwarnings(
-    r"ignore:\[(train-mode|constant-output|saturated|random-head|chance-level|permuted-classes)\]:skkd.TeacherWarning"
-)
+pytestmark = [
+    pytest.mark.filterwarnings(
+        r"ignore:\[(train-mode|constant-output|saturated|random-head|chance-level|permuted-classes)\]:skkd.TeacherWarning"
+    ),
+    # A column of X numbers the rows, and a fold has numbers of its own.
+    pytest.mark.filterwarnings("ignore:.*outside of the:skkd.DistillationWarning"),
+]
 
 
 INDEX = np.column_stack([np.arange(90), np.tile([0, 1, 2], 30)]).astype(float)

@@ -21,9 +21,7 @@ pytestmark = [
     # The logits are numbers of rows: they decide for the same class in all of them.
     pytest.mark.filterwarnings(r"ignore:\[one-sided\]:skkd.TeacherWarning"),
     # So is X, and a fold that is tested has numbers of its own.
-    pytest.mark.filterwarnings(
-        "ignore:.*outside of the:skkd.DistillationWarning"
-    ),
+    pytest.mark.filterwarnings("ignore:.*outside of the:skkd.DistillationWarning"),
 ]
 
 # Logits that tell their row: column 0 holds its number, and so does X.
