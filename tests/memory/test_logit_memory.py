@@ -33,7 +33,7 @@ from skkd.memory import LogitMemory
 
 # Teachers in here are asked, counted and remembered; none has to be right.
 pytestmark = pytest.mark.filterwarnings(
-    r"ignore:\[(train-mode|constant-output|saturated|random-head|chance-level|permuted-classes|not-probabilities)\]:skkd.TeacherWarning"
+    r"ignore:\[(train-mode|constant-output|saturated|random-head|chance-level|permuted-classes|not-probabilities|one-sided)\]:skkd.TeacherWarning"
 )
 
 

@@ -37,7 +37,7 @@ from skkd.teachers import as_teacher
 
 # Teachers in here are asked, counted and remembered; none has to be right.
 pytestmark = pytest.mark.filterwarnings(
-    r"ignore:\[(train-mode|constant-output|saturated|random-head|chance-level|permuted-classes|not-probabilities)\]:skkd.TeacherWarning"
+    r"ignore:\[(train-mode|constant-output|saturated|random-head|chance-level|permuted-classes|not-probabilities|one-sided)\]:skkd.TeacherWarning"
 )
 
 
@@ -292,7 +292,7 @@ MADE_BY = {
 
 @pytest.mark.parametrize("name", MADE_BY)
 def test_parameters_of_what_made_a_net_are_not_its_content(name):
-    callbacks = [("x", EpochScoring("accuracy"))]
+    callbacks = [("x", EpochScoring("accuracy", on_train=True))]
     middle = DistilledClassifier(MLP, max_epochs=0, callbacks=callbacks).fit(X, y)
     assert taught(middle)[1].misses == DISTINCT
     middle.set_params(**{name: MADE_BY[name]})

@@ -428,7 +428,7 @@ def test_a_model_that_is_out_of_memory_is_no_error_of_X(models, error, monkeypat
     assert caught.value is error
 
 
-@pytest.mark.filterwarnings("ignore:.one-sided")  # behind a scaler
+@pytest.mark.filterwarnings("ignore:.(one-sided|other-decisions)")  # behind a scaler
 def test_rows_without_a_label_are_refused(models):
     some = np.where(np.arange(400) % 10 == 0, "?", y_test)
     marking = net(teacher=models["teacher"], unlabeled="?").fit(X, y)
