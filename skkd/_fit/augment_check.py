@@ -13,7 +13,7 @@ from torch import Tensor
 
 from skkd._data.batches import TrainingSet, batch_of
 from skkd._data.keys import split_inputs
-from skkd._utils.modules import cast_floats, is_out_of_memory
+from skkd._utils.modules import cast_floats
 from skkd._utils.rng import preserved_rng
 from skkd._utils.warn import warn
 from skkd.augment import Augmentation, Compose
@@ -71,9 +71,7 @@ def _view(net: Any, augment: Any, clean: Any, n: int) -> Any:
     seeds = () if net.n_views is None else (torch.randint(2**62, (n,)),)
     try:
         view = augment(clean, *seeds)
-    except Exception as error:  # whatever a step raises
-        if is_out_of_memory(error):
-            raise
+    except (TypeError, ValueError) as error:
         raise ValueError(f"augment= raises {error!r}. {_CALLED}") from error
     arrays = [*view.values()] if isinstance(view, Mapping) else [view]
     for array in arrays:

@@ -176,8 +176,11 @@ def _check_rows_alone(net: Any, inputs: Any, logits: Tensor) -> None:
 
 def _outputs_of_last(net: Any, inputs: Any) -> Tensor | None:
     """Return the logits of the last row by itself; None if it cannot be taken so."""
+    last: Any = None
     if isinstance(inputs, Mapping):
         last = {key: value[-1:] for key, value in inputs.items()}
+    elif isinstance(inputs, (list, tuple)):
+        last = [value[-1:] for value in inputs]
     else:
         last = inputs[-1:]
     try:

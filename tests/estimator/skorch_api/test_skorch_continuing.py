@@ -25,7 +25,10 @@ def test_partial_fit_continues_training(net, X, y):
 def test_partial_fit_keeps_the_standardisation(net, X, y):
     mean = net.partial_fit(X, y).module_.standardize.mean.clone()
     np.testing.assert_allclose(mean, X.mean(axis=0), rtol=1e-5)
-    net.partial_fit(X + 100, y)
+    with pytest.warns(
+        DistillationWarning, match="another scale than in the fit before"
+    ):
+        net.partial_fit(X + 100, y)
     assert torch.equal(net.module_.standardize.mean, mean)
 
 

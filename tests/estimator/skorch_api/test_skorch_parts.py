@@ -247,5 +247,5 @@ def test_unknown_parameters_are_named(X, y):
     ids=lambda grid: next(iter(grid)),
 )
 def test_every_parameter_can_be_searched(net, X, y, grid):
-    net.set_params(max_epochs=1)
+    net.set_params(max_epochs=1, batch_size=8)
     GridSearchCV(net, grid, cv=2, error_score="raise").fit(X, y)
