@@ -1,10 +1,7 @@
 """What `predict_proba` of boosted trees gives is known by their objective."""
 
-import catboost
-import lightgbm
 import numpy as np
 import pytest
-import xgboost
 from scipy.special import expit, softmax
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_iris
@@ -16,6 +13,10 @@ from sklearn.preprocessing import StandardScaler
 
 from skkd import DistilledClassifier
 from skkd.teachers import as_teacher
+
+catboost = pytest.importorskip("catboost")
+lightgbm = pytest.importorskip("lightgbm")
+xgboost = pytest.importorskip("xgboost")
 
 pytestmark = pytest.mark.zoo
 X, Y = load_iris(return_X_y=True)
