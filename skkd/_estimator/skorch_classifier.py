@@ -329,8 +329,8 @@ class SkorchClassifier(SklearnParamsMixin, NeuralNetClassifier):
         def forward(inputs: Any, **fit_params: Any) -> Any:
             outputs = infer(inputs, **fit_params)
             # skorch moves tuples and mappings between devices, and no other objects.
-            is_object = not isinstance(outputs, Mapping) and hasattr(outputs, "logits")
-            return (outputs.logits,) if is_object else outputs
+            is_plain = isinstance(outputs, (torch.Tensor, Mapping, tuple))
+            return outputs if is_plain else (first_tensor(outputs),)
 
         plain = self.channels_last_ is False and self.precision == "fp32"
         if plain and isinstance(x, torch.Tensor) and str(self.device) == "cpu":

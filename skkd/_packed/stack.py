@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state
 
+from skkd._utils.modules import first_tensor
 from skkd.students import Standardize
 
 # Layers that act on each number by itself, whatever the shape.
@@ -119,7 +120,7 @@ class Stack:
 
         def forward(params: dict, buffers: dict, x: Tensor) -> Tensor:
             outputs = functional_call(base, (params, buffers), (x,))
-            return outputs if isinstance(outputs, Tensor) else outputs[0]
+            return first_tensor(outputs)
 
         batched = torch.vmap(forward)
         return lambda x: batched(params, buffers, x)
