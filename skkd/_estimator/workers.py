@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from skkd._estimator.send_programs import refuse_session, register_programs
 from skkd.memory._fingerprint import fingerprint
 from skkd.teachers._as_teacher import as_teacher
 
@@ -48,6 +49,8 @@ def send_teacher_once(cls: type) -> None:
 
 
 def _reduce(estimator: Any) -> Any:
+    register_programs(reduction)
+    refuse_session(estimator.teacher)
     reduced = estimator.__reduce_ex__(4)
     teacher = estimator.teacher
     if teacher is None or not isinstance(estimator.teacher_cv, str):

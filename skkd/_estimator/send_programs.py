@@ -1,0 +1,59 @@
+"""Programs of torch, and sessions, on their way to the workers of a search.
+
+They have no pickle. torch's programs have a format of their own, which goes instead;
+only loky is told, which runs scikit-learn's workers, and no other pickle changes.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+_SENT: set[str] = set()  # the classes that loky knows of
+
+
+def register_programs(reduction: Any) -> None:
+    """Tell loky how to send what a teacher may be, as far as it can be one by now."""
+    for path, reducer in _REDUCERS.items():
+        module, _, name = path.rpartition(".")
+        if module in sys.modules and path not in _SENT:
+            reduction.register(getattr(sys.modules[module], name), reducer)
+            _SENT.add(path)
+
+
+def _reduce_script(program: Any) -> Any:
+    return _load_script, (program.save_to_buffer(),)
+
+
+def _load_script(raw: bytes) -> Any:
+    return torch.jit.load(io.BytesIO(raw))
+
+
+def _reduce_export(program: Any) -> Any:
+    buffer = io.BytesIO()
+    torch.export.save(program, buffer)
+    return _load_export, (buffer.getvalue(),)
+
+
+def _load_export(raw: bytes) -> Any:
+    return torch.export.load(io.BytesIO(raw))
+
+
+def refuse_session(teacher: Any) -> None:
+    """Raise TypeError if a teacher is a session of ONNX Runtime."""
+    if type(teacher).__module__.partition(".")[0] == "onnxruntime":
+        raise TypeError(
+            "An InferenceSession of ONNX Runtime cannot be sent to other processes: "
+            "pass the path of its file, teacher='model.onnx', or its bytes."
+        )
+
+
+_REDUCERS: dict[str, Callable[[Any], Any]] = {
+    "torch.jit._script.RecursiveScriptModule": _reduce_script,
+    "torch.jit._trace.TopLevelTracedModule": _reduce_script,
+    "torch.export.exported_program.ExportedProgram": _reduce_export,
+}
