@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 import inspect
 import pickle
 from types import MappingProxyType
@@ -140,14 +141,20 @@ class SklearnParamsMixin:
         return held is value or (plain and type(held) is type(value) and held == value)
 
     def __getstate__(self) -> dict[str, Any]:
-        if str(self.device) != "cpu" or vars(self)["torch_load_kwargs"] is not None:
-            state: Any = super().__getstate__()
-        else:
-            # skorch pickles what may lie on a GPU inside of the pickle, where joblib
-            # cannot take along classes that were defined in a script or a notebook.
-            state = {**vars(self), "__cuda_dependent_attributes__": pickle.dumps({})}
+        """Return the state as skorch does, tensors as bytes: what skops can write."""
         # A checkpoint, as a copy, is not in the middle of a fit.
+        state: Any = super().__getstate__()
         return {k: v for k, v in state.items() if k not in _OF_A_FIT}
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Return what pickle writes."""
+        if str(self.device) != "cpu" or vars(self)["torch_load_kwargs"] is not None:
+            return super().__reduce_ex__(protocol)
+        # skorch pickles what may lie on a GPU inside of the pickle, where joblib cannot
+        # take along classes that were defined in a script or a notebook.
+        state = {**vars(self), "__cuda_dependent_attributes__": pickle.dumps({})}
+        state = {k: v for k, v in state.items() if k not in _OF_A_FIT}
+        return copyreg.__newobj__, (type(self),), state  # type: ignore[attr-defined]
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         requested = state["device"]

@@ -249,3 +249,13 @@ def test_unknown_parameters_are_named(X, y):
 def test_every_parameter_can_be_searched(net, X, y, grid):
     net.set_params(max_epochs=1, batch_size=8)
     GridSearchCV(net, grid, cv=2, error_score="raise").fit(X, y)
+
+
+def test_the_state_holds_no_network_and_no_tensor(net, X, y):
+    """skops writes it, and knows neither."""
+    state = net.fit(X, y).__getstate__()
+    kinds = (torch.Tensor, torch.nn.Module, torch.optim.Optimizer)
+    assert not [name for name, value in state.items() if isinstance(value, kinds)]
+    twin = type(net).__new__(type(net))
+    twin.__setstate__(state)
+    np.testing.assert_array_equal(twin.predict_proba(X), net.predict_proba(X))
