@@ -21,7 +21,7 @@ from skkd.recipes.mutual_learning import CohortNet
 
 # A student that has trained for an epoch or three is a poor teacher.
 pytestmark = pytest.mark.filterwarnings(
-    r"ignore:\[(random-head|chance-level|permuted-classes)\]:skkd.TeacherWarning"
+    r"ignore:\[(random-head|chance-level|one-sided|permuted-classes)\]:skkd.TeacherWarning"
 )
 
 

@@ -41,7 +41,7 @@ from skkd.teachers import as_teacher
 # What teachers say is compared to the last digit; none has to be right.
 pytestmark = [
     pytest.mark.filterwarnings(
-        r"ignore:\[(train-mode|constant-output|saturated|random-head|chance-level|permuted-classes)\]:skkd.TeacherWarning"
+        r"ignore:\[(train-mode|constant-output|saturated|random-head|chance-level|one-sided|permuted-classes)\]:skkd.TeacherWarning"
     ),
     # A column of X numbers the rows, and a fold has numbers of its own.
     pytest.mark.filterwarnings("ignore:.*outside of the:skkd.DistillationWarning"),
