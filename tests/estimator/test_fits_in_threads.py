@@ -69,7 +69,9 @@ def test_seeded_fits_are_repeatable_and_leave_global_streams_alone():
 
 
 @pytest.mark.filterwarnings("ignore:.*train-mode:skkd.TeacherWarning")
-@pytest.mark.filterwarnings("ignore:.*(random-head|chance-level):skkd.TeacherWarning")
+@pytest.mark.filterwarnings(
+    "ignore:.*(random-head|chance-level|one-sided):skkd.TeacherWarning"
+)
 @pytest.mark.parametrize("augment", [None, Noise()])
 def test_a_search_in_threads_is_the_search_of_one(augment):
     teacher = network()
@@ -94,7 +96,9 @@ def test_a_search_in_threads_is_the_search_of_one(augment):
     assert all(torch.equal(before[key], after[key]) for key in before)
 
 
-@pytest.mark.filterwarnings("ignore:.*(random-head|chance-level):skkd.TeacherWarning")
+@pytest.mark.filterwarnings(
+    "ignore:.*(random-head|chance-level|one-sided):skkd.TeacherWarning"
+)
 def test_losses_on_features_do_not_mix_between_threads():
     teacher = network().eval()
 

@@ -26,7 +26,7 @@ from skkd.teachers import as_teacher
 
 # Teachers in here travel to workers; none has to be right.
 pytestmark = pytest.mark.filterwarnings(
-    r"ignore:\[(chance-level)\]:skkd.TeacherWarning"
+    r"ignore:\[(chance-level|one-sided)\]:skkd.TeacherWarning"
 )
 
 try:  # what loky pickles functions by

@@ -141,7 +141,7 @@ def test_more_views_begin_with_the_fewer(X):
 
 
 # Its teacher is random, so that no two views are alike.
-@pytest.mark.filterwarnings(r"ignore:\[chance-level\]:skkd.TeacherWarning")
+@pytest.mark.filterwarnings(r"ignore:\[(chance-level|one-sided)\]:skkd.TeacherWarning")
 def test_each_view_is_asked_about_once(X, y):
     params = {"teacher": Asked(), "augment": AUGMENT}
     first = distil(n_views=3, **params).fit(X, y).cache_info_

@@ -109,7 +109,7 @@ def test_a_hook_of_a_subclass_is_called(X, y):
 @pytest.mark.parametrize("use_caching", [True, False])
 @pytest.mark.parametrize("unlabelled", [0, 20])
 # Its teacher is random, and the same everywhere.
-@pytest.mark.filterwarnings(r"ignore:\[chance-level\]:skkd.TeacherWarning")
+@pytest.mark.filterwarnings(r"ignore:\[(chance-level|one-sided)\]:skkd.TeacherWarning")
 def test_epoch_scores_are_those_of_the_labelled_samples(X, y, use_caching, unlabelled):
     names = np.array(["no", "yes", "why"])[y].astype(object)
     names[:unlabelled] = "?"
