@@ -192,15 +192,14 @@ class _FoldFits:
         self, estimator: Any, candidate: Mapping[str, Any]
     ) -> tuple[Member, Any]:
         """Return a member, and the estimator that it is a part of."""
-        net, data, prefix = estimator, self._fold, ""
+        net, data, prefix, head = estimator, self._fold, "", None
         if isinstance(estimator, Pipeline):
             name, net = estimator.steps[-1]
             prefix = f"{name}__"
         check_settings(net)
-        own = {k: v for k, v in candidate.items() if not k.startswith(prefix or "_")}
-        head = identity(own if prefix else {})
         if prefix:  # the steps before are fitted once for all candidates
-            if head not in self._heads:
+            own = {k: v for k, v in candidate.items() if not k.startswith(prefix)}
+            if (head := identity(own)) not in self._heads:
                 self._heads[head] = _fit_head(estimator, data)
             pipeline, data = self._heads[head]
             estimator = copy.copy(estimator)

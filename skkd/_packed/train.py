@@ -49,7 +49,6 @@ def train(members: Sequence[Member]) -> None:
             optimizer.zero_grad()
             loss = objective(stack(X), y, fields, sizes.to(y.device))
             loss.sum().backward()
-            _check_gradients(stack)
             optimizer.step()
             losses.append(loss.detach())
         seconds = (time.perf_counter() - start) / len(members)
@@ -65,16 +64,23 @@ def train(members: Sequence[Member]) -> None:
 def _check_stack(
     members: Sequence[Member], stack: Stack, objective: StackedObjective, rows: _Batches
 ) -> None:
-    """Raise CannotBePacked unless the losses of a batch are those of single fits."""
+    """Raise CannotBePacked unless a batch has the losses of single fits, and gradients.
+
+    A single fit looks into why a parameter has none, and refuses the student where that
+    is a mistake.
+    """
     # The last batch: the only one that may be filled up.
     index, sizes = batch_indices([m.batches[0] for m in members])[-1]
     X, y, fields = rows.take(index)
     try:
-        with torch.no_grad():
-            losses = objective(stack(X), y, fields, sizes.to(y.device))
+        losses = objective(stack(X), y, fields, sizes.to(y.device))
+        losses.sum().backward()
     except Exception as error:  # what vmap refuses, it refuses by various types
         text = f"{type(error).__name__}: {error}".partition(". ")[0]
         raise CannotBePacked(" ".join(text.split())) from error
+    for name, parameter in stack.params.items():
+        if parameter.requires_grad and parameter.grad is None:
+            raise CannotBePacked(f"{name} has no gradient")
     for i in {int(sizes.argmin()), int(sizes.argmax())}:
         net, n = members[i].net, int(sizes[i])
         own = {name: values[i, :n] for name, values in fields.items()}
@@ -85,16 +91,6 @@ def _check_stack(
             raise CannotBePacked(
                 f"the loss of a batch is {losses[i]:.6g}, and {single:.6g} by itself"
             )
-
-
-def _check_gradients(stack: Stack) -> None:
-    """Raise CannotBePacked if training does not reach a parameter.
-
-    A single fit looks into why, and refuses the student where that is a mistake.
-    """
-    for name, parameter in stack.params.items():
-        if parameter.requires_grad and parameter.grad is None:
-            raise CannotBePacked(f"{name} has no gradient")
 
 
 class _Batches:
