@@ -10,17 +10,18 @@ import torch
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
 
-from skkd._data.labels import labelled_accuracy
 from skkd._estimator.classifier import DistilledClassifier
+from skkd._estimator.student_predictions import PredictsAsStudentMixin
 from skkd.losses._registry import loss_of, needs_of
 
 # Parameters that a recipe sets itself.
 _TAKEN = ("teacher", "teacher_cv", "teacher_transform", "random_state")
 
 
-class Recipe(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
+class Recipe(
+    PredictsAsStudentMixin, ClassifierMixin, MetaEstimatorMixin, BaseEstimator
+):
     """Base of the recipes: trains clones of `estimator`, predicts as `student_`.
 
     A subclass defines `_fit_members`, which sets ``student_``.
@@ -100,70 +101,6 @@ class Recipe(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             clone(self.estimator).set_params(**params, random_state=own)
             for params, own in zip(settings, seeds, strict=True)
         ]
-
-    # As a classifier ----------------------------------------------------------
-
-    @property
-    def classes_(self) -> np.ndarray:
-        """The labels, in the order of the columns of `predict_proba`."""
-        return self.student_.classes_
-
-    @property
-    def n_features_in_(self) -> int:
-        """Number of features, or of channels of images."""
-        return self.student_.n_features_in_
-
-    @property
-    def feature_names_in_(self) -> np.ndarray:
-        """Names of the columns, if X had any."""
-        return self.student_.feature_names_in_
-
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Return the probability of each class.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_classes)
-            Columns in the order of ``classes_``.
-        """
-        check_is_fitted(self, "student_")
-        return self.student_.predict_proba(X)
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Return the most probable label.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-        """
-        best = self.predict_proba(X).argmax(axis=1)
-        return self.classes_[best]
-
-    def score(
-        self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None
-    ) -> float:
-        """Return the accuracy over the labelled samples.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-        y : array-like of shape (n_samples,)
-        sample_weight : array-like of shape (n_samples,), default=None
-
-        Returns
-        -------
-        float
-        """
-        unlabeled = self.estimator.unlabeled
-        return labelled_accuracy(self.predict, X, y, unlabeled, sample_weight)
 
 
 def mean_proba(students: Sequence[Any], X: Any) -> np.ndarray:

@@ -14,10 +14,10 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.model_selection import HalvingGridSearchCV
 from sklearn.utils import get_tags
-from sklearn.utils.validation import check_is_fitted
 
 from skkd._estimator.classifier import DistilledClassifier
 from skkd._estimator.html_repr import brief, differ
+from skkd._estimator.student_predictions import PredictsAsStudentMixin
 from skkd._fit.objective import check_hyperparameters
 from skkd._fit.plan import plan_fit
 from skkd._utils.checks import check_number
@@ -32,7 +32,7 @@ def _is_state(name: str) -> bool:
     return name.startswith("_") or name.endswith("_")
 
 
-class DistilledClassifierCV(ClassifierMixin, BaseEstimator):
+class DistilledClassifierCV(PredictsAsStudentMixin, ClassifierMixin, BaseEstimator):
     """A small network that learns from a fitted teacher as much as pays.
 
     Temperature and alpha are chosen by cross-validation, as
@@ -290,72 +290,8 @@ class DistilledClassifierCV(ClassifierMixin, BaseEstimator):
             **settings,
         )
 
-    # As a classifier ----------------------------------------------------------
-
-    @property
-    def classes_(self) -> np.ndarray:
-        """The labels, in the order of the columns of `predict_proba`."""
-        return self.student_.classes_
-
-    @property
-    def n_features_in_(self) -> int:
-        """Number of features, or of channels of images."""
-        return self.student_.n_features_in_
-
-    @property
-    def feature_names_in_(self) -> np.ndarray:
-        """Names of the columns, if X had any."""
-        return self.student_.feature_names_in_
-
     def __sklearn_tags__(self) -> Any:
         return get_tags(self._estimator)
-
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Return the probability of each class.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_classes)
-            Columns in the order of ``classes_``.
-        """
-        check_is_fitted(self, "student_")
-        return self.student_.predict_proba(X)
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Return the most probable label.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-        """
-        check_is_fitted(self, "student_")
-        return self.student_.predict(X)
-
-    def score(
-        self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None
-    ) -> float:
-        """Return the accuracy over the labelled samples.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-        y : array-like of shape (n_samples,)
-        sample_weight : array-like of shape (n_samples,), default=None
-
-        Returns
-        -------
-        float
-        """
-        check_is_fitted(self, "student_")
-        return self.student_.score(X, y, sample_weight)
 
 
 def _within_one_standard_error(results: dict[str, Any]) -> int:
