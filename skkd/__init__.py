@@ -25,8 +25,8 @@ _LAZY = {
     "load_image_folder": "skkd.images",
 }
 _SUBMODULES = {
-    *("augment", "callbacks", "displays", "exceptions", "images", "losses", "memory"),
-    *("recipes", "report", "search", "students", "teachers"),
+    *("augment", "callbacks", "displays", "exceptions", "export", "images", "losses"),
+    *("memory", "recipes", "report", "search", "students", "teachers"),
 }
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from skkd import callbacks as callbacks
     from skkd import displays as displays
     from skkd import exceptions as exceptions
+    from skkd import export as export
     from skkd import images as images
     from skkd import losses as losses
     from skkd import memory as memory

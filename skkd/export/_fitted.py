@@ -1,0 +1,119 @@
+"""What was passed to be exported: a student, alone or at the end of a pipeline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import Pipeline
+
+from skkd._estimator.skorch_classifier import SkorchClassifier
+from skkd._estimator.student_predictions import PredictsAsStudentMixin
+from skkd._utils.modules import describe
+from skkd.images import ImageReader
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A fitted student and what stands before it.
+
+    Attributes
+    ----------
+    estimator : object
+        Takes X as the user has it: the pipeline, or the student.
+    net : DistilledClassifier
+        The student.
+    reader : ImageReader or None
+        The first step, if it reads images.
+    steps : tuple of (str, transformer)
+        The steps between, all of scikit-learn or made like these.
+    names : tuple of str
+        Names of all steps, the student last.
+    """
+
+    estimator: Any
+    net: Any
+    reader: ImageReader | None
+    steps: tuple[tuple[str, Any], ...]
+    names: tuple[str, ...]
+
+    @property
+    def is_table(self) -> bool:
+        """Whether the student takes rows of a table."""
+        return len(self.net.input_shape_ or ()) == 1
+
+    def transform(self, X: Any) -> Any:
+        """Return what the student gets for X."""
+        for _, step in self.steps_and_reader:
+            X = step.transform(X)
+        return X
+
+    @property
+    def steps_and_reader(self) -> tuple[tuple[str, Any], ...]:
+        """All transformers, with their names."""
+        if self.reader is None:
+            return self.steps
+        return ((self.names[0], self.reader), *self.steps)
+
+
+def read_fitted(fitted: Any) -> Fitted:
+    """Return the parts of a fitted student or pipeline.
+
+    Raises
+    ------
+    NotFittedError
+        If the student has not been fitted.
+    TypeError
+        If it is no student of skkd, or no pipeline that ends in one.
+    """
+    estimator = _unwrapped(fitted)
+    if not isinstance(estimator, Pipeline):
+        return Fitted(estimator, _check_student(estimator), None, (), ("student",))
+    steps = [(n, s) for n, s in estimator.steps if s is not None and s != "passthrough"]
+    while isinstance(steps[-1][1], Pipeline):
+        name, inner = steps.pop()
+        steps += [(f"{name}.{n}", s) for n, s in inner.steps if s != "passthrough"]
+    net = _check_student(_unwrapped(steps[-1][1]))
+    before, names = steps[:-1], tuple(name for name, _ in steps)
+    reader = None
+    if before and isinstance(before[0][1], ImageReader):
+        reader = before.pop(0)[1]
+    late = [name for name, step in before if isinstance(step, ImageReader)]
+    if late:
+        raise ValueError(
+            f"The step {late[0]!r} reads images and is not the first: a file knows "
+            "only how to read images at its entrance. Put it first."
+        )
+    return Fitted(estimator, net, reader, tuple(before), names)
+
+
+def _unwrapped(fitted: Any) -> Any:
+    """Return the student of a search, a recipe or a frozen one."""
+    for _ in range(5):  # a search in a frozen one in a ...
+        if isinstance(fitted, PredictsAsStudentMixin):
+            fitted = getattr(fitted, "student_", None) or _not_fitted(fitted)
+        elif hasattr(fitted, "best_estimator_"):
+            fitted = fitted.best_estimator_
+        elif type(fitted).__name__ == "FrozenEstimator":
+            fitted = fitted.estimator
+    return fitted
+
+
+def _check_student(net: Any) -> Any:
+    if not isinstance(net, SkorchClassifier):
+        raise TypeError(
+            f"Got {describe(net)}, expected a fitted DistilledClassifier, or a "
+            "Pipeline that ends in one. A teacher, or a student within another "
+            "classifier, is not exported: pass the student itself."
+        )
+    if not getattr(net, "initialized_", False) or "classes_inferred_" not in vars(net):
+        _not_fitted(net)
+    return net
+
+
+def _not_fitted(fitted: Any) -> Any:
+    raise NotFittedError(
+        f"This {type(fitted).__name__} is not fitted, so there is nothing to export: "
+        "call fit first."
+    )

@@ -1,0 +1,25 @@
+"""The libraries that exporting needs and nothing else of skkd does."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from typing import Any
+
+
+def require(*names: str) -> None:
+    """Raise ImportError, with the remedy, if one of these is not installed."""
+    lacking = [name for name in names if importlib.util.find_spec(name) is None]
+    if lacking:
+        raise ImportError(
+            f"Exporting to ONNX needs {', '.join(lacking)}, not installed here: "
+            'pip install "skkd[onnx]".'
+        )
+
+
+def onnx() -> Any:
+    """Import onnx, whose helpers are modules that it does not import by itself."""
+    require("onnx")
+    for name in ("helper", "numpy_helper", "compose", "checker", "shape_inference"):
+        importlib.import_module(f"onnx.{name}")
+    return importlib.import_module("onnx")

@@ -1,0 +1,158 @@
+"""A fitted student as an ONNX file, with a proof that it answers alike."""
+
+from __future__ import annotations
+
+import os
+from numbers import Integral
+from typing import Any
+
+from skkd._formats.onnx_metadata import KEY, Proof
+from skkd._utils.checks import check_number
+from skkd.export._file import check_path, serialize, write_atomically
+from skkd.export._fitted import Fitted, read_fitted
+from skkd.export._graph import (
+    add_labels,
+    check_names,
+    clean,
+    module_to_onnx,
+    name_batch_axis,
+)
+from skkd.export._libraries import onnx, require
+from skkd.export._metadata import describe_student
+from skkd.export._module import build_module
+from skkd.export._proof import expected_probabilities, prove
+from skkd.export._samples import Samples, read_samples
+from skkd.export._steps import prepend_steps
+
+
+def export_onnx(
+    fitted: Any,
+    path: str | os.PathLike[str],
+    *,
+    quantize: str | None = None,
+    X_calibration: Any = None,
+    tolerance: float = 1e-4,
+    opset: int | None = None,
+) -> Proof:
+    """Write a fitted student to one ONNX file, and prove that it answers alike.
+
+    Parameters
+    ----------
+    fitted : DistilledClassifier or Pipeline
+        A fitted student, or a fitted Pipeline that ends in one. Before the student may
+        stand an :class:`~skkd.ImageReader`, as the first step, and transformers of
+        scikit-learn that skl2onnx converts exactly.
+    path : str or path-like
+        Name of the file, ``*.onnx``. A file that is there is replaced, in one step, by
+        an export that succeeded.
+    quantize : {None}, default=None
+        None keeps the floats of the student.
+    X_calibration : array-like of n samples, default=None
+        A few hundred training samples, as `fitted` takes them. The proof is on these;
+        without them on synthetic samples.
+    tolerance : float, default=1e-4
+        Largest difference of a probability between file and student; above it nothing
+        is written.
+    opset : int, default=None
+        Version of ONNX's operators; None is that which torch's exporter prefers.
+
+    Returns
+    -------
+    Proof
+        How far the file's answers were from the student's, and on how many samples.
+        It is in the file as well.
+
+    Raises
+    ------
+    ImportError
+        If onnx, onnxscript or onnxruntime is not installed
+        (``pip install "skkd[onnx]"``).
+    NotFittedError
+        If the student is not fitted.
+    TypeError
+        If `fitted` is no student.
+    ValueError
+        If a step or a layer cannot be written as ONNX, if the samples do not fit, or if
+        the file's answers differ by more than `tolerance`. No file is left then.
+
+    Notes
+    -----
+    - The first axis of inputs and outputs is free. The outputs are ``label``, with the
+      classes' own type (int64, double, bool or string), and ``probabilities``, with
+      columns in the order of ``classes_``.
+    - The input ``X`` is uint8 if the student was fitted on uint8 images. Tables are
+      float32, or float64 if the student is; a table with a ColumnTransformer, or with
+      columns of text, gives an input for each column, under its name.
+    - Students that compute with 16 bits (``precision="bf16"``) are exported, and
+      proved, with 32.
+    - ``metadata_props["skkd"]`` is a JSON text with classes, inputs, how files become
+      images, teacher, temperature, alpha and loss, the proof and the versions of the
+      libraries. Nothing of the machine is in the file: the same student and samples
+      give the same bytes.
+
+    Examples
+    --------
+    >>> import numpy as np, tempfile
+    >>> from skkd import DistilledClassifier
+    >>> from skkd.export import export_onnx
+    >>> X = np.random.default_rng(0).normal(size=(60, 4)).astype("float32")
+    >>> student = DistilledClassifier(max_epochs=1).fit(X, X[:, 0] > 0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     proof = export_onnx(student, f"{folder}/student.onnx")
+    >>> proof.max_difference < 1e-4, proof.label_agreement
+    (True, 1.0)
+    """
+    target = check_path(path, ".onnx")
+    _check_options(quantize, tolerance, opset)
+    parts = read_fitted(fitted)
+    require("onnx", "onnxscript", "onnxruntime")
+    samples = read_samples(parts, X_calibration)
+    model, proof = _float_model(parts, samples, tolerance, opset)
+    content = _with_metadata(model, parts, samples, quantize, proof)
+    write_atomically(target, content)
+    return proof
+
+
+def _check_options(quantize: Any, tolerance: Any, opset: Any) -> None:
+    if quantize is not None:
+        raise ValueError(f"quantize={quantize!r}: expected None.")
+    check_number("tolerance", tolerance, low=0)
+    if opset is not None:
+        check_number("opset", opset, Integral, low=18)
+
+
+def _float_model(
+    parts: Fitted, samples: Samples, tolerance: float, opset: int | None
+) -> tuple[Any, Proof]:
+    """Return the model in the student's own floats, and the proof of it."""
+    names = tuple(samples.file_inputs) if samples.kind == "mapping" else None
+    check_names(samples.inputs)
+    module = build_module(parts.net, names)
+    expected = expected_probabilities(parts, samples, module)
+    model = module_to_onnx(module, samples.student_inputs, opset)
+    if parts.steps:
+        model = prepend_steps(model, parts, samples)
+    add_labels(model, parts.net.classes_)
+    name_batch_axis(model)
+    clean(model)
+    onnx().checker.check_model(model)
+    proof = prove(serialize(model), samples, expected, parts.net.classes_, tolerance)
+    if not proof.max_difference <= tolerance:
+        raise ValueError(
+            f"The file's probabilities differ from the student's by up to "
+            f"{proof.max_difference:.2g}, more than tolerance={tolerance:g}, on "
+            f"{proof.n_samples} {proof.samples} samples: nothing was written. If this "
+            "is small enough for you, pass a larger tolerance; if not, the student "
+            "computes something that ONNX Runtime computes otherwise."
+        )
+    return model, proof
+
+
+def _with_metadata(
+    model: Any, parts: Fitted, samples: Samples, quantize: str | None, proof: Proof
+) -> bytes:
+    metadata = describe_student(parts, samples, quantize, proof)
+    del model.metadata_props[:]
+    entry = model.metadata_props.add()
+    entry.key, entry.value = KEY, metadata.to_json()
+    return serialize(model)

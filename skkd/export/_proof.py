@@ -1,0 +1,89 @@
+"""The proof that a file answers as the fitted student does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from skkd._formats.onnx_metadata import Proof
+from skkd.export._fitted import Fitted
+from skkd.export._graph import LABEL, PROBABILITIES, label_values
+from skkd.export._libraries import require
+from skkd.export._module import Probabilities, computes_in_half, run_module
+from skkd.export._samples import Samples
+
+_BATCH_SIZE = 64
+
+
+def expected_probabilities(
+    fitted: Fitted, samples: Samples, module: Probabilities
+) -> np.ndarray:
+    """Return what the fitted student says of the samples.
+
+    A student that computes with 16 bits is asked with 32, as the file computes.
+    """
+    if computes_in_half(fitted.net):
+        return run_module(module, samples.student_inputs)
+    X = samples.X
+    for _, step in fitted.steps:
+        X = step.transform(X)
+    return fitted.net.predict_proba(X)
+
+
+def open_session(content: bytes) -> Any:
+    """Return a session of ONNX Runtime on one model."""
+    require("onnxruntime")
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # errors alone
+    try:
+        return onnxruntime.InferenceSession(
+            content, options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:  # ONNX Runtime has a class of its own for each
+        raise ValueError(
+            f"ONNX Runtime does not run the student's graph: {error} It lacks an "
+            "operator for this type, such as convolutions in float64: convert the "
+            "student by module.float(), or use another layer."
+        ) from error
+
+
+def run_model(
+    content: bytes, inputs: dict[str, np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return labels (n,) and probabilities (n, n_classes) that a model gives."""
+    session = open_session(content)
+    n_samples = len(next(iter(inputs.values())))
+    parts = []
+    for start in range(0, n_samples, _BATCH_SIZE):
+        feed = {k: v[start : start + _BATCH_SIZE] for k, v in inputs.items()}
+        parts.append(session.run([LABEL, PROBABILITIES], feed))
+    labels, probabilities = zip(*parts, strict=True)
+    return np.concatenate(labels), np.concatenate(probabilities)
+
+
+def prove(
+    content: bytes,
+    samples: Samples,
+    expected: np.ndarray,
+    classes: np.ndarray,
+    tolerance: float,
+) -> Proof:
+    """Run a model and compare it with what the student says."""
+    labels, probabilities = run_model(content, samples.file_inputs)
+    if probabilities.shape != expected.shape:
+        raise ValueError(
+            f"The exported graph gives probabilities of shape {probabilities.shape}, "
+            f"and the student {expected.shape}."
+        )
+    difference = np.abs(probabilities - expected)
+    agrees = labels == label_values(classes)[expected.argmax(axis=1)]
+    return Proof(
+        n_samples=samples.n_samples,
+        samples=samples.origin,
+        max_difference=float(difference.max()),
+        label_agreement=float(agrees.mean()),
+        tolerance=float(tolerance),
+    )
