@@ -10,6 +10,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import FixedThresholdClassifier, GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from zoo_case import ZOO
 
 from skkd import DistilledClassifier
 from skkd.teachers import as_teacher
@@ -18,7 +19,7 @@ catboost = pytest.importorskip("catboost")
 lightgbm = pytest.importorskip("lightgbm")
 xgboost = pytest.importorskip("xgboost")
 
-pytestmark = pytest.mark.zoo
+pytestmark = ZOO
 X, Y = load_iris(return_X_y=True)
 BINARY = Y > 0
 TASKS = {2: (X[BINARY], Y[BINARY] - 1), 3: (X, Y)}

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from zoo_case import ZOO
 
 from skkd.teachers import as_teacher
 
-pytestmark = pytest.mark.zoo
+pytestmark = ZOO
 IMAGES = np.random.default_rng(0).random((6, 3, 32, 32), dtype="float32")
 
 

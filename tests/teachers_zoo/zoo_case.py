@@ -5,9 +5,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from sklearn.datasets import load_iris
 
+# The marks of each module of tests, with warnings that the libraries' own code gives.
+ZOO = [
+    pytest.mark.zoo,
+    # NumPy's, of how Keras on torch makes arrays.
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+    # Python's, of torchao's docstrings, where it is not compiled at installation.
+    pytest.mark.filterwarnings("ignore:.*invalid escape sequence"),
+    # CatBoost's, of objectives that Numba could make faster.
+    pytest.mark.filterwarnings("ignore:Failed to import numba:UserWarning"),
+]
 NAMES = np.array(["setosa", "versicolor", "virginica"])
 
 
