@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 from torch.utils.data import DataLoader
@@ -15,6 +16,7 @@ from skkd._packed.member import CannotBePacked, Member
 from skkd._packed.objective import is_by_sample
 from skkd._utils.modules import describe
 from skkd.losses._registry import loss_of, needs_of
+from skkd.memory._fingerprint import FingerprintError, fingerprint
 
 # Each number of a parameter is updated by itself, whatever the others are.
 _ELEMENTWISE = tuple(
@@ -113,12 +115,18 @@ def identity(value: Any) -> Any:
     """Return what tells a parameter from another: its value if plain, else its id.
 
     The repr of an estimator says nothing of what it has learnt, that of a large array
-    leaves most of it out.
+    leaves most of it out. Modules and arrays, which `clone` copies, are known by their
+    content.
     """
     if isinstance(value, (list, tuple)):
         return type(value), tuple(map(identity, value))
     if isinstance(value, dict):
         return tuple((name, identity(value[name])) for name in sorted(value))
+    if isinstance(value, (nn.Module, np.ndarray, torch.Tensor)):
+        try:
+            return fingerprint(value)
+        except FingerprintError:
+            return id(value)
     plain = (bool, int, float, str, bytes, type(None), type)
     return (type(value), value) if isinstance(value, plain) else id(value)
 

@@ -99,7 +99,9 @@ class Stack:
         return self._by_vmap(layer, name)
 
     def _linear(self, layer: nn.Linear, name: str) -> _Forward:
-        weight, bias = self.params[f"{name}.weight"], self.params.get(f"{name}.bias")
+        prefix = f"{name}." if name else ""  # none for a student of one layer
+        weight = self.params[f"{prefix}weight"]
+        bias = self.params.get(f"{prefix}bias")
         otherwise = self._by_vmap(layer, name)
 
         def linear(x: Tensor) -> Tensor:

@@ -81,9 +81,10 @@ def _check_stack(
     for name, parameter in stack.params.items():
         if parameter.requires_grad and parameter.grad is None:
             raise CannotBePacked(f"{name} has no gradient")
-    for i in {int(sizes.argmin()), int(sizes.argmax())}:
-        net, n = members[i].net, int(sizes[i])
-        own = {name: values[i, :n] for name, values in fields.items()}
+    # Of each: a seed may decide on more than its weights.
+    for i, n in enumerate(sizes.tolist()):
+        net = members[i].net
+        own = {name: fields[name][i, :n] for name in members[i].fields}
         with torch.no_grad():
             outputs, labels = net.infer(members[i].X[index[i, :n]]), y[i, :n]
             single = members[i].objective(outputs, labels, own, net._criterion_loss)

@@ -6,6 +6,7 @@ import torch
 from numpy.testing import assert_allclose
 from sklearn.base import clone
 from sklearn.datasets import load_digits
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.model_selection import KFold
 from torch import nn
@@ -135,6 +136,41 @@ def test_other_modules():
     hidden = [{"module__hidden": (16, 8)}, {"module__hidden": (16, 8), "alpha": 0.0}]
     estimator = student(alpha=0.5, module__hidden=4)
     check_equals_single_fits(estimator, hidden, folds(teacher_logits=LOGITS), 1e-4)
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        nn.Sequential(nn.Linear(64, 8), nn.ReLU(), nn.Linear(8, 10)),
+        lambda n_classes, input_shape: nn.Linear(*input_shape, n_classes),
+    ],
+)
+def test_an_instance_and_a_single_layer(module):
+    data = folds(teacher_logits=LOGITS)
+    check_equals_single_fits(student(module=module), TWO, data, 1e-4)
+
+
+def test_a_student_that_nobody_teaches_beside_others():
+    teacher = LogisticRegression(max_iter=5000).fit(X[:150], y[:150])
+    teachers = [FrozenEstimator(teacher), None]
+    candidates = [{"teacher": teacher, "alpha": 0.5} for teacher in teachers]
+    data = [Fold(X[train], y[train], {}) for train, _ in SPLITS]
+    check_equals_single_fits(student(), candidates, data, 1e-4)
+
+
+def test_a_network_whose_seed_decides_on_more_than_its_weights_is_found():
+    class Shuffled(nn.Linear):
+        def __init__(self, n_classes, input_shape):
+            super().__init__(*input_shape, n_classes)
+            self.order = torch.randperm(*input_shape)
+
+        def forward(self, x):
+            return super().forward(x[:, self.order])
+
+    candidates = [{"random_state": i, "alpha": 0.0} for i in range(2)]
+    fits = PackedFits(student(module=Shuffled), candidates, folds()[1:], None)
+    assert fits.fitted == {}
+    assert "the loss of a batch is" in str(fits.packing)
 
 
 def test_label_smoothing_of_the_criterion_and_losses_with_parameters():

@@ -22,7 +22,7 @@ from skkd.callbacks import Anneal, WarmUp
 from skkd.memory._fingerprint import fingerprint
 from skkd.recipes import AssistantChain, BornAgain, DistilledEnsemble, MutualLearning
 from skkd.report import gain
-from skkd.report._gain import _fits
+from skkd.report._gain import _jobs
 from skkd.students import SmallCNN
 
 
@@ -312,10 +312,10 @@ def test_processes_give_the_same():
 
 def test_imports_of_torch_are_nobodys_time(monkeypatch):
     order = []
-    monkeypatch.setattr(_fits, "warm_up", lambda: order.append("warm"))
-    fit = DistilledClassifier.fit
+    monkeypatch.setattr(_jobs, "warm_up", lambda: order.append("warm"))
+    run = DistilledClassifier._run
     monkeypatch.setattr(
-        DistilledClassifier, "fit", lambda *a, **k: order.append("fit") or fit(*a, **k)
+        DistilledClassifier, "_run", lambda *a, **k: order.append("fit") or run(*a, **k)
     )
     gain(student(), X, y, seeds=1, cv=[next(CV.split(X, y))])
     assert order == ["warm", "fit", "fit"]

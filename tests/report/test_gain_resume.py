@@ -10,36 +10,59 @@ from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import make_pipeline
+from skorch.callbacks import Callback
 
 from skkd import DistilledClassifier
+from skkd._packed import together
 from skkd.report import gain
+from skkd.report._gain import _jobs
+
+
+def interrupted(monkeypatch, after):
+    """Press CTRL-C before the training of another fit, or of a stack of fits."""
+    left = [after]
+
+    def stops(train):
+        def stopped(*args, **kwargs):
+            if not left[0]:
+                raise KeyboardInterrupt
+            left[0] -= 1
+            return train(*args, **kwargs)
+
+        return stopped
+
+    monkeypatch.setattr(DistilledClassifier, "fit", stops(DistilledClassifier.fit))
+    monkeypatch.setattr(together, "train", stops(together.train))
 
 
 @pytest.mark.parametrize("cut", [0, 7])
-def test_what_was_interrupted_goes_on(monkeypatch, tmp_path, fits, cut):
+@pytest.mark.parametrize(
+    ("params", "n_trained", "n_done"),
+    [
+        ({"callbacks": [("own", Callback())]}, 3, 3),
+        ({}, 1, 4),  # in stacks of four
+    ],
+)
+def test_what_was_interrupted_goes_on(
+    monkeypatch, tmp_path, fits, params, n_trained, n_done, cut
+):
     path = tmp_path / "new folder" / "fits.jsonl"
     run = {"seeds": 2, "cv": CV}
-    whole = gain(student(), X, NAMES, **run)
-    fit, left = DistilledClassifier.fit, [3]
-
-    def interrupted(self, X, y=None, **kwargs):
-        if not left[0]:
-            raise KeyboardInterrupt
-        left[0] -= 1
-        return fit(self, X, y, **kwargs)
-
+    net = student().set_params(**params)
+    monkeypatch.setattr(_jobs, "_MAX_FITS", 4)
+    whole = gain(net, X, NAMES, **run)
     with monkeypatch.context() as patch:
-        patch.setattr(DistilledClassifier, "fit", interrupted)
+        interrupted(patch, n_trained)
         with pytest.raises(KeyboardInterrupt):
-            gain(student(), X, NAMES, **run, resume=path)
+            gain(net, X, NAMES, **run, resume=path)
     if cut:  # killed while it wrote
         path.write_bytes(path.read_bytes()[:-cut])
     fits.clear()
-    resumed = gain(student(), X, NAMES, **run, resume=path)
-    assert len(fits) == 8 - 3 + (cut > 0)
+    resumed = gain(net, X, NAMES, **run, resume=path)
+    assert len(fits) == 8 - n_done + (cut > 0)
     assert outcome(resumed) == outcome(whole)
     fits.clear()
-    again = gain(student(), X, NAMES, **run, resume=str(path))
+    again = gain(net, X, NAMES, **run, resume=str(path))
     assert not fits and outcome(again) == outcome(whole)
     assert again.interval == whole.interval
     assert len(path.read_text().splitlines()) == 1 + 8
@@ -122,14 +145,14 @@ def test_a_damaged_line_is_reported(tmp_path):
 
 def test_one_process_writes_at_a_time(tmp_path, monkeypatch):
     path = tmp_path / "fits.jsonl"
-    fit = DistilledClassifier.fit
+    train = together.train
 
-    def fit_and_try(self, X_, y_=None, **kwargs):
+    def train_and_try(members):
         with pytest.raises(ValueError, match="another process is writing"):
             gain(student(), X, y, resume=path)
-        return fit(self, X_, y_, **kwargs)
+        train(members)
 
-    monkeypatch.setattr(DistilledClassifier, "fit", fit_and_try)
+    monkeypatch.setattr(together, "train", train_and_try)
     gain(student(), X, y, seeds=1, cv=2, resume=path)
 
 

@@ -1,14 +1,12 @@
-"""The fits of one seed and one fold."""
+"""The fits of one seed and one fold: their data, and the record of each."""
 
 from __future__ import annotations
 
-import functools
 import time
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from scipy.special import softmax
 from sklearn.base import clone
 
@@ -25,6 +23,8 @@ from skkd.report._gain._students import (
     plain,
     split_steps,
 )
+
+Record = dict[str, Any]
 
 
 class Job(NamedTuple):
@@ -45,12 +45,22 @@ class Data(NamedTuple):
     groups: np.ndarray | None
 
 
-def fit_job(estimator: Any, data: Data, job: Job) -> Iterator[dict[str, Any]]:
-    """Fit the students of a job, and yield a record of each as soon as it is fitted.
+class Fit(NamedTuple):
+    """A student that is to be fitted, and the rows that it is trained and tested on."""
 
-    Records can be stored as JSON.
-    """
-    warm_up()
+    network: str
+    job: Job
+    student: Any
+    X: Any
+    y: np.ndarray
+    params: dict[str, Any]
+    X_test: Any
+    classes: np.ndarray  # of all folds
+    rows_key: Hashable  # equal where X is
+
+
+def fits_of(estimator: Any, data: Data, job: Job) -> Iterator[Fit]:
+    """Yield the fits of a job; the steps before the student are fitted once."""
     X, y, labelled, groups = data
     train, test = job.rows
     head, student = split_steps(estimator)
@@ -59,47 +69,45 @@ def fit_job(estimator: Any, data: Data, job: Job) -> Iterator[dict[str, Any]]:
         head = clone(head)
         X_train = head.fit_transform(X_train, y[train])
         X_test = head.transform(X_test)
+    classes = find_classes(y[labelled], net_of(student).classes)
     for network in job.networks:
         alone = network == "plain"
-        fitted = (plain if alone else distilled)(student, job.seed)
+        own = (plain if alone else distilled)(student, job.seed)
         kept = labelled[train] if alone else np.ones(len(train), dtype=bool)
         rows = X_train if kept.all() else pick(X_train, np.flatnonzero(kept))
         params = {}
         if groups is not None and not alone and has_teacher_folds(student):
             # Or copies of a row would be on both sides of the teacher's folds.
             params["groups"] = groups[train]
-        start = time.perf_counter()
-        fitted.fit(rows, y[train][kept], **params)
-        seconds = time.perf_counter() - start
-        net = fitted.student_ if isinstance(fitted, Recipe) else fitted
-        record = {
-            "network": network,
-            "seed": job.seed,
-            "fold": job.fold,
-            "predicted": fitted.predict(X_test).tolist(),
-            "seconds": round(seconds, 4),
-            "n_parameters": count_parameters(net.module_),
-        }
-        if not alone:
-            classes = find_classes(y[labelled], net.classes)
-            record["teacher"] = _predict_with_teacher(fitted, net, X_test, classes)
-        yield record
+        # Rows of one fold are the same for all seeds, but for steps that are random.
+        key = network, id(job.rows), None if head is None else job.seed
+        rest = y[train][kept], params, X_test, classes, key
+        yield Fit(network, job, own, rows, *rest)
 
 
-@functools.cache  # once in each process
-def warm_up() -> None:
-    """Import what torch imports for an optimizer, so that no fit is charged for it."""
-    torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))])
+def fit_alone(fit: Fit) -> Record:
+    """Train a student by itself, and return its record."""
+    start = time.perf_counter()
+    fit.student.fit(fit.X, fit.y, **fit.params)
+    return record_of(fit, time.perf_counter() - start)
 
 
-def fit_apart(estimator: Any, data: Data, job: Job) -> list[dict[str, Any]]:
-    """Do a job in a worker process, on one thread."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        return [*fit_job(estimator, data, job)]
-    finally:  # a worker is used again, for other tasks of the user
-        torch.set_num_threads(threads)
+def record_of(fit: Fit, seconds: float) -> Record:
+    """Return what is known of a student that was trained, as JSON can store it."""
+    fitted = fit.student
+    net = fitted.student_ if isinstance(fitted, Recipe) else fitted
+    record = {
+        "network": fit.network,
+        "seed": fit.job.seed,
+        "fold": fit.job.fold,
+        "predicted": fitted.predict(fit.X_test).tolist(),
+        "seconds": round(seconds, 4),
+        "n_parameters": count_parameters(net.module_),
+    }
+    if fit.network != "plain":
+        teacher = _predict_with_teacher(fitted, net, fit.X_test, fit.classes)
+        record["teacher"] = teacher
+    return record
 
 
 def _predict_with_teacher(

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
 from contextlib import ExitStack, closing
 from typing import Any
 
 import numpy as np
-from joblib import Parallel, delayed, effective_n_jobs, parallel_config
 from tqdm import tqdm
 
 from skkd._data.labels import check_labels, find_classes, labels_of
 from skkd._evaluate.statistics import check_confidence
 from skkd._fit.seen_rows import check_teacher_saw, is_prefit, report_seen_rows
-from skkd.report._gain._fits import Data, Job, fit_apart, fit_job
+from skkd.report._gain._fits import Data, Job, Record
 from skkd.report._gain._folds import Fold, check_seeds, folds_of_seeds
+from skkd.report._gain._jobs import run_jobs
 from skkd.report._gain._result import Gain
 from skkd.report._gain._resume import Journal, about, split_key
 from skkd.report._gain._scoring import Fit, check_metric
@@ -27,7 +26,6 @@ from skkd.report._gain._students import (
 )
 
 _NETWORKS = ("plain", "distilled")
-Record = dict[str, Any]
 
 
 def gain(
@@ -50,7 +48,9 @@ def gain(
     Both students are clones of `estimator`, with the same seed, folds, augmentation
     and epochs; one has no teacher. They start from the same weights and see the same
     batches, except for recipes, which draw seeds for their students. Each is tested on
-    rows that neither of them has seen.
+    rows that neither of them has seen. Students of several seeds and folds are trained
+    together where they can be, see :class:`~skkd.search.PackedSearchCV`: their
+    durations are equal shares.
 
     Parameters
     ----------
@@ -223,29 +223,13 @@ def _collect(
                 disable=not verbose,
             )
         )
-        fresh = stack.enter_context(closing(_run(estimator, data, jobs, n_jobs)))
+        fresh = stack.enter_context(closing(run_jobs(estimator, data, jobs, n_jobs)))
         for record in fresh:
             if journal is not None:
                 journal.add({**record, "rows": keys[record["seed"]][record["fold"]]})
             done.append(record)
             bar.update()
     return done
-
-
-def _run(
-    estimator: Any, data: Data, jobs: Sequence[Job], n_jobs: int | None
-) -> Generator[Record, None, None]:
-    if min(effective_n_jobs(n_jobs), len(jobs)) <= 1:
-        for job in jobs:
-            yield from fit_job(estimator, data, job)
-        return
-    # Unordered: each fit is recorded as soon as it is finished.
-    with parallel_config(inner_max_num_threads=1, backend="loky"):
-        parallel = Parallel(n_jobs=n_jobs, return_as="generator_unordered")
-        tasks = (delayed(fit_apart)(estimator, data, job) for job in jobs)
-        with closing(parallel(tasks)) as results:
-            for records in results:
-                yield from records
 
 
 def _missing(plan: dict[int, list[Fold]], done: set[tuple[int, int, str]]) -> list[Job]:

@@ -1,0 +1,128 @@
+"""The fits of one fold: what they share, and each of them ready to be trained."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Hashable, Mapping
+from typing import Any, NamedTuple
+
+from sklearn.base import BaseEstimator, clone
+from sklearn.pipeline import Pipeline
+from torch import Tensor
+
+from skkd._data.keys import TEACHER_LOGITS
+from skkd._packed.groups import check_module, check_settings, identity
+from skkd._packed.member import BatchOrders, CannotBePacked, Member, prepare
+from skkd._packed.samples import is_equal
+
+# Parameters that decide on the teacher's logits, or begin like one.
+_DECIDES_ON_LOGITS = ("teacher", "memory", "random_state", "unlabeled", "classes")
+
+
+class Fold(NamedTuple):
+    """The training data of a fold, and what ``fit`` gets beside them."""
+
+    X: Any
+    y: Any
+    fit_params: Mapping[str, Any]
+
+
+class FoldFits:
+    """What the candidates of a fold share: steps before the student, soft targets."""
+
+    def __init__(
+        self, fold: Fold, orders: BatchOrders, refused: dict[Any, str]
+    ) -> None:
+        self._fold, self._orders, self._refused = fold, orders, refused
+        self._heads: dict[Any, tuple[Pipeline, Fold]] = {}
+        self._logits: dict[Any, Any] = {}
+        self._X: list[Tensor] = []
+
+    def prepare(
+        self, estimator: Any, candidate: Mapping[str, Any]
+    ) -> tuple[Member, Any]:
+        """Return a member, and the estimator that it is a part of."""
+        net, data, prefix, head = estimator, self._fold, "", None
+        if isinstance(estimator, Pipeline):
+            name, net = estimator.steps[-1]
+            prefix = f"{name}__"
+        check_settings(net)
+        if prefix:  # the steps before are fitted once for all candidates
+            own = {k: v for k, v in candidate.items() if not k.startswith(prefix)}
+            if (head := identity(own)) not in self._heads:
+                self._heads[head] = _fit_head(estimator, data)
+            pipeline, data = self._heads[head]
+            estimator = copy.copy(estimator)
+            estimator.steps = [*pipeline.steps[:-1], (name, net)]
+        of_teacher = {
+            k: v
+            for k, v in candidate.items()
+            if k.removeprefix(prefix).startswith(_DECIDES_ON_LOGITS)
+        }
+        return self._checked(net, data, (head, identity(of_teacher))), estimator
+
+    def prepare_student(self, net: Any, teacher: Hashable) -> Member:
+        """Return a member of a student alone.
+
+        Parameters
+        ----------
+        net : DistilledClassifier
+        teacher : hashable
+            Of students with the same one the first asks, or fits, their teacher.
+        """
+        check_settings(net)
+        return self._checked(net, self._fold, teacher)
+
+    def _checked(self, net: Any, data: Fold, key: Any) -> Member:
+        module = identity([net.module, net.get_params_for("module")])
+        if module in self._refused:
+            raise CannotBePacked(self._refused[module])
+        member = self._prepare(net, data, key)
+        try:
+            check_module(net.module_)
+        except CannotBePacked as reason:
+            self._refused[module] = str(reason)
+            raise
+        return member
+
+    def _prepare(self, net: Any, data: Fold, key: Any) -> Member:
+        """Prepare a student; the teacher runs, or is fitted, once for all of them."""
+        fit_params = dict(data.fit_params)
+        if net.alpha > 0 and key in self._logits:
+            fit_params.pop("teacher_X", None)
+            fit_params["teacher_logits"] = self._logits[key]
+        member = prepare(net, data.X, data.y, fit_params, self._orders)
+        # One copy for all of them, of a frame or of an array that is read-only.
+        for X in self._X:
+            if is_equal(X, member.X):
+                member.X = X
+                break
+        else:
+            self._X.append(member.X)
+        if TEACHER_LOGITS in member.fields:
+            self._logits.setdefault(key, member.fields[TEACHER_LOGITS].numpy())
+        return member
+
+
+def _fit_head(whole: Pipeline, fold: Fold) -> tuple[Pipeline, Fold]:
+    """Fit the steps before the student; return them, and what the student is given."""
+    head = clone(whole)
+    name, net = head.steps[-1]
+    student = _Capture(net)
+    head.steps[-1] = (name, student)
+    head.fit(fold.X, fold.y, **fold.fit_params)
+    return head, student.data_
+
+
+class _Capture(BaseEstimator):
+    """The last step of a Pipeline, which keeps what it is given."""
+
+    def __init__(self, net: Any) -> None:
+        self.net = net
+
+    def get_metadata_routing(self) -> Any:
+        return self.net.get_metadata_routing()
+
+    def fit(self, X: Any, y: Any = None, **fit_params: Any) -> _Capture:
+        self.data_ = Fold(X, y, fit_params)
+        return self
