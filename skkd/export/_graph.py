@@ -166,6 +166,11 @@ def _messages(message: Any) -> Iterator[Any]:
                 yield from _messages(part)
 
 
+def _own(name: str) -> str:
+    """Return the name of a weight as the student's state_dict has it."""
+    return name.removeprefix("net/").removeprefix("student.")
+
+
 def _rename(graph: Any, outer: dict[str, str] | None = None) -> None:
     """Give nodes and what is between them numbers; weights keep their names."""
     new = dict(outer or {})
@@ -180,7 +185,7 @@ def _rename(graph: Any, outer: dict[str, str] | None = None) -> None:
 
     fixed = {value.name for value in (*graph.input, *graph.output)}
     for tensor in graph.initializer:
-        tensor.name = renamed(tensor.name, tensor.name.removeprefix("student."))
+        tensor.name = renamed(tensor.name, _own(tensor.name))
     for i, node in enumerate(graph.node):
         node.name = f"{node.op_type}_{i}"
         for j, name in enumerate(node.input):

@@ -23,3 +23,22 @@ def onnx() -> Any:
     for name in ("helper", "numpy_helper", "compose", "checker", "shape_inference"):
         importlib.import_module(f"onnx.{name}")
     return importlib.import_module("onnx")
+
+
+def open_session(content: bytes) -> Any:
+    """Return a session of ONNX Runtime on one model."""
+    require("onnxruntime")
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # errors are raised
+    try:
+        return onnxruntime.InferenceSession(
+            content, options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:  # ONNX Runtime has a class of its own for each
+        raise ValueError(
+            f"ONNX Runtime does not run the student's graph: {error} It lacks an "
+            "operator for this type, such as convolutions in float64: convert the "
+            "student by module.float(), or use another layer."
+        ) from error

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+import warnings
 
 import numpy as np
 
 from skkd._formats.onnx_metadata import Proof
+from skkd.exceptions import DistillationWarning
 from skkd.export._fitted import Fitted
 from skkd.export._graph import LABEL, PROBABILITIES, label_values
-from skkd.export._libraries import require
+from skkd.export._libraries import open_session
 from skkd.export._module import Probabilities, computes_in_half, run_module
 from skkd.export._samples import Samples
 
@@ -28,26 +29,10 @@ def expected_probabilities(
     X = samples.X
     for _, step in fitted.steps:
         X = step.transform(X)
-    return fitted.net.predict_proba(X)
-
-
-def open_session(content: bytes) -> Any:
-    """Return a session of ONNX Runtime on one model."""
-    require("onnxruntime")
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # errors alone
-    try:
-        return onnxruntime.InferenceSession(
-            content, options, providers=["CPUExecutionProvider"]
-        )
-    except Exception as error:  # ONNX Runtime has a class of its own for each
-        raise ValueError(
-            f"ONNX Runtime does not run the student's graph: {error} It lacks an "
-            "operator for this type, such as convolutions in float64: convert the "
-            "student by module.float(), or use another layer."
-        ) from error
+    with warnings.catch_warnings():
+        if samples.origin == "synthetic":  # not quite like those of the fit
+            warnings.simplefilter("ignore", DistillationWarning)
+        return fitted.net.predict_proba(X)
 
 
 def run_model(

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from skkd._data.frames import columns_of, is_frame, names_of
 from skkd._data.rows import LAZY, row_of
 from skkd._formats.onnx_metadata import DTYPES, Input
+from skkd.export._columns import table_inputs
 from skkd.export._fitted import Fitted
 from skkd.export._module import build_module, run_module
 from skkd.export._synthetic import synthetic_samples
@@ -76,7 +76,7 @@ def read_samples(fitted: Fitted, X: Any) -> Samples:
     if not fitted.steps:
         kind = "mapping" if isinstance(X, Mapping) else "array"
         return Samples(X, origin, kind, student_inputs, student_inputs)
-    kind, file_inputs = _table_inputs(fitted, X)
+    kind, file_inputs = table_inputs(fitted.steps[0][1], X)
     return Samples(X, origin, kind, file_inputs, student_inputs)
 
 
@@ -134,38 +134,3 @@ def _stack(rows: list[Any]) -> Any:
     if isinstance(rows[0], Mapping):
         return {key: _stack([row[key] for row in rows]) for key in rows[0]}
     return np.stack([np.asarray(row) for row in rows])
-
-
-# What the pipeline takes --------------------------------------------------------------
-
-
-def _table_inputs(fitted: Fitted, X: Any) -> tuple[str, dict[str, np.ndarray]]:
-    """Return the inputs of a file that begins with steps of scikit-learn."""
-    if is_frame(X):
-        columns = dict(zip(names_of(X), map(_column, columns_of(X)), strict=True))
-        numbers = all(c.dtype.kind in "biuf" for c in columns.values())
-        if not (numbers and not _by_name(fitted.steps[0][1])):
-            return "columns", {str(name): c[:, None] for name, c in columns.items()}
-        X = np.column_stack([*columns.values()])
-    values = np.asarray(X.toarray() if hasattr(X, "toarray") else X)
-    if values.dtype.kind in "biuf":
-        values = values.astype("float32")
-    return "array", {"X": values}
-
-
-def _by_name(step: Any) -> bool:
-    """Tell whether a step takes columns by their names."""
-    inner = getattr(step, "steps", None)
-    return hasattr(step, "transformers_") or (
-        inner is not None and _by_name(inner[0][1])
-    )
-
-
-def _column(column: Any) -> np.ndarray:
-    """Return a column as skl2onnx's converters take it: floats, int64 or strings."""
-    values = np.asarray(column)
-    if values.dtype.kind == "f":
-        return values.astype("float32")
-    if values.dtype.kind in "iub":
-        return values.astype("int64") if values.dtype.kind != "b" else values
-    return values.astype(object)

@@ -20,7 +20,7 @@ _CENTER_AND_SCALE = (
 )
 
 
-def synthetic_samples(fitted: Fitted) -> np.ndarray:
+def synthetic_samples(fitted: Fitted) -> Any:
     """Return samples like those of the fit, as far as the student remembers these.
 
     Raises
@@ -64,7 +64,7 @@ def _range_of(net: Any) -> tuple[Any, Any]:
     return np.where(known, low, 0.0), np.where(known, high, 0.0)
 
 
-def _before_steps(fitted: Fitted, rng: np.random.Generator) -> np.ndarray:
+def _before_steps(fitted: Fitted, rng: np.random.Generator) -> Any:
     name, step = fitted.steps[0]
     steps = getattr(step, "steps", [(name, step)])  # of a pipeline in the pipeline
     step = steps[0][1]
@@ -78,10 +78,18 @@ def _before_steps(fitted: Fitted, rng: np.random.Generator) -> np.ndarray:
     size = _attribute(step, scale, np.maximum(np.abs(middle), 1.0))
     if middle.dtype.kind not in "biuf":
         raise _unknown(f"the columns of the step {name!r}, which are no numbers")
-    values = middle + size * rng.uniform(-1.5, 1.5, (_N, n_features))
+    low, high = (0, 1) if hasattr(step, "data_min_") else (-1, 1)
+    values = middle + size * rng.uniform(low, high, (_N, n_features))
     if hasattr(step, "statistics_"):
         values[rng.uniform(size=values.shape) < 0.1] = step.missing_values
-    return values
+    names = getattr(step, "feature_names_in_", None)
+    return values if names is None else _as_frame(values, names)
+
+
+def _as_frame(values: np.ndarray, names: Any) -> Any:
+    import pandas  # a step that was fitted on names had it, or one like it
+
+    return pandas.DataFrame(values, columns=names)
 
 
 def _attribute(step: Any, name: str | None, default: np.ndarray) -> np.ndarray:

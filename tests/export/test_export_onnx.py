@@ -8,17 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from export_helpers import open_file, student
 from sklearn.exceptions import NotFittedError
 from torch import nn
 
 from skkd import DistilledClassifier
-from skkd._formats.onnx_metadata import Input, read_metadata
+from skkd._formats.onnx_metadata import Input
 from skkd.export import export_onnx
 from skkd.students import CifarResNet, torchvision_model
-
-onnx = pytest.importorskip("onnx")
-onnxruntime = pytest.importorskip("onnxruntime")
-pytest.importorskip("onnxscript")
 
 rng = np.random.default_rng(0)
 N = 24
@@ -28,15 +25,7 @@ NAMES = np.array(["a", "bb", "c"])[np.arange(N) % 3]
 
 
 def fit(X, y, module=None, **params):
-    params = {"max_epochs": 1, "random_state": 0, "device": "cpu", **params}
-    return DistilledClassifier(module, **params).fit(X, y)
-
-
-def open_file(path):
-    session = onnxruntime.InferenceSession(str(path))
-    return session, read_metadata(
-        session.get_modelmeta().custom_metadata_map, path.name
-    )
+    return student(module, **params).fit(X, y)
 
 
 class UserModule(nn.Module):
