@@ -14,6 +14,8 @@ __all__ = [
     "TeacherWarning",
     "__version__",
     "load_image_folder",
+    "load_student",
+    "save_student",
 ]
 
 # What is imported when it is first used, and from where: `import skkd` is fast, and
@@ -23,6 +25,8 @@ _LAZY = {
     "DistilledClassifierCV": "skkd.search",
     "ImageReader": "skkd.images",
     "load_image_folder": "skkd.images",
+    "load_student": "skkd._safe_file",
+    "save_student": "skkd._safe_file",
 }
 _SUBMODULES = {
     *("augment", "callbacks", "displays", "exceptions", "export", "images", "losses"),
@@ -44,6 +48,7 @@ if TYPE_CHECKING:
     from skkd import students as students
     from skkd import teachers as teachers
     from skkd._estimator.classifier import DistilledClassifier
+    from skkd._safe_file import load_student, save_student
     from skkd.images import ImageReader, load_image_folder
     from skkd.search import DistilledClassifierCV
 else:

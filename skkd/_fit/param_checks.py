@@ -14,6 +14,7 @@ from skkd._fit.objective import check_hyperparameters
 from skkd._fit.param_names import check_arguments
 from skkd._fit.views import check_augment
 from skkd._utils.checks import check_number, is_number
+from skkd._utils.not_stored import check_all_stored
 from skkd.losses import FeatureLoss
 from skkd.losses._registry import flatten, loss_of, need_of
 from skkd.memory._logits import as_memory
@@ -31,6 +32,7 @@ _BUILDERS = {
 
 def check_parameters(net: Any, teacher_logits: Any, teacher_X: Any) -> Any:
     """Raise if a parameter makes no sense; return the loss of the teacher's term."""
+    check_all_stored(net)
     check_hyperparameters(net.temperature, net.alpha)
     _check_training(net)
     cv, view = net.teacher_cv, net.teacher_view

@@ -47,11 +47,8 @@ def classes_to_json(classes: np.ndarray) -> dict[str, Any]:
             "types."
         )
     dtype = classes.dtype
-    if dtype.kind == "O" or not dtype.isbuiltin or dtype.kind == "U":
-        # Little-endian everywhere, so that a file is the same on all machines.
-        name = "object" if dtype.kind == "O" else dtype.newbyteorder("<").str
-    else:
-        name = dtype.name
+    # Without the byte order of the machine: a file is the same on all of them.
+    name = dtype.newbyteorder("<").str if dtype.kind == "U" else dtype.name
     return {"dtype": name, "values": values}
 
 

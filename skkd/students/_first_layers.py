@@ -46,9 +46,14 @@ def build(
         kept = _load_own(name, layers, head, weights)
     elif weights is not None:
         _torchvision.load(name, whole, n_classes, weights)
+    return with_pool(layers), head, kept
+
+
+def with_pool(layers: nn.Module) -> nn.Module:
+    """Return a backbone: the layers, and the mean over all positions."""
     parts = OrderedDict(layers.named_children())
     parts.update(pool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten())
-    return nn.Sequential(parts), head, kept
+    return nn.Sequential(parts)
 
 
 def _load_own(name: str, layers: nn.Module, head: nn.Linear, weights: Weights) -> bool:
@@ -81,7 +86,7 @@ def _cut(
             f"such as {', '.join(map(repr, close or list(known)[-5:]))}. "
             f"torchvision.models.{name}() shows them all when printed."
         )
-    layers = _chain(whole, last_layer.split("."))
+    layers = chain(whole, last_layer.split("."))
     generator = torch.Generator("cpu").manual_seed(0)
     images = torch.randn((1, *shape), generator=generator, device="cpu")
     with torch.no_grad(), eval_mode(whole, layers):
@@ -97,12 +102,12 @@ def _cut(
     return layers, expected.shape[1]
 
 
-def _chain(module: nn.Module, path: list[str]) -> nn.Sequential:
+def chain(module: nn.Module, path: list[str]) -> nn.Sequential:
     """Return the parts of `module` up to `path`, to be run one after the other."""
     first, *rest = path
     parts: OrderedDict[str, nn.Module] = OrderedDict()
     for name, part in module.named_children():
-        parts[name] = _chain(part, rest) if rest and name == first else part
+        parts[name] = chain(part, rest) if rest and name == first else part
         if name == first:
             break
     return nn.Sequential(parts)

@@ -38,6 +38,11 @@ class CifarResNet(nn.Module):
     width : int, default=16
         Channels of the first stage; the next two have two and four times as many.
 
+    Attributes
+    ----------
+    config : dict of str to object
+        The arguments that it was built with.
+
     Raises
     ------
     ValueError
@@ -99,6 +104,12 @@ class CifarResNet(nn.Module):
         for module in self.modules():
             if isinstance(module, (nn.Conv2d, nn.Linear)):
                 nn.init.kaiming_normal_(module.weight)
+        self.config = {
+            "n_classes": n_classes,
+            "input_shape": self.standardize.input_shape,
+            "depth": int(depth),
+            "width": width,
+        }
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits.

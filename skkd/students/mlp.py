@@ -30,6 +30,11 @@ class MLP(nn.Sequential):
         Fraction of the activations of each hidden layer that is set to zero in
         training.
 
+    Attributes
+    ----------
+    config : dict of str to object
+        The arguments that it was built with.
+
     Raises
     ------
     ValueError
@@ -59,13 +64,20 @@ class MLP(nn.Sequential):
         standardize = Standardize(input_shape)
         layers: list[nn.Module] = [nn.Flatten()]
         n_in = prod(standardize.input_shape)
-        for n_out in _check_hidden(hidden):
+        widths = _check_hidden(hidden)
+        for n_out in widths:
             layers += [nn.Linear(n_in, n_out), nn.ReLU()]
             if dropout:
                 layers.append(nn.Dropout(float(dropout)))
             n_in = n_out
         body, head = nn.Sequential(*layers), nn.Linear(n_in, int(n_classes))
         super().__init__(OrderedDict(standardize=standardize, body=body, head=head))
+        self.config = {
+            "n_classes": int(n_classes),
+            "input_shape": standardize.input_shape,
+            "hidden": widths,
+            "dropout": float(dropout),
+        }
 
 
 def _check_hidden(hidden: Any) -> tuple[int, ...]:

@@ -25,6 +25,11 @@ class SmallCNN(nn.Sequential):
     dropout : float, default=0.0
         Fraction of the pooled features that is set to zero in training.
 
+    Attributes
+    ----------
+    config : dict of str to object
+        The arguments that it was built with.
+
     Raises
     ------
     ValueError
@@ -79,6 +84,12 @@ class SmallCNN(nn.Sequential):
         )
         head = nn.Linear(4 * width, int(n_classes))
         super().__init__(OrderedDict(standardize=standardize, body=body, head=head))
+        self.config = {
+            "n_classes": int(n_classes),
+            "input_shape": standardize.input_shape,
+            "width": width,
+            "dropout": float(dropout),
+        }
 
 
 def _stage(n_in: int, n_out: int) -> nn.Sequential:

@@ -74,8 +74,11 @@ class Standardize(nn.Module):
             )
         given = mean is not None
         shape = (self.input_shape[0], *[1] * (len(self.input_shape) - 1))
-        self.register_buffer("mean", _statistic("mean", mean if given else 0, shape))
-        self.register_buffer("std", _statistic("std", std if given else 1, shape))
+        # Without values to check, so that it can be built on the meta device.
+        mean = _statistic("mean", mean, shape) if given else torch.zeros(shape)
+        std = _statistic("std", std, shape) if given else torch.ones(shape)
+        self.register_buffer("mean", mean)
+        self.register_buffer("std", std)
         self.register_buffer("adapted", torch.tensor(given))
 
     @torch.no_grad()

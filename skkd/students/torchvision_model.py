@@ -166,6 +166,14 @@ def torchvision_model(
         size=size,
         frozen=bool(freeze),
     )
+    built.config = {
+        "name": name,
+        "n_classes": n_classes,
+        "input_shape": None if input_shape is None else check_image_shape(input_shape),
+        "last_layer": last_layer,
+        "freeze": bool(freeze),
+        "size": size,
+    }
     return built.train(not (kept and given is not None))
 
 
@@ -188,7 +196,14 @@ class TorchvisionModel(nn.Module):
         Side to which images are resized, in pixels.
     frozen : bool
         Whether the backbone is not trained and stays in eval mode.
+
+    Attributes
+    ----------
+    config : dict of str to object
+        The arguments of `torchvision_model`, apart from weights and their scaling.
     """
+
+    config: dict[str, Any]
 
     def __init__(
         self,
