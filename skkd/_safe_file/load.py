@@ -103,9 +103,7 @@ def rebuild(
     except Exception as error:  # whatever content that does not fit leads to
         if params:
             told = ", ".join(f"{k}={v!r}" for k, v in params.items())
-            raise FileRefused(
-                f"{name} makes no student of {told}: {error}"
-            ) from error
+            raise FileRefused(f"{name} makes no student of {told}: {error}") from error
         raise damaged(name, f"{type(error).__name__}: {error}") from error
     if content["name"] is None:
         return student

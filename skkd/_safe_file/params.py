@@ -59,7 +59,7 @@ def _is_same(value: Any, default: Any) -> bool:
 
 
 def _param_to_json(name: str, value: Any, encode: Encoder) -> Any:
-    if name == "teacher" and not isinstance(value, NotStored):
+    if name == "teacher":
         return {"not stored": describe(value)[:200]}
     if name == "predict_nonlinearity":
         for word, function in _FUNCTIONS.items():

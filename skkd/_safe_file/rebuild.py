@@ -67,9 +67,7 @@ def _own_network(
     try:
         module.load_state_dict(state, assign=True)
     except RuntimeError as error:
-        raise damaged(
-            name, f"the weights of {builder} differ: {error}"
-        ) from None
+        raise damaged(name, f"the weights of {builder} differ: {error}") from None
     return module
 
 
@@ -109,7 +107,9 @@ def _initialize(net: Any, module: torch.nn.Module, content: Mapping[str, Any]) -
         _initialize_training(net, content["gives_probabilities"])
     net.module_.eval()
     net.channels_last_ = content["channels_last"]
-    net.teacher_, net.cache_info_, net.teacher_findings_ = None, None, []
+    taught_by = content["taught_by"]
+    net.teacher_ = None if taught_by is None else NotStored(str(taught_by))
+    net.cache_info_, net.teacher_findings_ = None, []
     net.initialized_ = True
 
 

@@ -41,7 +41,8 @@ safetensors>`_. Before it takes the place of an earlier one, it is read back and
     ----------
     fitted : DistilledClassifier or Pipeline
         The student, or a pipeline that ends in one after an
-        :class:`~skkd.ImageReader`, scalers, imputers or encoders of scikit-learn.
+        :class:`~skkd.ImageReader`, scalers, imputers or encoders of scikit-learn. Of
+        a search, or a recipe, the student that it predicts as.
     path : str or path
         Where to write; usually ``*.safetensors``.
 
@@ -92,21 +93,15 @@ safetensors>`_. Before it takes the place of an earlier one, it is read back and
 def _parts_of(fitted: Any) -> tuple[list[tuple[str, Any]], str | None, Any]:
     """Return the steps before the student, its name in the pipeline, and itself."""
     steps: list[tuple[str, Any]] = []
-    name, student = None, fitted
-    if isinstance(fitted, Pipeline):
-        *steps, (name, student) = fitted.steps
+    name, student = None, _chosen(fitted)
+    if isinstance(student, Pipeline):
+        *steps, (name, student) = student.steps
+        student = _chosen(student)
     if type(student) is not DistilledClassifier:
-        inner = next(
-            (k for k in ("best_estimator_", "student_") if hasattr(student, k)), None
-        )
-        remedy = (
-            f"Pass its `{inner}`."
-            if inner
-            else "Others are written by skops.io.dump or pickle."
-        )
         raise TypeError(
             f"save_student got a {type(student).__name__}: expected a fitted "
-            f"DistilledClassifier, or a Pipeline that ends in one. {remedy}"
+            "DistilledClassifier, or a Pipeline that ends in one. Others are written "
+            "by skops.io.dump or pickle."
         )
     if "classes_inferred_" not in vars(student) or not hasattr(student, "module_"):
         raise NotFittedError(
@@ -114,6 +109,13 @@ def _parts_of(fitted: Any) -> tuple[list[tuple[str, Any]], str | None, Any]:
             "call fit(X, y) first."
         )
     return steps, name, student
+
+
+def _chosen(fitted: Any) -> Any:
+    """Return the student that a search or a recipe has chosen, and predicts as."""
+    for name in ("best_estimator_", "student_"):
+        fitted = getattr(fitted, name, fitted)
+    return fitted
 
 
 def _to_bytes(steps: list[tuple[str, Any]], name: str | None, net: Any) -> bytes:
@@ -129,6 +131,7 @@ def _to_bytes(steps: list[tuple[str, Any]], name: str | None, net: Any) -> bytes
             "builder": builder,
             "config": None if builder is None else module.config,
             "described": describe(module),
+            "taught_by": None if net.teacher_ is None else describe(net.teacher_)[:200],
             "module_is_none": net.module is None,
             "layout": layout,
             "params": params_to_json(net, builder, encode),

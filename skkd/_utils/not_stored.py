@@ -11,6 +11,10 @@ class NotStored:
     def __init__(self, description: str) -> None:
         self.description = description
 
+    @property
+    def __name__(self) -> str:  # as messages call it
+        return self.description
+
     def __repr__(self) -> str:
         return f"<not stored: {self.description}>"
 
@@ -20,7 +24,11 @@ def check_all_stored(estimator: Any) -> None:
 
     They do not matter to predictions, and they do to training.
     """
-    lacking = {k: v for k, v in vars(estimator).items() if isinstance(v, NotStored)}
+    lacking = {
+        name: value
+        for name, value in vars(estimator).items()
+        if isinstance(value, NotStored) and name[-1] != "_"
+    }
     if lacking:
         told = ", ".join(f"{k} ({v.description})" for k, v in lacking.items())
         remedy = ", ".join(f"{name}=..." for name in lacking)

@@ -188,6 +188,7 @@ def test_fit_and_partial_fit_say_which_parameters_the_file_lacks(path):
             refused(X, Y)
         assert "teacher (RandomForestClassifier)" in str(told.value)
         assert "student.set_params(callbacks=..., teacher=...)" in str(told.value)
+    assert repr(loaded.teacher_) == "<not stored: RandomForestClassifier>"
     loaded.set_params(teacher=teacher, callbacks=[("lr", LRScheduler())])
     np.testing.assert_array_equal(
         loaded.fit(X, Y).predict_proba(X), student.predict_proba(X)
@@ -242,6 +243,11 @@ def test_functions_that_predictions_need_are_asked_for(path):
     round_trip(student, path, predict_nonlinearity=halved)
 
 
+def test_of_a_search_the_best_student_is_saved(path):
+    search = GridSearchCV(DistilledClassifier(max_epochs=1), {"lr": [0.1]}, cv=2)
+    assert isinstance(round_trip(search.fit(X, Y), path), DistilledClassifier)
+
+
 # What cannot be saved -----------------------------------------------------------------
 
 
@@ -250,10 +256,6 @@ def test_what_is_no_fitted_student_is_refused(path):
         save_student(DistilledClassifier(), path)
     with pytest.raises(NotFittedError, match="call fit"):
         save_student(DistilledClassifier(classes=[0, 1], module=Softmax), path)
-    search = GridSearchCV(DistilledClassifier(max_epochs=1), {"lr": [0.1]}, cv=2)
-    with pytest.raises(TypeError, match="best_estimator_"):
-        save_student(search.fit(X, Y), path)
-    save_student(search.best_estimator_, path)
     with pytest.raises(TypeError, match="got a RandomForestClassifier"):
         save_student(RandomForestClassifier(), path)
 
