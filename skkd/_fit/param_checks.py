@@ -14,7 +14,7 @@ from skkd._fit.objective import check_hyperparameters
 from skkd._fit.param_names import check_arguments
 from skkd._fit.views import check_augment
 from skkd._utils.checks import check_number, is_number
-from skkd._utils.not_stored import check_all_stored
+from skkd._utils.not_stored import NotStored
 from skkd.losses import FeatureLoss
 from skkd.losses._registry import flatten, loss_of, need_of
 from skkd.memory._logits import as_memory
@@ -32,7 +32,7 @@ _BUILDERS = {
 
 def check_parameters(net: Any, teacher_logits: Any, teacher_X: Any) -> Any:
     """Raise if a parameter makes no sense; return the loss of the teacher's term."""
-    check_all_stored(net)
+    _check_stored(net)
     check_hyperparameters(net.temperature, net.alpha)
     _check_training(net)
     cv, view = net.teacher_cv, net.teacher_view
@@ -57,6 +57,25 @@ def check_parameters(net: Any, teacher_logits: Any, teacher_X: Any) -> Any:
     if net._params_to_validate:
         check_arguments(net, net._params_to_validate, later=True)
     return _check_loss(net, teacher_logits)
+
+
+def _check_stored(net: Any) -> None:
+    """Raise if a net was loaded from a file that lacks some of its parameters.
+
+    They do not matter to predictions, and they do to training.
+    """
+    lacking = {
+        name: value
+        for name, value in vars(net).items()
+        if isinstance(value, NotStored) and name[-1] != "_"
+    }
+    if lacking:
+        told = ", ".join(f"{k} ({v.description})" for k, v in lacking.items())
+        remedy = ", ".join(f"{name}=..." for name in lacking)
+        raise ValueError(
+            "This student was loaded from a file, which describes and does not hold: "
+            f"{told}. To train it again, set them first: student.set_params({remedy})."
+        )
 
 
 def _check_training(net: Any) -> None:
