@@ -11,6 +11,7 @@ from sklearn.pipeline import Pipeline
 from torch import Tensor
 
 from skkd._data.keys import TEACHER_LOGITS
+from skkd._fit.seen_rows import is_prefit
 from skkd._packed.groups import check_module, check_settings, identity
 from skkd._packed.member import BatchOrders, CannotBePacked, Member, prepare
 from skkd._packed.samples import is_equal
@@ -35,7 +36,7 @@ class FoldFits:
     ) -> None:
         self._fold, self._orders, self._refused = fold, orders, refused
         self._heads: dict[Any, tuple[Pipeline, Fold]] = {}
-        self._logits: dict[Any, Any] = {}
+        self._taught: dict[Any, Member] = {}  # the first of each teacher
         self._X: list[Tensor] = []
 
     def prepare(
@@ -59,6 +60,8 @@ class FoldFits:
             for k, v in candidate.items()
             if k.removeprefix(prefix).startswith(_DECIDES_ON_LOGITS)
         }
+        if is_prefit(net):  # and is the same whatever the student's seed is
+            of_teacher.pop(f"{prefix}random_state", None)
         return self._checked(net, data, (head, identity(of_teacher))), estimator
 
     def prepare_student(self, net: Any, teacher: Hashable) -> Member:
@@ -88,10 +91,15 @@ class FoldFits:
     def _prepare(self, net: Any, data: Fold, key: Any) -> Member:
         """Prepare a student; the teacher runs, or is fitted, once for all of them."""
         fit_params = dict(data.fit_params)
-        if net.alpha > 0 and key in self._logits:
+        taught = net.alpha > 0 and key in self._taught
+        if taught:
+            first = self._taught[key]
             fit_params.pop("teacher_X", None)
-            fit_params["teacher_logits"] = self._logits[key]
+            fit_params["teacher_logits"] = first.fields[TEACHER_LOGITS].numpy()
         member = prepare(net, data.X, data.y, fit_params, self._orders)
+        if taught:
+            for name in ("teacher_", "teacher_temperature_"):
+                setattr(net, name, getattr(first.net, name))
         # One copy for all of them, of a frame or of an array that is read-only.
         for X in self._X:
             if is_equal(X, member.X):
@@ -100,7 +108,7 @@ class FoldFits:
         else:
             self._X.append(member.X)
         if TEACHER_LOGITS in member.fields:
-            self._logits.setdefault(key, member.fields[TEACHER_LOGITS].numpy())
+            self._taught.setdefault(key, member)
         return member
 
 

@@ -17,6 +17,7 @@ from skkd._estimator.build_student import adapt_standardize
 from skkd._fit.objective import Objective
 from skkd._fit.plan import plan_fit
 
+_OF_FIT = {"teacher_logits", "teacher_X", "sample_weight", "groups"}
 # The batches of fits that start from the same random state, by what they depend on.
 BatchOrders = dict[tuple[Any, ...], tuple[list[list[np.ndarray]], Tensor]]
 
@@ -83,6 +84,8 @@ def prepare(
     Exception
         What ``fit`` raises.
     """
+    if unknown := fit_params.keys() - _OF_FIT:
+        raise CannotBePacked(f"{min(unknown)}= of the student's forward")
     found: dict[str, Any] = {}
 
     def stop_before_training(samples: TrainingSet) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skkd._estimator.classifier import DistilledClassifier
+from skkd._packed.fits import Fold, PackedFits
 from skkd._utils.checks import check_number
 from skkd.recipes._base import Recipe, check_uses_teacher, mean_proba, with_teacher
 
@@ -34,12 +35,16 @@ class DistilledEnsemble(Recipe):
         The trained members; the list can be the teacher of any other student.
     student_ : DistilledClassifier
         Taught by the mean of their probabilities; used by `predict` and `score`.
+    packing_ : Packing
+        How many members were trained together, and why others were not.
     classes_ : ndarray of shape (n_classes,)
     n_features_in_ : int
 
     Notes
     -----
-    Each network has its own seed, drawn from the estimator's ``random_state``.
+    Each network has its own seed, drawn from the estimator's ``random_state``. The
+    members are trained together, as the students of a
+    :class:`~skkd.search.PackedSearchCV` are, where they can be.
 
     References
     ----------
@@ -59,6 +64,8 @@ class DistilledEnsemble(Recipe):
     True
     >>> ensemble.ensemble_predict_proba(X).shape
     (150, 3)
+    >>> print(ensemble.packing_)
+    2 of 2 fits trained together, in 1 group
     """
 
     def __init__(self, estimator: DistilledClassifier, n_students: int = 5) -> None:
@@ -76,10 +83,15 @@ class DistilledEnsemble(Recipe):
                 "another recipe, such as BornAgain."
             )
         *members, last = self._members([{}] * (self.n_students + 1))
-        for member in members:
-            member.fit(X, y, **teacher_data, **fit_params)
-        with_teacher(last, members)
-        self.students_, self.student_ = members, last.fit(X, y, **fit_params)
+        seeds = [{"random_state": member.random_state} for member in members]
+        given = {**teacher_data, **fit_params}
+        fits = PackedFits(self.estimator, seeds, [Fold(X, y, given)], None)
+        students = [
+            fits.fit(i, member, X, y, given) for i, member in enumerate(members)
+        ]
+        with_teacher(last, students).fit(X, y, **fit_params)
+        self.students_, self.student_ = students, last
+        self.packing_ = fits.packing
 
     def ensemble_predict_proba(self, X: Any) -> np.ndarray:
         """Return the mean probabilities of the ensemble, the student's soft targets.

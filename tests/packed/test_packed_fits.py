@@ -239,6 +239,12 @@ def test_a_parameter_without_a_gradient_is_left_to_a_fit_by_itself():
     assert "unused.weight has no gradient" in str(fits.packing)
 
 
+def test_arguments_of_the_students_forward_are_left_to_a_fit_by_itself():
+    data = [Fold(X, y, {"scale": np.ones(len(X))})]
+    fits = PackedFits(student(module=Scaled), TWO, data, None)
+    assert str(fits.packing).endswith("(scale= of the student's forward)")
+
+
 def test_a_subclass_is_trained_by_itself():
     class Mine(DistilledClassifier):
         pass

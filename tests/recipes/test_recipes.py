@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from recipe_cases import NAMES, X, net, y
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -361,6 +361,19 @@ def test_an_ensemble_teaches_the_mean_of_its_probabilities(teacher):
     seed = ensemble.student_.random_state
     twin = net(alpha=1.0, random_state=seed).fit(X, y, teacher_logits=np.log(mean))
     assert_allclose(ensemble.predict_proba(X), twin.predict_proba(X), rtol=1e-3)
+
+
+def test_an_ensemble_is_trained_together(teacher):
+    student = net(teacher=RidgeClassifier().fit(X, y), alpha=0.5)
+    ensemble = DistilledEnsemble(student, n_students=3).fit(X, y)
+    assert str(ensemble.packing_) == "3 of 3 fits trained together, in 1 group"
+    for member in ensemble.students_:
+        alone = clone(member).fit(X, y)
+        assert_allclose(member.predict_proba(X), alone.predict_proba(X), atol=1e-4)
+        assert member.teacher_temperature_ == alone.teacher_temperature_ != 1
+    by_themselves = student.set_params(module__dropout=0.1, max_epochs=1)
+    ensemble = DistilledEnsemble(by_themselves, n_students=2).fit(X, y)
+    assert ensemble.packing_.n_packed == 0
 
 
 @pytest.mark.parametrize("n", [0, 2.5, True])
