@@ -33,12 +33,15 @@ _BY_SAMPLE = (
     LabelSmoothing,
     VirtualTeacher,
 )
+# Of logits divided by T, at temperature 1, and times T squared, the loss is the same.
+_BY_SCALED_LOGITS = (KD, DKD, JensenShannon)
 
 
 class StackedObjective:
     """The objectives of several members, computed together.
 
-    Members whose losses and temperatures are equal are one call of the loss.
+    Members whose losses are equal are one call of the loss, those of most losses at
+    whatever temperature.
 
     Parameters
     ----------
@@ -72,44 +75,79 @@ class StackedObjective:
         if HARD_WEIGHT in fields:
             hard = fields[HARD_WEIGHT] * hard
         loss = (1 - self._alpha) * (mean * hard).sum(1)
-        for members, term in self._terms:
-            teacher = fields[TEACHER_LOGITS][members] if term.has_teacher else None
-            soft = term(logits[members], teacher, y[members])
+        for term in self._terms:
+            index = term.members
+            teacher = fields[TEACHER_LOGITS][index] if term.has_teacher else None
+            soft = term(logits[index], teacher, y[index])
             if soft.ndim == 2:
                 if SOFT_WEIGHT in fields:
-                    soft = fields[SOFT_WEIGHT][members] * soft
-                soft = (mean[members] * soft).sum(1)
-            loss = loss.index_add(0, members, self._alpha[members] * soft)
+                    soft = fields[SOFT_WEIGHT][index] * soft
+                soft = (mean[index] * soft).sum(1)
+            loss[index] += self._alpha[index] * soft
         return loss
 
     def _hard(self, logits: Tensor, y: Tensor) -> Tensor:
-        # Classes before samples: on CPUs a softmax over a short last axis is slow.
-        each = cross_entropy(
-            logits.flatten(0, 1).t()[None],
-            y.flatten().clamp(min=0)[None],  # unlabelled samples have the weight 0
+        return cross_entropy(
+            logits.mT,  # classes before samples, as they lie in memory
+            y.clamp(min=0),  # unlabelled samples have the weight 0
             reduction="none",
             label_smoothing=self._smoothing,
         )
-        return each.view(y.shape)
 
 
 class _Term:
-    """The teacher's term of members that have the same one."""
+    """The teacher's term of members that have the same one.
 
-    def __init__(self, member: Member) -> None:
-        self.loss = member.objective.loss
-        self.temperature = member.objective.temperature
-        self.has_teacher = TEACHER_LOGITS in member.fields
+    Parameters
+    ----------
+    members : sequence of Member
+    index : sequence of int
+        Which of all members these are.
+    n_members : int
+        How many there are in all.
+    """
+
+    def __init__(
+        self, members: Sequence[Member], index: Sequence[int], n_members: int
+    ) -> None:
+        first = members[0]
+        device, dtype = first.net.device, next(first.net.module_.parameters()).dtype
+        self.members: Any = torch.tensor(index, device=device)
+        if [*index] == [*range(n_members)]:
+            self.members = slice(None)  # without a copy
+        self.loss = first.objective.loss
+        self.has_teacher = TEACHER_LOGITS in first.fields
         self.is_by_sample = is_by_sample(self.loss)
+        self._temperature = first.objective.temperature
+        self._scale = None
+        if type(self.loss) in _BY_SCALED_LOGITS:
+            T = [float(member.objective.temperature) for member in members]
+            self._scale = torch.tensor(T, device=device, dtype=dtype)[:, None]
+            self._temperature = 1.0
 
     def __call__(self, z_s: Tensor, z_t: Tensor | None, y: Tensor) -> Tensor:
         """Return the loss of each sample, or of each batch."""
+        if self._scale is None:
+            return self._unscaled(z_s, z_t, y)
+        T = self._scale
+        z_t = None if z_t is None else z_t / T[..., None]
+        return T**2 * self._unscaled(z_s / T[..., None], z_t, y)
+
+    def _unscaled(self, z_s: Tensor, z_t: Tensor | None, y: Tensor) -> Tensor:
         if self.is_by_sample:
-            flat = None if z_t is None else z_t.flatten(0, 1)
-            each = self.loss(z_s.flatten(0, 1), flat, y.flatten(), self.temperature)
+            flat = None if z_t is None else _flat(z_t)
+            each = self.loss(_flat(z_s), flat, y.flatten(), self._temperature)
             return each.view(y.shape)
         in_dims = (0, None if z_t is None else 0, 0, None)
-        return torch.vmap(self.loss, in_dims)(z_s, z_t, y, self.temperature)
+        return torch.vmap(self.loss, in_dims)(z_s, z_t, y, self._temperature)
+
+
+def _flat(z: Tensor) -> Tensor:
+    """Return (n_members, n, n_classes) as (n_members * n, n_classes).
+
+    Classes come first in memory, as :class:`skkd.losses.KD` has them for its softmax.
+    """
+    return z.permute(2, 0, 1).flatten(1).t()
 
 
 def is_by_sample(loss: Any) -> bool:
@@ -121,15 +159,14 @@ def is_by_sample(loss: Any) -> bool:
     return type(loss) in _BY_SAMPLE
 
 
-def _terms(members: Sequence[Member]) -> list[tuple[Tensor, _Term]]:
+def _terms(members: Sequence[Member]) -> list[_Term]:
     """Return the terms, each with the members that it is of."""
     found: dict[Any, list[int]] = {}
     for i, member in enumerate(members):
         if member.alpha > 0:
             found.setdefault(loss_key(member), []).append(i)
-    device = members[0].net.device
     return [
-        (torch.tensor(index, device=device), _Term(members[index[0]]))
+        _Term([members[i] for i in index], index, len(members))
         for index in found.values()
     ]
 
@@ -137,5 +174,7 @@ def _terms(members: Sequence[Member]) -> list[tuple[Tensor, _Term]]:
 def loss_key(member: Member) -> Any:
     """Return what equal terms share, hashable."""
     loss, temperature = member.objective.loss, float(member.objective.temperature)
+    if type(loss) in _BY_SCALED_LOGITS:
+        temperature = 0.0  # that of each member is a factor
     has_params = hasattr(loss, "get_params")
     return type(loss), repr(loss) if has_params else id(loss), temperature

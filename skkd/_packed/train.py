@@ -46,7 +46,7 @@ def train(members: Sequence[Member]) -> None:
         steps = batch_indices([m.batches[epoch] for m in members])
         for index, sizes in steps:
             X, y, fields = rows.take(index)
-            optimizer.zero_grad()
+            stack.zero_grad()
             loss = objective(stack(X), y, fields, sizes.to(y.device))
             loss.sum().backward()
             optimizer.step()
