@@ -10,7 +10,8 @@ from typing import Any
 from sklearn.base import clone
 
 from skkd._packed.folds import Fold, FoldFits
-from skkd._packed.member import BatchOrders, CannotBePacked, Member
+from skkd._packed.member import BatchOrders, Member
+from skkd._packed.refusal import CannotBePacked
 from skkd._packed.together import Packing, train_together
 
 

@@ -13,7 +13,8 @@ from torch import Tensor
 from skkd._data.keys import TEACHER_LOGITS
 from skkd._fit.seen_rows import is_prefit
 from skkd._packed.groups import check_module, check_settings, identity
-from skkd._packed.member import BatchOrders, CannotBePacked, Member, prepare
+from skkd._packed.member import BatchOrders, Member, prepare
+from skkd._packed.refusal import CannotBePacked
 from skkd._packed.samples import is_equal
 
 # Parameters that decide on the teacher's logits, or begin like one.

@@ -12,8 +12,10 @@ from torch.utils.data import DataLoader
 
 from skkd._data.keys import TEACHER_LOGITS
 from skkd._estimator.classifier import DistilledClassifier
-from skkd._packed.member import CannotBePacked, Member
+from skkd._packed.member import Member
 from skkd._packed.objective import is_by_sample
+from skkd._packed.refusal import CannotBePacked
+from skkd._packed.schedules import SCHEDULES
 from skkd._utils.modules import describe
 from skkd.losses._registry import loss_of, needs_of
 from skkd.memory._fingerprint import FingerprintError, fingerprint
@@ -35,7 +37,8 @@ def check_settings(net: Any) -> None:
     """Raise CannotBePacked if a parameter asks for what only a single fit does."""
     reasons = {
         "a subclass of DistilledClassifier": type(net) is not DistilledClassifier,
-        "callbacks": net.callbacks not in (None, [], "disable"),
+        "callbacks": not _are_schedules(net),
+        **dict.fromkeys(_changed_callbacks(net), True),
         "set_callbacks": hasattr(net, "_skl_callbacks"),
         f"train_split={net.train_split!r}": bool(net.train_split),
         "augment": net.augment is not None or net.n_views is not None,
@@ -58,6 +61,24 @@ def check_settings(net: Any) -> None:
     for reason, holds in reasons.items():
         if holds:
             raise CannotBePacked(reason)
+
+
+def _are_schedules(net: Any) -> bool:
+    """Tell whether a net has no other callbacks, and those of skorch as they are."""
+    if net.callbacks in (None, "disable"):
+        return True
+    given = [item[1] if isinstance(item, tuple) else item for item in net.callbacks]
+    return all(type(callback) in SCHEDULES for callback in given)
+
+
+def _changed_callbacks(net: Any) -> list[str]:
+    """Return the parameters that change what callbacks of skorch record."""
+    of_skorch = {name for name, _ in net._default_callbacks}
+    return [
+        f"callbacks__{name}"
+        for name, value in net.get_params_for("callbacks").items()
+        if name.partition("__")[0] in of_skorch and value is not None
+    ]
 
 
 def check_module(module: nn.Module) -> None:
@@ -94,14 +115,11 @@ def _key(member: Member) -> Any:
     # Batches of other sizes are filled up, which only such losses allow.
     fills_up = member.alpha == 0 or is_by_sample(member.objective.loss)
     sizes = tuple(tuple(map(len, epoch)) for epoch in member.batches)
-    settings = {
-        name: net.get_params_for(name) for name in ("module", "optimizer", "criterion")
-    }
+    settings = {name: net.get_params_for(name) for name in ("module", "criterion")}
     return (
         identity(net.module),
         net.optimizer,
         identity(settings),
-        net.lr,
         repr(module),
         tuple(state),
         str(net.device),

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from skorch.callbacks import Callback
 from skorch.dataset import Dataset
 from torch import Tensor
 
@@ -16,6 +17,8 @@ from skkd._data.keys import HARD_WEIGHT, SOFT_WEIGHT, TEACHER_LOGITS
 from skkd._estimator.build_student import adapt_standardize
 from skkd._fit.objective import Objective
 from skkd._fit.plan import plan_fit
+from skkd._packed.refusal import CannotBePacked
+from skkd._packed.schedules import schedules_of
 
 _OF_FIT = {"teacher_logits", "teacher_X", "sample_weight", "groups"}
 # The batches of fits that start from the same random state, by what they depend on.
@@ -38,6 +41,8 @@ class Member:
     objective : Objective
     batches : list of list of ndarray of int
         The samples of each batch of each epoch, in the order of a single fit.
+    schedules : list of Callback
+        They are called at the beginning and the end of each epoch.
     """
 
     net: Any
@@ -46,16 +51,13 @@ class Member:
     fields: dict[str, Tensor]
     objective: Objective
     batches: list[list[np.ndarray]]
+    schedules: list[Callback]
 
     @property
     def alpha(self) -> float:
         """Weight of the teacher's term; 0 if nobody teaches."""
         is_taught = TEACHER_LOGITS in self.fields or not self.objective.needs
         return float(self.objective.alpha) if is_taught else 0.0
-
-
-class CannotBePacked(Exception):
-    """Says in one line why a student is trained by itself."""
 
 
 def prepare(
@@ -93,6 +95,9 @@ def prepare(
         adapt_standardize(net, train, {})
         found["batches"] = _batches(net, samples, orders)
         found["objective"], found["samples"] = net._objective_, samples
+        found["schedules"] = schedules_of(net)
+        for schedule in found["schedules"]:  # they check the values of all epochs
+            schedule.on_train_begin(net)
 
     plan = plan_fit(net, X, y, fresh=True, **fit_params)
     net._run(plan, {}, stop_before_training)
@@ -117,6 +122,7 @@ def prepare(
         fields,
         objective,
         found["batches"],
+        found["schedules"],
     )
 
 

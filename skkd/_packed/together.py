@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import NamedTuple, TypeVar
 
 from skkd._packed.groups import groups_of, split
-from skkd._packed.member import CannotBePacked, Member
+from skkd._packed.member import Member
+from skkd._packed.refusal import CannotBePacked
 from skkd._packed.train import train
 from skkd._utils.modules import count_parameters
 

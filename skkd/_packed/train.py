@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import inspect
 import time
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from skkd._packed.member import CannotBePacked, Member
+from skkd._packed.member import Member
 from skkd._packed.objective import StackedObjective
+from skkd._packed.optimizer import StackedOptimizer, by_settings
+from skkd._packed.refusal import CannotBePacked
 from skkd._packed.samples import StackedRows, batch_indices
+from skkd._packed.schedules import begin_epoch, end_epoch
 from skkd._packed.stack import Stack
 
 # Of samples that are kept a second time, behind the first layers of a student.
@@ -34,15 +35,21 @@ def train(members: Sequence[Member]) -> None:
         If the stack cannot be computed, or differs from its members; these are as
         they were.
     """
+    members = by_settings(members)
     for member in members:
         member.net._set_training(True)
     stack = Stack([member.net.module_ for member in members])
-    optimizer = _optimizer(members[0].net, stack)
+    optimizer = StackedOptimizer(members, stack.params)
     objective = StackedObjective(members)
     rows = _Batches(members, stack)
     _check_stack(members, stack, objective, rows)
+    changes = any(member.schedules for member in members)
     for epoch in range(members[0].net.max_epochs):
         start, losses = time.perf_counter(), []
+        begin_epoch(members)
+        if changes:
+            optimizer.read_settings()
+            objective = StackedObjective(members)
         steps = batch_indices([m.batches[epoch] for m in members])
         for index, sizes in steps:
             X, y, fields = rows.take(index)
@@ -55,8 +62,9 @@ def train(members: Sequence[Member]) -> None:
         weight = torch.stack([sizes for _, sizes in steps])
         mean = (torch.stack(losses).cpu() * weight).sum(0) / weight.sum(0)
         _record(members, epoch, mean.tolist(), seconds)
+        end_epoch(members)
     stack.unstack()
-    _unstack_optimizer(optimizer, stack, members)
+    optimizer.unstack()
     for member in members:
         member.net._check_loss()
 
@@ -128,36 +136,11 @@ def _field(member: Member, name: str, dtype: torch.dtype) -> Tensor:
     return torch.zeros((), dtype=dtype).expand(len(member.y), n_classes)
 
 
-def _optimizer(net: Any, stack: Stack) -> torch.optim.Optimizer:
-    groups, kwargs = net.get_params_for_optimizer("optimizer", stack.params.items())
-    kwargs.setdefault("lr", net.lr)
-    chosen = {"fused", "foreach", "differentiable"} & kwargs.keys()
-    if not chosen and "fused" in inspect.signature(net.optimizer).parameters:
-        kwargs["fused"] = True  # the same but for the last digits
-    return net.optimizer(*groups, **kwargs)
-
-
 def _record(
     members: Sequence[Member], epoch: int, losses: list[float], seconds: float
 ) -> None:
     for member, loss in zip(members, losses, strict=True):
         history = member.net.history_
-        history.new_epoch()
-        history.record("epoch", epoch + 1)
         history.record("train_loss", loss)
         history.record("train_batch_count", len(member.batches[epoch]))
         history.record("dur", seconds)
-
-
-def _unstack_optimizer(
-    optimizer: torch.optim.Optimizer, stack: Stack, members: Sequence[Member]
-) -> None:
-    """Give each member's optimizer its part of the state, so that it can go on."""
-    for i, member in enumerate(members):
-        own = member.net.optimizer_
-        for name, parameter in member.net.module_.named_parameters():
-            stacked = stack.params[name]
-            own.state[parameter] = {
-                key: value[i].clone() if value.shape == stacked.shape else value
-                for key, value in optimizer.state.get(stacked, {}).items()
-            }

@@ -14,7 +14,8 @@ from joblib import Parallel, delayed, effective_n_jobs, parallel_config
 
 from skkd._fit.seen_rows import is_prefit
 from skkd._packed.folds import Fold, FoldFits
-from skkd._packed.member import BatchOrders, CannotBePacked, Member
+from skkd._packed.member import BatchOrders, Member
+from skkd._packed.refusal import CannotBePacked
 from skkd._packed.together import train_together
 from skkd.recipes._base import Recipe
 from skkd.report._gain._fits import (

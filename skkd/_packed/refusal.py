@@ -1,0 +1,5 @@
+"""Why a student is trained by itself."""
+
+
+class CannotBePacked(Exception):
+    """Says in one line why a student is trained by itself."""
