@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from skkd._estimator.send_programs import refuse_session, register_programs
-from skkd.memory._fingerprint import fingerprint
+from skkd.memory._known import known_fingerprint
 from skkd.teachers._as_teacher import as_teacher
 
 try:  # not public: without it a teacher is pickled as any object is
@@ -58,7 +58,7 @@ def _reduce(estimator: Any) -> Any:
     try:
         # Neither name nor code tell what a function of a script does, which is sent
         # with the globals that it refers to: `as_teacher` marks such ones.
-        content = fingerprint(as_teacher(teacher))
+        content = known_fingerprint(as_teacher(teacher))
         key, pickled = _pack(teacher, content)
     except (TypeError, ValueError):
         # No teacher, of unknown content, or without weak references.

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from joblib.hashing import Hasher
+from numpy.lib.recfunctions import repack_fields
 from skorch import NeuralNet
 
 from skkd._utils.modules import content_of, uncompiled
@@ -66,6 +67,11 @@ def fingerprint(content: Any) -> str:
         ) from error
 
 
+def fingerprint_of_code(function: types.FunctionType) -> str:
+    """Return a hash of the code of a function, whether or not it has a name."""
+    return _MemberHasher().hash(function)
+
+
 class _ContentHasher(Hasher):
     """A pickler that writes values instead of addresses, and code instead of names."""
 
@@ -88,7 +94,7 @@ class _ContentHasher(Hasher):
         cls = type(obj)
         if cls in self.dispatch:
             return NotImplemented
-        content_of = _content_function(cls)
+        content_of = content_function(cls)
         content = NotImplemented if content_of is None else content_of(self, obj)
         if content is not NotImplemented:
             if id(obj) in self._open:  # a part of it refers to it
@@ -181,7 +187,7 @@ class _ContentHasher(Hasher):
             # Not the source, which is that of the file as it is by now.
             code = describe_code(function.__code__)
             code = code, function.__defaults__, function.__kwdefaults__
-        cells = () if _is_of_release(function) else function.__closure__ or ()
+        cells = () if is_of_release(function) else function.__closure__ or ()
         return "function", name_of(function), code, [*map(self._describe_cell, cells)]
 
     def _describe_cell(self, cell: types.CellType) -> Any:
@@ -238,7 +244,10 @@ class _TransformHasher(_ContentHasher):
 def _of_array(hasher: _ContentHasher, array: np.ndarray) -> Any:
     if type(array) not in (np.ndarray, np.memmap) or array.dtype.hasobject:
         return NotImplemented  # masks, and other attributes of subclasses
-    raw = np.ascontiguousarray(array).reshape(-1)
+    packed = array
+    if array.dtype.names:  # as of trees; a copy may have other bytes between fields
+        packed = repack_fields(array, recurse=True)
+    raw = np.ascontiguousarray(packed).reshape(-1)
     # Of equal values after pickling, though not of equal strides.
     hasher._hash.update(raw.view(np.uint8) if raw.nbytes else b"")
     return "array", repr(array.dtype), array.shape
@@ -306,7 +315,7 @@ _CONTENT: dict[type, Callable[[_ContentHasher, Any], Any]] = {
 }
 
 
-def _content_function(cls: type) -> Callable[[_ContentHasher, Any], Any] | None:
+def content_function(cls: type) -> Callable[[_ContentHasher, Any], Any] | None:
     """Return what tells the content of objects of `cls`, if not their pickle."""
     for base in cls.__mro__:
         if base in _CONTENT:
@@ -317,7 +326,7 @@ def _content_function(cls: type) -> Callable[[_ContentHasher, Any], Any] | None:
     return None
 
 
-def _is_of_release(function: types.FunctionType) -> bool:
+def is_of_release(function: types.FunctionType) -> bool:
     """Tell whether a function is found in a released package by its name.
 
     Then its release identifies what a decorator there put around it, too.

@@ -19,8 +19,8 @@ from skkd._version import __version__
 from skkd.exceptions import DistillationWarning
 from skkd.memory._codecs import EncodedLogits, codec_for
 from skkd.memory._fingerprint import FingerprintError, fingerprint
+from skkd.memory._known import known_fingerprint, known_row_keys
 from skkd.memory._logits import _STORE, CacheInfo, LogitMemory, as_memory
-from skkd.memory._row_keys import row_keys
 
 # Rows that are augmented at a time.
 _BATCH_SIZE = 1024
@@ -73,11 +73,11 @@ def lookup_or_compute(
     cache, note = _OF_PROCESS if memory is None else as_memory(memory), ""
     if cache is not None:
         try:
-            contents = [
-                fingerprint((content, () if view is None else (augment, view)))
-                for view in views
-            ]
-            keys = row_keys(X)
+            contents = [known_fingerprint(content)] * len(views)
+            if view_seeds is not None:
+                of_views = [fingerprint((augment, view)) for view in views]
+                contents = [*map(" ".join, zip(contents, of_views, strict=True))]
+            keys = known_row_keys(X)
         except FingerprintError as error:
             cache, note = None, str(error)
             if memory is not None:  # asked for, rather than the default

@@ -160,7 +160,7 @@ def test_a_search_of_a_pipeline_sends_the_teacher_of_a_subclass_once(X, y, teach
 
 def test_teachers_of_unknown_content_travel_with_each_task(X, y, teacher, monkeypatch):
     """What the tests above would see if nothing was done."""
-    monkeypatch.setattr(_workers, "fingerprint", unknowable)
+    monkeypatch.setattr(_workers, "known_fingerprint", unknowable)
     search(distil(teacher=teacher), X, y)
     assert len(teacher.noted("dump")) > 2
 
