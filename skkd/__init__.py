@@ -30,7 +30,7 @@ _LAZY = {
 }
 _SUBMODULES = {
     *("augment", "callbacks", "displays", "exceptions", "export", "images", "losses"),
-    *("memory", "recipes", "report", "search", "students", "teachers"),
+    *("memory", "recipes", "report", "search", "students", "tables", "teachers"),
 }
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from skkd import report as report
     from skkd import search as search
     from skkd import students as students
+    from skkd import tables as tables
     from skkd import teachers as teachers
     from skkd._estimator.classifier import DistilledClassifier
     from skkd._safe_file import load_student, save_student

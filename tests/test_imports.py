@@ -14,8 +14,9 @@ PACKAGE = Path(__file__).parents[1] / "skkd"
 # From the top floor to the ground. Those on one floor do not import each other.
 FLOORS = """
     report export | displays _safe_file | _evaluate | recipes search | _packed
-    | _estimator | callbacks | _fit | memory | teachers runtime | images | students
-    | _data | _store | losses | augment | _formats | _utils | exceptions _version
+    | _estimator | callbacks | _fit | memory | teachers runtime | images
+    | students tables | _data | _store | losses | augment | _formats | _utils
+    | exceptions _version
 """
 FLOOR_OF = {n: i for i, row in enumerate(FLOORS.split("|")) for n in row.split()}
 FILES = {

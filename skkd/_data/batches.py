@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,8 @@ class TrainingSet(Dataset):
         What else a batch holds, such as the teacher's logits.
     groups : ndarray of shape (n,), default=None
         For ``train_split``.
+    split : callable, default=None
+        Where the samples were split before: returns training and validation part.
     """
 
     def __init__(
@@ -49,9 +51,11 @@ class TrainingSet(Dataset):
         y_encoded: Any,
         batch_fields: dict[str, Any] | None = None,
         groups: np.ndarray | None = None,
+        split: Callable[[TrainingSet], tuple[Any, Any]] | None = None,
     ) -> None:
         self.base, self.X, self.y, self.y_encoded = base, X, y, y_encoded
         self.batch_fields, self.groups = batch_fields or {}, groups
+        self.split = split
         self._arrays = arrays_of(base)
 
     def __len__(self) -> int:

@@ -16,13 +16,17 @@ def is_frame(X: Any) -> bool:
 
 
 def names_of(X: Any) -> list[Any]:
-    """Return the names of the columns of a table."""
+    """Return the names of the columns of a table, numbers of those of an array."""
+    if isinstance(X, np.ndarray):
+        return [*range(X.shape[1])]
     # In pyarrow `columns` are these themselves.
     return [*(X.column_names if hasattr(X, "column_names") else X.columns)]
 
 
 def columns_of(X: Any) -> list[Any]:
     """Return the columns of a table, each as a Series or an array of pyarrow."""
+    if isinstance(X, np.ndarray):
+        return [*X.T]
     if hasattr(X, "iloc"):
         return [X.iloc[:, i] for i in range(X.shape[1])]
     return [*(X.columns if hasattr(X, "column_names") else X.get_columns())]
@@ -59,6 +63,8 @@ def to_numbers(X: Any, what: str) -> np.ndarray:
 
 def explain_columns(X: Any, error: Exception, what: str) -> Exception:
     """Return the error for a table that is refused, which names a column if it can."""
+    if getattr(X, "ndim", 2) != 2 or len(getattr(X, "shape", ())) != 2:
+        return error
     try:
         for name, column in zip(names_of(X), columns_of(X), strict=True):
             if np.isnan(_numbers(column, name, what)).any():

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from skkd._data.columns import numbers_in
 from skkd._data.rows import LAZY, row_of
 from skkd._utils.rng import preserved_rng
 
@@ -91,6 +92,8 @@ def _arrays(X: Any, n_lazy: int) -> dict[str, np.ndarray]:
     """Return the values of each input, of some samples if they are read on demand."""
     if isinstance(X, np.ndarray):
         return {"X": X}
+    if hasattr(X, "columns"):
+        return {"X": numbers_in(X)}
     if hasattr(X, "indptr"):  # the zeros between do not matter to the scale
         return {"X": np.append(_some(X.data), 0)[None, None]}
     if isinstance(X, LAZY):
@@ -153,7 +156,8 @@ def off_scale(x: np.ndarray, seen: InputRange) -> str:
     shrunk = _has_shrunk_columns(x, seen) or _is_shrunk(x, seen)
     if shrunk or _fills_unit(x, seen):
         return (
-            f"X lies between {x.min():.3g} and {x.max():.3g}, what the fit saw between "
+            f"X lies between {np.nanmin(x):.3g} and {np.nanmax(x):.3g}, what the fit "
+            "saw between "
             f"{_finite(seen.low).min():.3g} and {_finite(seen.high).max():.3g}"
         )
     return ""

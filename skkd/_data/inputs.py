@@ -15,7 +15,7 @@ from skorch.dataset import get_len
 from skorch.utils import to_numpy
 from torch.utils.data import DataLoader, IterableDataset
 
-from skkd._data.frames import explain_columns, is_frame
+from skkd._data.frames import explain_columns
 from skkd._data.input_range import InputRange, jumps, ranges_of, wrong_scale
 from skkd._data.rows import LAZY, row_of
 from skkd._utils.rng import preserved_rng
@@ -36,6 +36,8 @@ class InputFacts(NamedTuple):
     feature_names_in : ndarray of str or None
     input_range : dict of str to InputRange
         Of the values of each input, as far as there is telling it.
+    preprocessor : transformer or None
+        Fitted; what makes the student's inputs of X.
     """
 
     input_shape: tuple[int, ...] | None
@@ -43,12 +45,13 @@ class InputFacts(NamedTuple):
     n_features_in: int | None
     feature_names_in: np.ndarray | None
     input_range: Mapping[str, InputRange]
+    preprocessor: Any = None
 
     def set_on(self, net: Any) -> None:
         """Set these facts as fitted attributes, those of an earlier fit removed."""
         net.input_shape_, net.input_dtype_ = self.input_shape, self.input_dtype
         net.input_range_ = self.input_range
-        for name in ("n_features_in", "feature_names_in"):
+        for name in ("n_features_in", "feature_names_in", "preprocessor"):
             value = getattr(self, name)
             vars(net).pop(f"{name}_", None)
             if value is not None:
@@ -68,17 +71,17 @@ def read_inputs(net: Any, X: Any) -> tuple[Any, InputFacts]:
         get_len(X)
         return X, InputFacts(None, dtype, None, None, ranges_of(X))
     if not hasattr(X, "shape"):
-        _refuse_iterables(X)
-    _refuse_paths(X)
+        refuse_iterables(X)
+    refuse_paths(X)
     names = SimpleNamespace()  # scikit-learn writes on an estimator
     _check_feature_names(names, X, reset=True)
     X = to_numpy(X) if isinstance(X, torch.Tensor) else X
     try:
         options = {"allow_nd": True, "accept_sparse": "csr", "input_name": "X"}
-        X = _numbers(check_array(X, estimator=net, **options))
+        X = check_numbers(check_array(X, estimator=net, **options))
     except (TypeError, ValueError) as error:
-        seen = explain_columns(X, error, "X") if is_frame(X) else error
-        raise _with_teachers_own(net, seen) from error
+        seen = error if type(error) is TypeError else explain_columns(X, error, "X")
+        raise _with_preprocessor(net, seen) from error
     X = _short_indices(X) if hasattr(X, "indptr") else X
     named = getattr(names, "feature_names_in_", None)
     return X, InputFacts(X.shape[1:], X.dtype, X.shape[1], named, ranges_of(X))
@@ -91,29 +94,36 @@ def check_inputs(net: Any, X: Any, *, to_train: bool = False) -> Any:
     """
     if _is_mapping(X):
         get_len(X)
-        _check_scale(net, X, to_train)
+        check_scale(net, X, to_train)
         return X
     if isinstance(X, LAZY):
         shape = _shape_of_sample(X)
     else:
         _check_image_shape(net, tuple(getattr(X, "shape", ())))
-        _refuse_iterables(X)
-        _refuse_paths(X)
+        refuse_iterables(X)
+        refuse_paths(X)
         if isinstance(X, torch.Tensor):
             # A batch, as a callback may predict it: it has no names of columns to miss.
             X = check_array(to_numpy(X), allow_nd=True, input_name="X")
+            X = check_numbers(X)
         else:
-            options = {"allow_nd": True, "accept_sparse": "csr"}
-            X = validate_data(net, X, reset=False, **options)
-        X = _numbers(X)
+            X = _validate(net, X)
         shape = X.shape[1:]
     if shape is not None and net.input_shape_ not in (None, shape):
         raise ValueError(
             f"X has rows of shape {shape}, but {type(net).__name__} was "
             f"fitted on rows of shape {net.input_shape_}."
         )
-    _check_scale(net, X, to_train)
+    check_scale(net, X, to_train)
     return X
+
+
+def _validate(net: Any, X: Any) -> Any:
+    try:
+        options = {"allow_nd": True, "accept_sparse": "csr"}
+        return check_numbers(validate_data(net, X, reset=False, **options))
+    except (TypeError, ValueError) as error:
+        raise _with_preprocessor(net, explain_columns(X, error, "X")) from error
 
 
 def widen_range(net: Any, X: Any) -> None:
@@ -130,14 +140,15 @@ def widen_range(net: Any, X: Any) -> None:
     net.input_range_ = {**seen, **merged}
 
 
-def _with_teachers_own(net: Any, error: Exception) -> Exception:
-    """Add what to do if the teacher takes what the student does not."""
+def _with_preprocessor(net: Any, error: Exception) -> Exception:
+    """Add what to do about what a table may hold and a student does not take."""
     holes = any(word in str(error) for word in ("NaN", "column", "convert string"))
-    if getattr(net, "teacher", None) is None or not holes:
+    if not holes or not hasattr(net, "preprocessor"):
         return error
+    teacher = ", while the teacher takes X as it is" if net.teacher is not None else ""
     return type(error)(
-        f"{error} If the teacher takes this X as it is, pass the student's numbers as "
-        "X and this as fit(..., teacher_X=X)."
+        f"{error} Or let preprocessor='auto' make the student's numbers of a "
+        f"table{teacher}."
     )
 
 
@@ -208,7 +219,7 @@ def _check_image_scale(net: Any, X: np.ndarray) -> bool:
     return False
 
 
-def _check_scale(net: Any, X: Any, to_train: bool) -> None:
+def check_scale(net: Any, X: Any, to_train: bool) -> None:
     """Warn of inputs on another scale than those of the fit."""
     is_images = isinstance(X, np.ndarray) and X.ndim > 2
     if (is_images and not _check_image_scale(net, X)) or to_train:
@@ -216,6 +227,7 @@ def _check_scale(net: Any, X: Any, to_train: bool) -> None:
     wrong = wrong_scale(X, getattr(net, "input_range_", {}))
     if wrong:
         is_table = len(getattr(net, "input_shape_", None) or ()) == 1
+        is_table = is_table and getattr(net, "preprocessor_", None) is None
         remedy = (
             ", best of all in one Pipeline: make_pipeline(StandardScaler(), student)"
         )
@@ -239,7 +251,8 @@ def _shape_of_sample(X: Any) -> tuple[int, ...] | None:
     return None if shape is None else tuple(shape)
 
 
-def _numbers(X: np.ndarray) -> np.ndarray:
+def check_numbers(X: np.ndarray) -> np.ndarray:
+    """Return an array as torch takes it; ValueError if it holds no numbers."""
     if X.dtype.kind not in "biufc":
         raise ValueError(
             f"X has dtype {X.dtype}: some of its columns hold no numbers. Encode them "
@@ -249,7 +262,7 @@ def _numbers(X: np.ndarray) -> np.ndarray:
     return X if X.dtype.isnative else X.astype(X.dtype.newbyteorder("="))
 
 
-def _refuse_iterables(X: Any) -> None:
+def refuse_iterables(X: Any) -> None:
     """Refuse what gives batches, and pairs that were rows of a Dataset."""
     if isinstance(X, list):
         first = X[0] if X else None
@@ -269,7 +282,8 @@ def _refuse_iterables(X: Any) -> None:
         )
 
 
-def _refuse_paths(X: Any) -> None:
+def refuse_paths(X: Any) -> None:
+    """Refuse names of image files, and tables that are not in memory."""
     if isinstance(X, torch.Tensor) or hasattr(X, "toarray"):
         return
     if hasattr(X, "collect"):

@@ -28,6 +28,7 @@ from skkd._fit.interrupts import end_early, explain
 from skkd._fit.objective import Objective
 from skkd._fit.param_names import check_fit_params
 from skkd._fit.plan import FitPlan, plan_fit
+from skkd._fit.preprocess import preprocess
 from skkd._fit.soft_targets import SoftTargets, compute_soft_targets
 from skkd._fit.student_check import check_student
 from skkd._fit.teacher_check import check_teacher_outputs
@@ -91,6 +92,11 @@ class DistilledClassifier(BriefReprMixin, SharedTeacherMixin, SkorchClassifier):
         makes these of batches of samples, tensor to tensor, as
         ``weights.transforms()`` of torchvision does. The same as
         ``as_teacher(teacher, transform=...)``, see there.
+    preprocessor : None, "auto" or transformer, default=None
+        Makes the student's numbers of X; the teacher takes X as it is. A clone is
+        fitted on the training samples of each fit, ``train_split`` left out. "auto" is
+        :class:`~skkd.tables.TablePreprocessor`. None takes X as it is if it is numeric
+        and complete, and "auto" for a data frame with text, categories, dates or gaps.
     unlabeled : label or None, default=None
         Samples with this label learn from the teacher alone. None takes every label
         for a label. `score` leaves such samples out; scorers of scikit-learn, as in
@@ -159,7 +165,9 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of the columns, where X had any.
     input_shape_ : tuple of int
-        Shape of one row.
+        Shape of one row, as the student gets it.
+    preprocessor_ : transformer or None
+        The fitted preprocessing of the student; None if it takes X as it is.
     module_ : torch.nn.Module
         The trained student.
     teacher_ : object
@@ -231,7 +239,7 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
         }
     )
     _deferred = (*SkorchClassifier._deferred, "distillation")
-    _nested = ("augment", "memory", "teacher_transform")
+    _nested = ("augment", "memory", "teacher_transform", "preprocessor")
     # What skorch takes for the name of a part, with parameters of its own.
     prefixes_ = [*SkorchClassifier.prefixes_, "distillation"]
 
@@ -245,6 +253,7 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
         distillation: Any = "kd",
         teacher_cv: Any = "prefit",
         teacher_transform: Callable[[torch.Tensor], torch.Tensor] | None = None,
+        preprocessor: Any = None,
         unlabeled: Any = None,
         augment: Callable[[torch.Tensor], torch.Tensor] | None = None,
         n_views: int | None = None,
@@ -303,6 +312,7 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
         self.distillation = distillation
         self.teacher_cv = teacher_cv
         self.teacher_transform = teacher_transform
+        self.preprocessor = preprocessor
         self.unlabeled = unlabeled
         self.augment = augment
         self.n_views = n_views
@@ -482,11 +492,13 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
     ) -> DistilledClassifier:
         """Build the student, compute soft targets, check all of it, and train."""
         with self._undone_if_refused(plan.fresh):
+            if plan.preprocessor is not None:
+                plan = preprocess(plan, self, fit_params)
             if plan.facts is not None:
                 plan.facts.set_on(self)
                 self.classes_inferred_ = plan.classes
             else:
-                widen_range(self, plan.X)
+                widen_range(self, plan.X_of_range)
             if plan.fresh:
                 self.initialize()
             with self._random_stream() as seed:
@@ -539,6 +551,7 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
             X_as_given=plan.X_as_given,
             batch_fields=fields,
             groups=plan.groups,
+            split=plan.split,
         )
 
     def _check_student(

@@ -14,7 +14,7 @@ from skorch import NeuralNet, NeuralNetClassifier
 from skorch.callbacks import Callback, EpochScoring
 from skorch.dataset import get_len, unpack_data
 from skorch.history import History
-from skorch.utils import to_tensor
+from skorch.utils import data_from_dataset, to_tensor
 from torch.nn import CrossEntropyLoss, NLLLoss
 from torch.utils.data import Subset
 
@@ -29,6 +29,7 @@ from skkd._data.frames import to_numbers
 from skkd._data.inputs import check_inputs
 from skkd._data.keys import INPUT
 from skkd._data.labels import check_labels, encode_labels, labels_of
+from skkd._data.preprocessed import student_inputs
 from skkd._estimator.build_student import adapt_standardize, build_student
 from skkd._estimator.compute import fetch_losses, optimized_pass
 from skkd._estimator.params import SklearnParamsMixin
@@ -54,6 +55,8 @@ class SkorchClassifier(SklearnParamsMixin, NeuralNetClassifier):
     """
 
     input_shape_: tuple[int, ...] | None = None
+    # Fitted; makes the student's inputs of X. None takes X as it is.
+    preprocessor_: Any = None
     # Whether images are laid out with the channels last; None: not known yet.
     channels_last_: bool | None = None
     # What is trained for, while a fit is in progress.
@@ -161,11 +164,16 @@ class SkorchClassifier(SklearnParamsMixin, NeuralNetClassifier):
 
     def get_dataset(self, X: Any, y: Any = None) -> Any:
         """Wrap X, and y if given, for an iterator; labels are encoded."""
-        X = to_numbers(X, "X") if hasattr(X, "columns") else X
+        given = X
+        if self.preprocessor_ is not None:
+            X = student_inputs(self, X)
+        elif hasattr(X, "columns"):
+            X = to_numbers(X, "X")
         if y is None or isinstance(X, TrainingSet):
             return super().get_dataset(csr_matrix(X) if hasattr(X, "tocsr") else X)
         y, labelled = check_labels(X, y)
-        return self._samples(X, y, encode_labels(y, labelled, self.classes_))
+        encoded = encode_labels(y, labelled, self.classes_)
+        return self._samples(X, y, encoded, X_as_given=given)
 
     def _samples(
         self,
@@ -185,13 +193,8 @@ class SkorchClassifier(SklearnParamsMixin, NeuralNetClassifier):
         """Split as ``train_split`` says; unlabelled samples are never held out."""
         if not isinstance(X, TrainingSet):
             X = self.get_dataset(X, labels_of(X, y))
-        known = labelled_part(X)
-        if X.groups is not None:
-            fit_params["groups"] = X.groups[X.y_encoded >= 0]
-        if not self.train_split or known is X:
-            train, valid = super().get_split_datasets(X, X.y, **fit_params)
-        else:
-            train, valid = self._split_labelled(X, known, **fit_params)
+        split = self.split_samples(X, **fit_params) if X.split is None else X.split(X)
+        train, valid = split
         if valid is not None and not isinstance(unwrap(valid)[0], TrainingSet):
             valid = self._with_encoded_labels(valid)
         center_weights(train)
@@ -201,6 +204,22 @@ class SkorchClassifier(SklearnParamsMixin, NeuralNetClassifier):
             if index is not None:
                 self._objective_.set_train_indices(index)
         return train, valid
+
+    def split_samples(self, X: TrainingSet, **fit_params: Any) -> Any:
+        """Call ``train_split`` on the labelled samples; return training and validation.
+
+        Parameters
+        ----------
+        X : TrainingSet
+        **fit_params
+            Of ``fit``.
+        """
+        known = labelled_part(X)
+        if X.groups is not None:
+            fit_params["groups"] = X.groups[X.y_encoded >= 0]
+        if not self.train_split or known is X:
+            return super().get_split_datasets(X, X.y, **fit_params)
+        return self._split_labelled(X, known, **fit_params)
 
     def _split_labelled(self, X: TrainingSet, known: Any, **fit_params: Any) -> Any:
         y = X.y[X.y_encoded >= 0]
@@ -216,6 +235,10 @@ class SkorchClassifier(SklearnParamsMixin, NeuralNetClassifier):
 
     def _with_encoded_labels(self, dataset: Any) -> Any:
         """Encode the labels of a dataset that came from elsewhere."""
+        of_table = hasattr(getattr(unwrap(dataset)[0], "X", None), "columns")
+        if of_table or self.preprocessor_ is not None:
+            X, _ = data_from_dataset(dataset)
+            return self.get_dataset(X, labels_of(dataset, None))
         y, known = check_labels(dataset, labels_of(dataset, None))
         encoded = encode_labels(y, known, self.classes_)
         if y.dtype == encoded.dtype and (y == encoded).all():
@@ -458,7 +481,8 @@ class SkorchClassifier(SklearnParamsMixin, NeuralNetClassifier):
             Columns in the order of ``classes_``.
         """
         self.check_is_fitted()
-        return super().predict_proba(check_inputs(self, X))
+        is_raw = self.preprocessor_ is not None  # it is checked, and transformed, later
+        return super().predict_proba(X if is_raw else check_inputs(self, X))
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the most probable label.

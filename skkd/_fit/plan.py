@@ -17,8 +17,10 @@ from skkd._data.labels import (
     known_labels,
     labels_of,
 )
+from skkd._data.preprocessed import check_table, read_table
 from skkd._data.weights import check_sample_weight, combine_weights
 from skkd._fit.param_checks import check_parameters
+from skkd._fit.preprocess import check_views, choose_preprocessor
 from skkd._fit.teacher_cv import check_fittable
 from skkd._utils.modules import describe
 from skkd.losses._registry import needs_of
@@ -62,6 +64,11 @@ class FitPlan:
         In place of the teacher's.
     findings : list of Finding
         What is probably wrong with them.
+    preprocessor : transformer or None
+        Makes the student's numbers of X: not fitted yet, or that of an earlier fit.
+    split : callable or None
+        Where it is known already: which samples are for training, as of
+        :class:`~skkd._data.batches.TrainingSet`.
     """
 
     X: Any
@@ -80,6 +87,13 @@ class FitPlan:
     teacher_X: Any
     teacher_logits: np.ndarray | None
     findings: list[Finding]
+    preprocessor: Any = None
+    split: Any = None
+
+    @property
+    def X_of_range(self) -> Any:
+        """The samples whose range the net keeps, to tell others of another scale."""
+        return self.X if self.preprocessor is None else self.X_as_given
 
     @property
     def labelled(self) -> np.ndarray:
@@ -121,9 +135,15 @@ def plan_fit(
     net.check_training_readiness()
     loss = check_parameters(net, teacher_logits, teacher_X)
     first, given = fresh or not hasattr(net, "classes_inferred_"), X
-    X, facts = (
-        read_inputs(net, X) if first else (check_inputs(net, X, to_train=True), None)
-    )
+    preprocessor = net.preprocessor_
+    if first and (hasattr(X, "columns") or net.preprocessor is not None):
+        preprocessor = choose_preprocessor(net, X)
+    elif first:
+        preprocessor = None
+    read, check = read_inputs, check_inputs
+    if preprocessor is not None:
+        read, check = read_table, check_table
+    X, facts = read(net, X) if first else (check(net, X, to_train=True), None)
     if not hasattr(given, "columns"):
         given = X  # of an array only the names of columns are lost by now
     if hasattr(teacher_X, "tocsr"):  # rows are taken out of it
@@ -144,6 +164,8 @@ def plan_fit(
         teacher_logits = check_logits(given_logits, len(y), classes)
         if hasattr(given_logits, "columns"):
             findings += examine_extra_columns(given_logits, y_encoded, classes)
+    if preprocessor is not None:
+        check_views(net)
     teacher = _check_teacher(net, needs, classes, teacher_logits, labelled)
     if net.teacher_cv is None or isinstance(net.teacher_cv, str):
         _check_order(net, teacher, teacher_logits)
@@ -164,6 +186,7 @@ def plan_fit(
         teacher_X=given if teacher_X is None else teacher_X,
         teacher_logits=teacher_logits,
         findings=findings,
+        preprocessor=preprocessor,
     )
 
 

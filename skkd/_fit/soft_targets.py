@@ -105,7 +105,7 @@ def _from_teacher(
     fit_params: Mapping[str, Any],
 ) -> SoftTargets:
     teacher, adapter, memory, X = net.teacher, plan.teacher, net.memory, plan.teacher_X
-    own_rows = X is not samples.X
+    own_rows = X is not samples.X or plan.preprocessor is not None
     if adapter is None:
         X, memory = sliceable(X), False  # a clone is another one in every fit
         data = (X, plan.y, plan.labelled, plan.sample_weight)
@@ -118,9 +118,10 @@ def _from_teacher(
         terms = build_feature_terms(net, plan.loss, adapter, X, samples, fit_params)
         if own_rows and not terms.cache:
             raise ValueError(
-                "teacher_X gives the teacher rows of its own, and a loss on features "
-                "runs it on the batches of X: set cache=True on the loss, so that it "
-                "runs on all rows of teacher_X before training."
+                "teacher_X= or preprocessor= gives the teacher other rows than the "
+                "student, and a loss on features runs it on the student's batches: set "
+                "cache=True on the loss, so that it runs on all its rows before "
+                "training."
             )
     live = _live_teacher(plan, net, adapter, needs, terms)
     infos = [CacheInfo()]

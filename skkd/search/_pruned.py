@@ -172,7 +172,10 @@ def pruned_cross_val_score(
         report = _ReportToTrial(trial, fold, fold * student.max_epochs, monitor)
         _add_callback(student, report)
         rows = _safe_indexing(X, test)
-        X_test = to_numbers(rows, "X") if is_frame(rows) else rows
+        # Its own preprocessing, or none, takes tables; skorch makes dicts of them.
+        takes_tables = isinstance(student, DistilledClassifier)
+        is_table = is_frame(rows) and not takes_tables
+        X_test = to_numbers(rows, "X") if is_table else rows
         student.set_params(train_split=predefined_split(Dataset(X_test, y[test])))
         if isinstance(student, DistilledClassifier):
             student.set_params(on_interrupt="raise")  # half a fit has no score

@@ -178,12 +178,16 @@ class SkorchTeacher(_TorchTeacher):
     def _forward(self, X: Any, prepare: Callable[[Any], Any]) -> Iterator[Any]:
         net = self.model
         inputs = inspect.signature(net.module_.forward).parameters
-        if hasattr(X, "iloc") and set(getattr(X, "columns", [None])) <= {*inputs}:
+        # A student of ours with a preprocessor takes tables of any kind.
+        takes_tables = getattr(net, "preprocessor_", None) is not None
+        by_column = hasattr(X, "iloc") and {*getattr(X, "columns", [None])} <= {*inputs}
+        if by_column and not takes_tables:
             # skorch gives a DataFrame to the module column by column.
             X = {name: X[[name]] for name in X.columns}
         elif hasattr(X, "columns"):
             X = in_order(X, net)
-        for batch in net.get_iterator(net.get_dataset(_for_torch(X))):
+        X = X if takes_tables else _for_torch(X)
+        for batch in net.get_iterator(net.get_dataset(X)):
             inputs, y = unpack_data(batch)
             batch = prepare(cast_floats(inputs, net.module_)), y
             yield self._checked(partial(net.evaluation_step, batch))

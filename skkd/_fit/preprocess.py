@@ -1,0 +1,163 @@
+"""The student's own preprocessing: chosen, fitted on the training samples, applied."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from os.path import splitext
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.utils import get_tags
+from torch.utils.data import Subset
+
+from skkd._data.batches import TrainingSet, unwrap
+from skkd._data.columns import is_plain_table
+from skkd._data.frames import is_frame
+from skkd._data.inputs import refuse_paths
+from skkd._data.preprocessed import numbers_of_student
+from skkd._data.rows import is_lazy, take_rows
+from skkd._utils.modules import describe
+from skkd.tables import TablePreprocessor
+
+if TYPE_CHECKING:
+    from skkd._fit.plan import FitPlan
+
+
+def choose_preprocessor(net: Any, X: Any) -> Any:
+    """Return what is to be fitted on X, or None if the student takes X as it is.
+
+    Parameters
+    ----------
+    net : DistilledClassifier
+    X : object
+        As passed to ``fit``.
+
+    Raises
+    ------
+    TypeError
+        If ``preprocessor`` is no transformer.
+    ValueError
+        If X has no columns that it could transform.
+    """
+    given = net.preprocessor
+    if given is None and not (is_frame(X) and not is_plain_table(X)):
+        return None
+    if given is None and X.shape[1] == 1 and _names_files(X):
+        refuse_paths(X)
+    if is_lazy(X) or (isinstance(X, Mapping) and not hasattr(X, "toarray")):
+        raise ValueError(
+            f"preprocessor={given!r} transforms arrays and tables, and X is a "
+            f"{type(X).__name__}: transform it before, or leave preprocessor out."
+        )
+    if given is None or (isinstance(given, str) and given == "auto"):
+        return TablePreprocessor()
+    if isinstance(given, type) or not all(
+        hasattr(given, name) for name in ("fit", "transform", "get_params")
+    ):
+        raise TypeError(
+            f"preprocessor={given!r}: expected None, 'auto' or a transformer of "
+            "scikit-learn's kind, such as skkd.tables.TablePreprocessor()."
+        )
+    return clone(given)
+
+
+def _names_files(X: Any) -> bool:
+    first = np.asarray(X[:1], dtype=object).ravel().tolist()
+    return bool(first) and isinstance(first[0], str) and bool(splitext(first[0])[1])
+
+
+def check_views(net: Any) -> None:
+    """Raise if the teacher would be given views of the student's own numbers."""
+    asks = net.teacher is not None and net.alpha > 0
+    if net.augment is not None and asks and net.teacher_view == "same":
+        raise ValueError(
+            f"augment={net.augment!r} changes what the preprocessor makes of X, and "
+            "the teacher takes X as it is: pass teacher_view='clean', so that it is "
+            "asked about X itself."
+        )
+
+
+def preprocess(plan: FitPlan, net: Any, fit_params: Mapping[str, Any]) -> FitPlan:
+    """Return the plan with X as the student takes it.
+
+    In a first fit the preprocessor is fitted on the training samples alone: what
+    ``train_split`` holds out is drawn before. The net is not changed but for its random
+    stream.
+    """
+    X = plan.X_as_given
+    if plan.facts is None:  # the net goes on, with the preprocessor that it has
+        fitted = plan.preprocessor
+        numbers = numbers_of_student(fitted, fitted.transform(X), X)
+        return replace(plan, X=numbers)
+    with net._random_stream(fresh=True):
+        split = _split(plan, net, fit_params) if net.train_split else None
+        train = np.arange(len(plan.y)) if split is None else split.keywords["train"]
+        numbers = _fit_transform(plan, train)
+    facts = plan.facts._replace(
+        input_shape=numbers.shape[1:],
+        input_dtype=numbers.dtype,
+        preprocessor=plan.preprocessor,
+    )
+    return replace(plan, X=numbers, facts=facts, split=split)
+
+
+def _fit_transform(plan: FitPlan, train: np.ndarray) -> Any:
+    """Fit on the samples of this index; return the numbers of all samples."""
+    X, fitted = plan.X_as_given, plan.preprocessor
+    y: Any = plan.y[train]
+    if not plan.labelled.all():
+        # Inputs without a label are as good as others, unless it learns from labels.
+        if _learns_from_labels(fitted):
+            train = train[plan.labelled[train]]
+            y = plan.y[train]
+        else:
+            y = None
+    everything = len(train) == len(plan.y)
+    rows = X if everything else take_rows(X, train)
+    # Of those that learn from labels, as TargetEncoder, this is not fit().transform().
+    out = fitted.fit_transform(rows, y)
+    numbers = numbers_of_student(fitted, out, rows)
+    if everything:
+        return numbers
+    whole = numbers_of_student(fitted, fitted.transform(X), X)
+    whole[train] = numbers
+    return whole
+
+
+def _learns_from_labels(transformer: Any) -> bool:
+    parts = [transformer, *transformer.get_params().values()]
+    return any(
+        get_tags(part).target_tags.required
+        for part in parts
+        if hasattr(part, "fit") and hasattr(part, "__sklearn_tags__")
+    )
+
+
+def _split(plan: FitPlan, net: Any, fit_params: Mapping[str, Any]) -> Any:
+    """Call ``train_split``, and return what gives the same parts of other samples."""
+    n = len(plan.y)
+    samples = net._samples(
+        np.arange(n), plan.y, plan.y_encoded, plan.X_as_given, groups=plan.groups
+    )
+    train, valid = net.split_samples(samples, **fit_params)
+    base, index = unwrap(train)
+    if base is not samples:
+        raise ValueError(
+            f"train_split={describe(net.train_split)} gave training data of its own, "
+            "and the preprocessor is fitted on those of X: use one that splits, such "
+            "as ValidSplit, or skorch.helper.predefined_split."
+        )
+    index = np.arange(n) if index is None else np.asarray(index)
+    if valid is not None and unwrap(valid)[0] is samples:
+        valid = np.asarray(unwrap(valid)[1])
+    return partial(_parts, train=index, valid=valid)
+
+
+def _parts(samples: TrainingSet, train: np.ndarray, valid: Any) -> tuple[Any, Any]:
+    if isinstance(valid, np.ndarray):
+        valid = Subset(samples, valid.tolist())
+    is_whole = len(train) == len(samples) and (train == np.arange(len(train))).all()
+    return (samples if is_whole else Subset(samples, train.tolist())), valid

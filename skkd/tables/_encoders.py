@@ -1,0 +1,206 @@
+"""Encoders of single columns: what a student gets of a number, a category, a date."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+
+from skkd._data.columns import levels_of, numbers_of, seconds_of
+from skkd._utils.warn import warn
+from skkd.exceptions import DistillationWarning
+
+_DAY = 86400.0
+_PERIODS = {"day": _DAY, "week": 7 * _DAY, "year": 365.2425 * _DAY}
+
+
+class NumberEncoder:
+    """Scale by median and quartiles, clip smoothly, and mark what is missing.
+
+    Values beyond `clip` quartile ranges are pressed together below it, as in RealMLP
+    (Holzmüller et al., 2024): one typing error does not squeeze all other rows.
+
+    Parameters
+    ----------
+    name : str
+        Of the column, for messages.
+    clip : float
+        The largest absolute value of the output.
+    """
+
+    n_categories = 0
+
+    def __init__(self, name: str, clip: float) -> None:
+        self.name, self.clip = name, clip
+
+    def fit(self, column: Any) -> NumberEncoder:
+        return self.fit_numbers(numbers_of(column, self.name))
+
+    def fit_numbers(self, numbers: np.ndarray) -> NumberEncoder:
+        gaps = np.isnan(numbers)
+        known = numbers[~gaps] if len(numbers) else numbers
+        self.has_gaps, self.center, self.scale = bool(gaps.any()), 0.0, 0.0
+        if len(known):
+            low, q1, self.center, q3, high = np.quantile(known, [0, 0.25, 0.5, 0.75, 1])
+            # Half of the values may be the same, as zeros are.
+            size = q3 - q1 if q3 > q1 else (high - low) / 2
+            self.scale = 1 / size if size > 0 else 0.0
+        self.suffixes = ["", "_missing"] if self.has_gaps else [""]
+        return self
+
+    def transform(self, column: Any, out: np.ndarray) -> None:
+        self.transform_numbers(numbers_of(column, self.name), out)
+
+    def transform_numbers(self, numbers: np.ndarray, out: np.ndarray) -> None:
+        z = (numbers - self.center) * self.scale
+        z /= np.hypot(1, z / self.clip)
+        gaps = np.isnan(numbers)
+        if gaps.any():
+            z[gaps] = 0  # the median
+            if not self.has_gaps:
+                warn(
+                    f"X: {self.name} has {int(gaps.sum())} gaps, and had none in fit: "
+                    "the median takes their place. Fit on rows with such gaps, or fill "
+                    "them in.",
+                    DistillationWarning,
+                )
+        out[:, 0] = z
+        if self.has_gaps:
+            out[:, 1] = gaps
+
+
+class CategoryEncoder:
+    """Give each level a column, or a number; rare levels share one.
+
+    Parameters
+    ----------
+    name : str
+        Of the column, for messages.
+    max_categories, min_frequency : int
+        Where there are more than `max_categories` levels, at most so many keep their
+        own, of those in `min_frequency` rows or more.
+    as_codes : bool
+        Whether a level becomes a number, 0 standing for unknown levels.
+    """
+
+    def __init__(
+        self, name: str, max_categories: int, min_frequency: int, as_codes: bool
+    ) -> None:
+        self.name, self.as_codes = name, as_codes
+        self.max_categories, self.min_frequency = max_categories, min_frequency
+
+    def fit(self, column: Any) -> CategoryEncoder:
+        codes, levels = levels_of(column, self.name)
+        counts = Counter(codes.tolist())
+        # In an order of their own, whatever that of the rows or of the levels is.
+        seen = sorted(
+            (i for i in range(len(levels)) if counts[i]), key=lambda i: str(levels[i])
+        )
+        kept = seen
+        if len(seen) > self.max_categories:
+            often = [i for i in seen if counts[i] >= self.min_frequency]
+            often.sort(key=lambda i: -counts[i])
+            kept = often[: self.max_categories]
+            if not kept:
+                self._warn_of_rare_levels(len(seen), len(codes))
+        names = [levels[i] for i in kept]
+        self.kinds = {_kind(level) for level in (levels[i] for i in seen)}
+        self.example = levels[seen[0]] if seen else None
+        # Number 0 is for levels that are not known.
+        self.number: dict[Any, int] = {level: i for i, level in enumerate(names, 1)}
+        self.suffixes = [f"_{level}" for level in names]
+        self.rare = self.missing = 0
+        if len(kept) < len(seen):
+            self.suffixes.append("_rare")
+            self.rare = len(self.suffixes)
+            self.number.update((levels[i], self.rare) for i in seen if i not in {*kept})
+        if counts[-1]:
+            self.suffixes.append("_missing")
+            self.missing = len(self.suffixes)
+        self.n_levels = len(self.suffixes)
+        if self.as_codes:
+            self.suffixes = [""]
+        return self
+
+    @property
+    def n_categories(self) -> int:
+        return self.n_levels + 1 if self.as_codes else 0
+
+    def transform(self, column: Any, out: np.ndarray) -> None:
+        codes, levels = levels_of(column, self.name)
+        numbers = [self.number.get(level, self.rare) for level in levels]
+        self._check_kinds([v for v in levels if v not in self.number], codes, levels)
+        numbers = np.array([*numbers, self.missing])[codes]  # code -1 is the last
+        if self.as_codes:
+            out[:, 0] = numbers
+        else:
+            known = np.flatnonzero(numbers)
+            out[known, numbers[known] - 1] = 1
+
+    def _check_kinds(
+        self, unknown: list[Any], codes: np.ndarray, levels: list[Any]
+    ) -> None:
+        """Raise if unknown levels are of a type that the levels of the fit were not."""
+        for level in unknown:
+            if self.kinds and _kind(level) not in self.kinds:
+                if not (codes == levels.index(level)).any():
+                    continue  # declared, and in no row
+                raise ValueError(
+                    f"X: {self.name} holds {level!r:.40} ({type(level).__name__}), and "
+                    f"in fit it held {self.example!r:.40} "
+                    f"({type(self.example).__name__}): pass values of the same type."
+                )
+
+    def _warn_of_rare_levels(self, n_levels: int, n_rows: int) -> None:
+        warn(
+            f"X: {self.name} has {n_levels} levels in {n_rows} rows, none of them in "
+            f"{self.min_frequency} rows: nothing can be learnt from it. Leave it out, "
+            "or encode it by a preprocessor= of your own.",
+            DistillationWarning,
+        )
+
+
+class DateEncoder:
+    """Give the time as a number, and its place in the day, the week and the year.
+
+    Parameters
+    ----------
+    name : str
+        Of the column, for messages.
+    clip : float
+        As of :class:`NumberEncoder`.
+    """
+
+    n_categories = 0
+
+    def __init__(self, name: str, clip: float) -> None:
+        self.name, self.time = name, NumberEncoder(name, clip)
+
+    def fit(self, column: Any) -> DateEncoder:
+        seconds = seconds_of(column, self.name)
+        self.time.fit_numbers(seconds)
+        known = seconds[~np.isnan(seconds)]
+        self.periods = {  # dates without a time of day have one place in the day
+            name: period
+            for name, period in _PERIODS.items()
+            if len(known) and np.ptp(known % period) > 0
+        }
+        self.suffixes = [f"_time{suffix}" for suffix in self.time.suffixes]
+        for name in self.periods:
+            self.suffixes += [f"_{name}_sin", f"_{name}_cos"]
+        return self
+
+    def transform(self, column: Any, out: np.ndarray) -> None:
+        seconds = seconds_of(column, self.name)
+        self.time.transform_numbers(seconds, out)
+        place = len(self.time.suffixes)
+        for period in self.periods.values():
+            angle = 2 * np.pi / period * seconds
+            out[:, place], out[:, place + 1] = np.sin(angle), np.cos(angle)
+            place += 2
+        np.nan_to_num(out, copy=False)  # a gap lies in the middle of every circle
+
+
+def _kind(level: Any) -> type:
+    return str if isinstance(level, (str, bytes)) else float
