@@ -83,7 +83,7 @@ class FoldFits:
             raise CannotBePacked(self._refused[module])
         member = self._prepare(net, data, key)
         try:
-            check_module(net.module_)
+            check_module(net)
         except CannotBePacked as reason:
             self._refused[module] = str(reason)
             raise

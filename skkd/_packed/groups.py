@@ -16,6 +16,7 @@ from skkd._packed.member import Member
 from skkd._packed.objective import is_by_sample
 from skkd._packed.refusal import CannotBePacked
 from skkd._packed.schedules import SCHEDULES
+from skkd._packed.stack import layers_of
 from skkd._utils.modules import describe
 from skkd.losses._registry import loss_of, needs_of
 from skkd.memory._fingerprint import FingerprintError, fingerprint
@@ -40,7 +41,7 @@ def check_settings(net: Any) -> None:
         "callbacks": not _are_schedules(net),
         **dict.fromkeys(_changed_callbacks(net), True),
         "set_callbacks": hasattr(net, "_skl_callbacks"),
-        f"train_split={net.train_split!r}": bool(net.train_split),
+        "train_split": bool(net.train_split),
         "augment": net.augment is not None or net.n_views is not None,
         f"precision={net.precision!r}": net.precision != "fp32",
         "compile=True": bool(net.compile),
@@ -81,19 +82,32 @@ def _changed_callbacks(net: Any) -> list[str]:
     ]
 
 
-def check_module(module: nn.Module) -> None:
+def check_module(net: Any) -> None:
     """Raise CannotBePacked if a student's layers are not worth it, or not exact."""
+    module, layers = net.module_, layers_of(net.module_)
+    device = next((p.device.type for p in module.parameters()), "cpu")
     for part in module.modules():
         kind = type(part).__name__
-        if isinstance(part, _COUPLED):
+        if type(part) is nn.Dropout and not part.inplace:
+            _check_dropout(net, device, any(part is layer for _, layer in layers))
+        elif isinstance(part, _COUPLED):
             # Random numbers and running statistics would not be those of a single fit.
             raise CannotBePacked(f"{kind} in the student")
-        device = next((p.device.type for p in part.parameters()), "cpu")
         if isinstance(part, _CONVOLUTIONS) and device == "cpu":
             raise CannotBePacked(f"{kind} is slower stacked than by itself, on a CPU")
     n_names = len([*module.named_parameters(remove_duplicate=False)])
     if n_names != len([*module.parameters()]):
         raise CannotBePacked(f"{describe(module)} has tied parameters")
+
+
+def _check_dropout(net: Any, device: str, is_layer: bool) -> None:
+    """Raise unless each member can drop what it would drop by itself."""
+    if not is_layer:
+        raise CannotBePacked("Dropout that is no layer of a Sequential")
+    if device != "cpu":
+        raise CannotBePacked(f"Dropout on {device}")
+    if net.random_state is None:
+        raise CannotBePacked("Dropout without random_state")
 
 
 def groups_of(members: Sequence[Member]) -> list[list[Member]]:

@@ -43,6 +43,8 @@ class Member:
         The samples of each batch of each epoch, in the order of a single fit.
     schedules : list of Callback
         They are called at the beginning and the end of each epoch.
+    start : Tensor
+        State of the random stream before the first epoch.
     """
 
     net: Any
@@ -52,6 +54,7 @@ class Member:
     objective: Objective
     batches: list[list[np.ndarray]]
     schedules: list[Callback]
+    start: Tensor
 
     @property
     def alpha(self) -> float:
@@ -93,6 +96,7 @@ def prepare(
     def stop_before_training(samples: TrainingSet) -> None:
         train, _ = net.get_split_datasets(samples, samples.y)
         adapt_standardize(net, train, {})
+        found["start"] = torch.get_rng_state()
         found["batches"] = _batches(net, samples, orders)
         found["objective"], found["samples"] = net._objective_, samples
         found["schedules"] = schedules_of(net)
@@ -123,6 +127,7 @@ def prepare(
         objective,
         found["batches"],
         found["schedules"],
+        found["start"],
     )
 
 
@@ -133,16 +138,20 @@ def _batches(net: Any, samples: TrainingSet, orders: BatchOrders) -> list[Any]:
     start = bytes(state.tolist())
     key = (start, n_samples, net.max_epochs, *sorted(options.items()))
     if key not in orders:
-        index = np.arange(n_samples)
-        indices = TrainingSet(
-            Dataset(index, index), X=index, y=samples.y, y_encoded=index
-        )
-        # Not by `get_iterator`, which tries the student on a sample: these are indices.
-        iterator = make_iterator(
-            net.iterator_train, indices, device=net.device, fitting=True, **options
-        )
+        iterator = index_iterator(net, n_samples)
         epochs = [[y.numpy() for _, y in iterator] for _ in range(net.max_epochs)]
         orders[key] = epochs, torch.get_rng_state()
     batches, state = orders[key]
     torch.set_rng_state(state)
     return batches
+
+
+def index_iterator(net: Any, n_samples: int) -> Any:
+    """Return an iterator over the training batches, of sample numbers alone."""
+    index = np.arange(n_samples)
+    indices = TrainingSet(Dataset(index, index), X=index, y=index, y_encoded=index)
+    options = {"batch_size": net.batch_size, **net.get_params_for("iterator_train")}
+    # Not by `get_iterator`, which tries the student on a sample: these are indices.
+    return make_iterator(
+        net.iterator_train, indices, device=net.device, fitting=True, **options
+    )

@@ -28,6 +28,8 @@ class Stack:
     ----------
     modules : sequence of torch.nn.Module
         They stay as they are until :meth:`unstack` writes into them.
+    dropout : callable
+        Of outputs and a fraction, in place of layers of :class:`torch.nn.Dropout`.
 
     Attributes
     ----------
@@ -35,10 +37,12 @@ class Stack:
         By the names of ``named_parameters()``; parameters are leaves.
     """
 
-    def __init__(self, modules: Sequence[nn.Module]) -> None:
-        self.modules = [*modules]
+    def __init__(
+        self, modules: Sequence[nn.Module], dropout: Callable[[Tensor, float], Tensor]
+    ) -> None:
+        self.modules, self._dropout = [*modules], dropout
         self.params, self.buffers = stack_module_state(self.modules)
-        self._layers = _layers_of(self.modules[0])
+        self._layers = layers_of(self.modules[0])
         self._steps = [self._forward_of(name, layer) for name, layer in self._layers]
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -101,6 +105,8 @@ class Stack:
             return layer
         if type(layer) is nn.Linear and not _has_hooks(layer):
             return self._linear(layer, name)
+        if type(layer) is nn.Dropout and not _has_hooks(layer):
+            return lambda x: self._dropout(x, layer.p)
         return self._by_vmap(layer, name)
 
     def _linear(self, layer: nn.Linear, name: str) -> _Forward:
@@ -135,7 +141,7 @@ class Stack:
         return lambda x: batched(params, buffers, x)
 
 
-def _layers_of(module: nn.Module, name: str = "") -> list[tuple[str, nn.Module]]:
+def layers_of(module: nn.Module, name: str = "") -> list[tuple[str, nn.Module]]:
     """Return the layers that are, one after the other, the forward of `module`.
 
     A Sequential is taken apart: batched matrix products of its Linear layers are
@@ -146,7 +152,7 @@ def _layers_of(module: nn.Module, name: str = "") -> list[tuple[str, nn.Module]]
     prefix = f"{name}." if name else ""
     # Not `named_children`, which leaves out a layer that is there a second time.
     children = [(k, m) for k, m in module._modules.items() if m is not None]
-    parts = [_layers_of(m, f"{prefix}{k}") for k, m in children]
+    parts = [layers_of(m, f"{prefix}{k}") for k, m in children]
     return [layer for part in parts for layer in part]
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from skkd._packed.dropout import StackedDropout
 from skkd._packed.member import Member
 from skkd._packed.objective import StackedObjective
 from skkd._packed.optimizer import StackedOptimizer, by_settings
@@ -15,6 +16,7 @@ from skkd._packed.refusal import CannotBePacked
 from skkd._packed.samples import StackedRows, batch_indices
 from skkd._packed.schedules import begin_epoch, end_epoch
 from skkd._packed.stack import Stack
+from skkd._utils.modules import eval_mode
 
 # Of samples that are kept a second time, behind the first layers of a student.
 _MAX_BYTES = 2**28
@@ -38,11 +40,12 @@ def train(members: Sequence[Member]) -> None:
     members = by_settings(members)
     for member in members:
         member.net._set_training(True)
-    stack = Stack([member.net.module_ for member in members])
+    dropout = StackedDropout(members)
+    stack = Stack([member.net.module_ for member in members], dropout)
     optimizer = StackedOptimizer(members, stack.params)
     objective = StackedObjective(members)
     rows = _Batches(members, stack)
-    _check_stack(members, stack, objective, rows)
+    _check_stack(members, stack, objective, rows, dropout.is_used)
     changes = any(member.schedules for member in members)
     for epoch in range(members[0].net.max_epochs):
         start, losses = time.perf_counter(), []
@@ -50,8 +53,9 @@ def train(members: Sequence[Member]) -> None:
         if changes:
             optimizer.read_settings()
             objective = StackedObjective(members)
-        steps = batch_indices([m.batches[epoch] for m in members])
+        steps = batch_indices(dropout.epoch(epoch))
         for index, sizes in steps:
+            dropout.start_batch(sizes)
             X, y, fields = rows.take(index)
             stack.zero_grad()
             loss = objective(stack(X), y, fields, sizes.to(y.device))
@@ -65,12 +69,17 @@ def train(members: Sequence[Member]) -> None:
         end_epoch(members)
     stack.unstack()
     optimizer.unstack()
+    dropout.finish()
     for member in members:
         member.net._check_loss()
 
 
 def _check_stack(
-    members: Sequence[Member], stack: Stack, objective: StackedObjective, rows: _Batches
+    members: Sequence[Member],
+    stack: Stack,
+    objective: StackedObjective,
+    rows: _Batches,
+    has_dropout: bool,
 ) -> None:
     """Raise CannotBePacked unless a batch has the losses of single fits, and gradients.
 
@@ -93,7 +102,9 @@ def _check_stack(
     for i, n in enumerate(sizes.tolist()):
         net = members[i].net
         own = {name: fields[name][i, :n] for name in members[i].fields}
-        with torch.no_grad():
+        # The stack drops nothing yet.
+        evaluated = [net.module_] if has_dropout else []
+        with torch.no_grad(), eval_mode(*evaluated):
             outputs, labels = net.infer(members[i].X[index[i, :n]]), y[i, :n]
             single = members[i].objective(outputs, labels, own, net._criterion_loss)
         if not torch.allclose(losses[i], single, rtol=2e-5, atol=1e-6, equal_nan=True):

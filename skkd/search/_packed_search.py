@@ -73,10 +73,10 @@ n_splits_, refit_time_, multimetric_, classes_, n_features_in_, feature_names_in
     samples, ``random_state``, fold, settings of the optimizer such as ``lr``, and
     schedules by epoch (:class:`~skkd.callbacks.Schedule`, skorch's ``LRScheduler``);
     other batch sizes, optimizers or shapes make stacks of their own. Their
-    probabilities after training are those of single fits up to rounding. Other
-    callbacks, ``train_split``, augmentation, losses on features, dropout and batch
-    normalisation are trained by themselves, and so are convolutions on a CPU, where
-    stacking does not pay.
+    probabilities after training are those of single fits up to rounding, with the same
+    dropout on a CPU. Other callbacks, ``train_split``, augmentation, losses on features
+    and batch normalisation are trained by themselves, and so are convolutions on a CPU,
+    where stacking does not pay.
 
     Examples
     --------

@@ -175,7 +175,6 @@ def test_what_differs_makes_groups_of_its_own():
         ({"optimizer": torch.optim.LBFGS}, "LBFGS"),
         ({"criterion": nn.NLLLoss}, "NLLLoss"),
         ({"distillation": "pkt"}, "a loss on features"),
-        ({"module__dropout": 0.5}, "Dropout in the student"),
         ({"iterator_train__sampler": [1]}, "iterator_train__*"),
         ({"warm_start": True}, "warm_start"),
     ],

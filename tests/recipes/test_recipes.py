@@ -371,7 +371,7 @@ def test_an_ensemble_is_trained_together(teacher):
         alone = clone(member).fit(X, y)
         assert_allclose(member.predict_proba(X), alone.predict_proba(X), atol=1e-4)
         assert member.teacher_temperature_ == alone.teacher_temperature_ != 1
-    by_themselves = student.set_params(module__dropout=0.1, max_epochs=1)
+    by_themselves = student.set_params(optimizer=torch.optim.Adafactor, max_epochs=1)
     ensemble = DistilledEnsemble(by_themselves, n_students=2).fit(X, y)
     assert ensemble.packing_.n_packed == 0
 

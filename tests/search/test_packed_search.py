@@ -15,6 +15,7 @@ from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, StratifiedK
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import SVC
+from skorch.dataset import ValidSplit
 
 from skkd import DistilledClassifier, TeacherWarning
 from skkd.search import PackedSearchCV
@@ -172,10 +173,10 @@ def test_teachers_in_the_grid_each_teach_their_own_students():
 
 
 def test_what_cannot_be_stacked_is_fitted_as_by_grid_search():
-    grid = {"module__dropout": [0.0, 0.5], "alpha": [0.5]}
+    grid = {"train_split": [None, ValidSplit(3)], "alpha": [0.5]}
     search = check_equals_grid_search(STUDENT, grid, cv=3)
     expected = "3 of 6 fits trained together, in 1 group; 3 by themselves"
-    assert str(search.packing_) == f"{expected} (Dropout in the student)"
+    assert str(search.packing_) == f"{expected} (train_split)"
 
 
 @pytest.mark.parametrize("error_score", ["raise", np.nan])
