@@ -30,7 +30,8 @@ _LAZY = {
 }
 _SUBMODULES = {
     *("augment", "callbacks", "displays", "exceptions", "export", "images", "losses"),
-    *("memory", "recipes", "report", "search", "students", "tables", "teachers"),
+    *("memory", "recipes", "report", "runtime", "search", "students", "tables"),
+    "teachers",
 }
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from skkd import memory as memory
     from skkd import recipes as recipes
     from skkd import report as report
+    from skkd import runtime as runtime
     from skkd import search as search
     from skkd import students as students
     from skkd import tables as tables

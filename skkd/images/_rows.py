@@ -9,16 +9,9 @@ from typing import Any
 import numpy as np
 from joblib import effective_n_jobs
 
-from skkd._utils.warn import warn
-from skkd.images._decoding import decode_image
-from skkd.images._errors import (
-    ImageFolderWarning,
-    UnreadableImageError,
-    describe_failure,
-    describe_unreadable,
-    shorten,
-)
-from skkd.images._levels import Levels, describe_doubts
+from skkd.images._errors import UnreadableImageError, describe_unreadable
+from skkd.images._levels import Levels
+from skkd.images._reading import read_image, warn_of_doubts
 from skkd.images._storage import Doubt
 from skkd.images._table import file_keys, image_kind, open_table
 
@@ -161,18 +154,10 @@ class ImageRows:
 
     def _read(self, row: int, image: np.ndarray) -> str:
         """Decode one file into `image`; return why it could not be read, if so."""
-        try:
-            with open(self.paths[row], "rb") as file:
-                pixels, doubts = decode_image(
-                    file, image.shape[1:], self.mode, self.levels
-                )
-        # Damaged files make Pillow's decoders raise errors of any type.
-        except Exception as error:
-            return describe_failure(error)
-        image[...] = pixels.transpose(2, 0, 1) if pixels.ndim == 3 else pixels
+        reason, doubts = read_image(self.paths[row], image, self.mode, self.levels)
         if doubts:
             self._doubts[row] = doubts
-        return ""
+        return reason
 
     def _pieces(self, rows: np.ndarray) -> Iterator[np.ndarray]:
         step = max(1, min(_PIECE_ROWS, _PIECE_BYTES // int(np.prod(self.shape))))
@@ -190,14 +175,4 @@ class ImageRows:
         if not self._doubts or self._warned:
             return
         self._warned = True
-        doubts = [
-            (self.paths[row], doubt)
-            for row, of_file in sorted(self._doubts.items())
-            for doubt in of_file
-        ]
-        lines = [f"{path!r}: {doubt.what}" for path, doubt in doubts]
-        warn(
-            f"{len(self._doubts)} image(s) may not be read as intended:"
-            f"{shorten(lines)}\n{describe_doubts(doubts)}",
-            ImageFolderWarning,
-        )
+        warn_of_doubts({self.paths[row]: d for row, d in sorted(self._doubts.items())})

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-import skkd.images._rows
+import skkd.images._reading
 from skkd.images import (
     ImageReader,
 )
@@ -111,11 +111,11 @@ def save_photos(tmp_path):
 def spy_on_decoding(monkeypatch):
     """Return the names of the files that were decoded from now on."""
     names = []
-    decode = skkd.images._rows.decode_image
+    decode = skkd.images._reading.decode_image
 
     def spy(file, *args):
         names.append(Path(file.name).name)
         return decode(file, *args)
 
-    monkeypatch.setattr("skkd.images._rows.decode_image", spy)
+    monkeypatch.setattr("skkd.images._reading.decode_image", spy)
     return names

@@ -123,7 +123,7 @@ def test_known_files_are_not_opened(photos, tmp_path, monkeypatch):
     def refuse(*args):
         raise AssertionError(f"opened {args}")
 
-    monkeypatch.setattr("skkd.images._rows.open", refuse, raising=False)
+    monkeypatch.setattr("skkd.images._reading.open", refuse, raising=False)
     np.testing.assert_array_equal(reader.transform(paths), expected)
 
 

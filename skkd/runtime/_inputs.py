@@ -1,0 +1,152 @@
+"""X of a prediction as the inputs of a file: the same values, or an error."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from skkd._formats.onnx_metadata import Input, OnnxMetadata
+
+
+def read_inputs(X: Any, metadata: OnnxMetadata) -> dict[str, np.ndarray]:
+    """Return an array of n samples for each input, in its dtype.
+
+    Raises
+    ------
+    ValueError
+        If X has another shape, other columns, or values that the dtype has not.
+    """
+    if metadata.kind == "mapping":
+        return _of_mapping(X, metadata)
+    if metadata.kind == "columns":
+        return _of_columns(X, metadata)
+    (one,) = metadata.inputs
+    if hasattr(X, "columns"):
+        _check_names(X, metadata.feature_names_in)
+    X = X.toarray() if hasattr(X, "toarray") else X
+    values = as_input(np.asarray(X), one)
+    # What stands before the student may fill gaps.
+    if len(metadata.steps) < 2 + (metadata.image is not None):
+        _check_finite(values)
+    return {one.name: values}
+
+
+def _of_mapping(X: Any, metadata: OnnxMetadata) -> dict[str, np.ndarray]:
+    names = [one.name for one in metadata.inputs]
+    if not isinstance(X, Mapping) or {*X} != {*names}:
+        found = [*X] if isinstance(X, Mapping) else type(X).__name__
+        raise ValueError(f"X is {found}; expected a dict of arrays with keys {names}.")
+    return {one.name: as_input(np.asarray(X[one.name]), one) for one in metadata.inputs}
+
+
+def _of_columns(X: Any, metadata: OnnxMetadata) -> dict[str, np.ndarray]:
+    names = [one.name for one in metadata.inputs]
+    if isinstance(X, Mapping) or hasattr(X, "columns"):
+        columns = [*(X if isinstance(X, Mapping) else X.columns)]
+        lacking = [name for name in names if name not in columns]
+        if lacking:
+            raise ValueError(
+                f"X has the columns {columns}, and lacks {lacking}: expected those of "
+                f"the fit, {names}."
+            )
+        found = [X[name] for name in names]
+    else:
+        table = np.asarray(X, dtype=object)
+        if table.ndim != 2 or table.shape[1] != len(names):
+            raise ValueError(
+                f"X has shape {table.shape}; expected (n, {len(names)}), or a data "
+                f"frame with the columns {names}."
+            )
+        found = [*table.T]
+    inputs = {}
+    for one, column in zip(metadata.inputs, found, strict=True):
+        wanted = object if one.dtype == "str" else None
+        values = np.asarray(column, dtype=wanted)
+        if values.dtype == object and wanted is None:
+            values = _as_numbers(values, one)
+        inputs[one.name] = as_input(values.reshape(-1, 1), one)
+    return inputs
+
+
+def _as_numbers(values: np.ndarray, one: Input) -> np.ndarray:
+    try:
+        return np.array(values.tolist(), dtype=one.dtype)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"The column {one.name!r} has values that are no {one.dtype}: {error}."
+        ) from None
+
+
+def _check_names(X: Any, names: tuple[str, ...] | None) -> None:
+    columns = [str(name) for name in X.columns]
+    if names is not None and columns != [*names]:
+        raise ValueError(
+            f"X has the columns {columns}; expected those of the fit in their order, "
+            f"{[*names]}: pass X[names]."
+        )
+
+
+def as_input(values: np.ndarray, one: Input) -> np.ndarray:
+    """Return samples in the dtype of an input; raise if values or shape would differ.
+
+    Floats of 64 bits become floats of 32 where the student computes with these.
+    """
+    if values.shape[1:] != one.shape or not values.ndim:
+        expected = ", ".join(map(str, ("n", *one.shape)))
+        single = " For one sample pass X[None]." if values.shape == one.shape else ""
+        raise ValueError(f"X has shape {values.shape}; expected ({expected}).{single}")
+    if one.dtype == "str":
+        if not all(isinstance(value, str) for value in values.flat):
+            raise ValueError(f"X has values in {one.name!r} that are no texts.")
+        return values.astype(object)
+    wanted = np.dtype(one.dtype)
+    if values.dtype == wanted:
+        return np.ascontiguousarray(values)
+    is_image = len(one.shape) > 1
+    if not _holds(values, wanted, is_image):
+        if values.dtype.kind not in "biuf":
+            found = f"dtype {values.dtype}, which is not of numbers"
+        else:
+            found = (
+                f"dtype {values.dtype} with values from {values.min():.4g} to "
+                f"{values.max():.4g}"
+            )
+        raise ValueError(
+            f"X has {found}; expected {wanted}, as the student was fitted on. Values "
+            "of another scale would be taken for what they are not: convert X as for "
+            "the fit."
+        )
+    with np.errstate(over="ignore"):  # infinity is refused by its name
+        return np.ascontiguousarray(values, dtype=wanted)
+
+
+def _holds(values: np.ndarray, wanted: np.dtype, is_image: bool) -> bool:
+    """Tell whether `wanted` holds the same numbers, up to the digits of floats."""
+    kind = values.dtype.kind
+    if kind not in "biuf" or not values.size:
+        return kind in "biuf"
+    if wanted.kind == "f":
+        # Images of 0 to 255 are not those of 0 to 1.
+        return kind == "f" or not is_image
+    if kind == "f":
+        same = bool((values == np.rint(values)).all())
+        of_unit = is_image and 0 < values.max() <= 1
+        if not same or of_unit:
+            return False
+    if wanted.kind == "b":
+        return bool(np.isin(values, (0, 1)).all())
+    limits = np.iinfo(wanted)
+    return bool(limits.min <= values.min() and values.max() <= limits.max)
+
+
+def _check_finite(values: np.ndarray) -> None:
+    if values.dtype.kind != "f" or np.isfinite(values).all():
+        return
+    bad = ~np.isfinite(values.reshape(len(values), -1)).all(axis=1)
+    raise ValueError(
+        f"X has NaN, infinity or a value too large for {values.dtype}, first in row "
+        f"{int(np.flatnonzero(bad)[0])}; the student was fitted on finite values. "
+        "Impute them as for the fit."
+    )
