@@ -8,8 +8,6 @@ import struct
 from pathlib import Path
 from typing import Any, NoReturn
 
-import safetensors
-import safetensors.torch
 import torch
 
 KEY = "skkd"
@@ -42,7 +40,18 @@ def pack(content: dict[str, Any], tensors: dict[str, torch.Tensor]) -> bytes:
     content = {**content, "format": FORMAT}
     content["sha256"] = _checksum(content, tensors)
     # In one key: the order of several is another in each process.
-    return safetensors.torch.save(tensors, {KEY: _as_text(content)})
+    return _safetensors().torch.save(tensors, {KEY: _as_text(content)})
+
+
+def _safetensors() -> Any:
+    try:
+        import safetensors.torch
+    except ImportError as error:  # skkd may be installed without its dependencies
+        raise ImportError(
+            "Files of students need safetensors, which is not installed here: "
+            "pip install safetensors."
+        ) from error
+    return safetensors
 
 
 def read_file(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
@@ -63,6 +72,7 @@ def unpack(data: bytes, name: str) -> tuple[dict[str, Any], dict[str, torch.Tens
     """Return content and tensors of the bytes of a file."""
     n_header = _length_of_header(data[:8], len(data), name)
     content = _content_of(data[8 : 8 + n_header], name)
+    safetensors = _safetensors()
     try:
         # Checks that offsets, shapes and dtypes fit each other and the file.
         tensors = safetensors.torch.load(data)

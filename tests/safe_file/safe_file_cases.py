@@ -1,11 +1,14 @@
 """Small fitted students, and files of them."""
 
 import numpy as np
+import pytest
 import torch
 from sklearn.datasets import load_digits, load_iris
 from torch import nn
 
 from skkd import DistilledClassifier, load_student, save_student
+
+pytest.importorskip("safetensors")
 
 X, Y = load_iris(return_X_y=True)
 DIGITS = load_digits()
