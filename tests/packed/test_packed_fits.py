@@ -55,7 +55,7 @@ def rank_loss(student_logits, teacher_logits, y, temperature):
     return ((z_s - z_s.mean(0)) - (z_t - z_t.mean(0))).square().mean()
 
 
-@pytest.mark.parametrize("distillation", ["kd", "dkd", "mse", "standardized_kd"])
+@pytest.mark.parametrize("distillation", ["kd", "dkd", "js", "mse", "standardized_kd"])
 def test_losses_by_sample(distillation):
     estimator = student(distillation=distillation, optimizer=torch.optim.SGD)
     check_equals_single_fits(estimator, TWO, folds(teacher_logits=LOGITS), 1e-5)
