@@ -59,11 +59,6 @@ class StackedOptimizer:
                     state = torch.stack(values) if is_stacked else first.clone()
                     self._optimizer.state[view][key] = state
 
-    def zero_grad(self) -> None:
-        """Forget the gradients of the last step."""
-        for parameter in self._params.values():
-            parameter.grad = None
-
     def step(self) -> None:
         """Update all members."""
         if len(self._parts) > 1:

@@ -8,11 +8,8 @@ from collections.abc import Sequence
 from numbers import Integral
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.experimental import enable_halving_search_cv  # noqa: F401
-from sklearn.model_selection import HalvingGridSearchCV
 from sklearn.utils import get_tags
 
 from skkd._estimator.classifier import DistilledClassifier
@@ -21,6 +18,7 @@ from skkd._estimator.student_predictions import PredictsAsStudentMixin
 from skkd._fit.objective import check_hyperparameters
 from skkd._fit.plan import plan_fit
 from skkd._utils.checks import check_number
+from skkd.search._halving import RULES, HalvingOfEpochs
 from skkd.search._packed_search import PackedSearchCV
 
 _OWN = ("temperatures", "alphas", "cv", "scoring", "rule", "halving", "teacher_saw")
@@ -60,7 +58,8 @@ class DistilledClassifierCV(PredictsAsStudentMixin, ClassifierMixin, BaseEstimat
         What is best, as in scikit-learn; None is the accuracy.
     rule : {"best", "one_standard_error"}, default="best"
         The candidate with the best mean score; or, of those that are within one
-        standard error of it, the one with the smallest alpha, then temperature.
+        standard error of it, the one with the smallest alpha, then temperature. With
+        `halving` of those of the last round.
     halving : bool, default=False
         Train all candidates for a few epochs, the best third of them for three times
         as many, and so on, one by one
@@ -245,14 +244,17 @@ class DistilledClassifierCV(PredictsAsStudentMixin, ClassifierMixin, BaseEstimat
         if alone:
             grid = [{name: values[:1] for name, values in grid[0].items()}]
         search = self._search(student, grid).fit(X, y, **fit_params)
-        self.student_ = search.best_estimator_
-        self.temperature_ = search.best_params_["temperature"]
-        self.alpha_ = search.best_params_["alpha"]
+        chosen = {name: search.best_params_[name] for name in _CHOSEN}
+        if self.halving:  # its last round may have had fewer epochs
+            own = {k: v for k, v in fit_params.items() if k != "groups"}
+            self.student_ = clone(student).set_params(**chosen).fit(X, y, **own)
+        else:
+            self.student_ = search.best_estimator_
+            self.packing_, self.caveat_ = search.packing_, search.caveat_
+        self.temperature_, self.alpha_ = chosen["temperature"], chosen["alpha"]
         self.cv_results_, self.n_splits_ = search.cv_results_, search.n_splits_
         scores = search.cv_results_["mean_test_score"]
         self.best_score_ = float(scores[search.best_index_])
-        if hasattr(search, "packing_"):
-            self.packing_, self.caveat_ = search.packing_, search.caveat_
         return self
 
     def _grid(self) -> list[dict[str, Any]]:
@@ -269,40 +271,22 @@ class DistilledClassifierCV(PredictsAsStudentMixin, ClassifierMixin, BaseEstimat
         return grid
 
     def _search(self, student: Any, grid: Any) -> Any:
-        rules = {"best": True, "one_standard_error": _within_one_standard_error}
-        if self.rule not in rules:
-            raise ValueError(f"rule={self.rule!r}: expected one of {[*rules]}.")
+        if self.rule not in RULES:
+            raise ValueError(f"rule={self.rule!r}: expected one of {[*RULES]}.")
         settings: dict[str, Any] = {
             "scoring": self.scoring,
             "cv": self.cv,
-            "refit": rules[self.rule],
+            "error_score": "raise",
         }
+        rule = RULES[self.rule]
         if not self.halving:
-            settings["teacher_saw"] = self.teacher_saw
-            return PackedSearchCV(student, grid, error_score="raise", **settings)
+            settings |= {"teacher_saw": self.teacher_saw, "refit": rule}
+            return PackedSearchCV(student, grid, **settings)
         check_number("max_epochs", student.max_epochs, Integral, low=3)
-        return HalvingGridSearchCV(
-            student,
-            grid,
-            resource="max_epochs",
-            max_resources=student.max_epochs,
-            error_score="raise",
-            **settings,
-        )
+        epochs = {"resource": "max_epochs", "max_resources": student.max_epochs}
+        halving = HalvingOfEpochs(student, grid, refit=False, **epochs, **settings)
+        halving.rule = rule
+        return halving
 
     def __sklearn_tags__(self) -> Any:
         return get_tags(self._estimator)
-
-
-def _within_one_standard_error(results: dict[str, Any]) -> int:
-    """Return the index of the smallest alpha that is as good as the best.
-
-    Its mean score is at most one standard error of the best mean below this.
-    """
-    mean, std = results["mean_test_score"], results["std_test_score"]
-    n_splits = len({k.split("_")[0] for k in results if k.startswith("split")})
-    best = int(np.nanargmax(mean))
-    least = mean[best] - std[best] / np.sqrt(n_splits)
-    params = results["params"]
-    good = [i for i in range(len(mean)) if mean[i] >= least]
-    return min(good, key=lambda i: (params[i]["alpha"], params[i]["temperature"]))

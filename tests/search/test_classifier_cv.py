@@ -13,7 +13,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skkd import DistilledClassifier, DistilledClassifierCV
-from skkd.search._classifier_cv import _within_one_standard_error
+from skkd.search._halving import within_one_standard_error
 
 X, y = load_iris(return_X_y=True)
 NAMES = np.array(["setosa", "versicolor", "virginica"])[y]
@@ -95,7 +95,7 @@ def test_the_rule_of_one_standard_error():
         "split3_test_score": None,
         "params": [{"alpha": a, "temperature": t} for a, t in pairs],
     }
-    assert _within_one_standard_error(results) == 3
+    assert within_one_standard_error(results) == 3
 
 
 def test_without_a_teacher_there_is_nothing_to_choose():
@@ -108,10 +108,40 @@ def test_without_a_teacher_there_is_nothing_to_choose():
 
 
 def test_successive_halving():
-    student = net(halving=True, max_epochs=9).fit(X, NAMES)
+    student = net(halving=True, max_epochs=10).fit(X, NAMES)
     assert not hasattr(student, "packing_")
-    assert {*student.cv_results_["n_resources"]} == {1, 3, 9}
-    assert student.student_.max_epochs == 9
+    results = student.cv_results_
+    assert {*results["n_resources"]} == {1, 3, 9}
+    assert student.student_.max_epochs == 10 == len(student.student_.history)
+    last = np.flatnonzero(results["iter"] == 2)
+    best = last[results["mean_test_score"][last].argmax()]
+    assert student.best_score_ == results["mean_test_score"][best]
+    assert student.alpha_ == results["params"][best]["alpha"]
+    single = DistilledClassifier(
+        teacher=TEACHER,
+        alpha=student.alpha_,
+        temperature=student.temperature_,
+        **{**SETTINGS, "max_epochs": 10},
+    )
+    expected = single.fit(X, NAMES).predict_proba(X)
+    assert_array_equal(student.predict_proba(X), expected)
+
+
+def test_the_rule_holds_for_the_last_round_of_halving():
+    def by_alpha(estimator, X, y):
+        # All are as good as the best of the last round; more epochs are worse.
+        noise = 0.1 * (len(X) + X[0, 0]) % 1
+        return noise - estimator.max_epochs - 0.001 * (1 - estimator.alpha)
+
+    settings = {"halving": True, "max_epochs": 9, "scoring": by_alpha}
+    student = net(**settings).fit(X, NAMES)
+    results = student.cv_results_
+    last = [
+        p for p, i in zip(results["params"], results["iter"], strict=True) if i == 2
+    ]
+    assert len(last) == 2 and student.alpha_ == max(p["alpha"] for p in last)
+    careful = net(rule="one_standard_error", **settings).fit(X, NAMES)
+    assert careful.alpha_ == min(p["alpha"] for p in last)
 
 
 def test_parameters():
