@@ -8,7 +8,7 @@ from importlib.metadata import version
 from typing import Any
 
 from skkd._formats.onnx_metadata import ImageReading, OnnxMetadata, Proof
-from skkd._utils.modules import count_parameters, uncompiled
+from skkd._utils.modules import count_parameters, describe, uncompiled
 from skkd._version import __version__
 from skkd.export._fitted import Fitted
 from skkd.export._samples import Samples
@@ -61,7 +61,7 @@ def _training(net: Any) -> dict[str, Any]:
     name = loss if isinstance(loss, str) else _name_of(loss)
     params = loss.get_params() if hasattr(loss, "get_params") else {}
     return {
-        "teacher": None if teacher is None else teacher.described,
+        "teacher": None if teacher is None else describe(teacher),
         "temperature": float(net.temperature),
         "alpha": float(net.alpha),
         "distillation": name,

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from skkd._evaluate.models import Predictions
+from skkd.report._cards import card_of_comparison
 from skkd.report._compare._examples import Example
 from skkd.report._compare._page import page_of
 from skkd.report._compare._pairs import Pair
@@ -178,6 +179,66 @@ class Comparison:
         """
         page = page_of(self, title)  # which may fail: nothing is written then
         Path(path).write_text(page, encoding="utf-8")
+
+    def to_card(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        model: str | None = None,
+        student: Any = None,
+        gain: Any = None,
+        title: str = "",
+        data: str = "",
+        limits: str = "",
+        file: str | None = None,
+        license: str | None = None,
+    ) -> None:
+        """Write a model card: Markdown with metadata for the Hugging Face hub.
+
+        Requires huggingface-hub, ``pip install "skkd[card]"``.
+
+        Parameters
+        ----------
+        path : str or path-like
+            The file to write, usually ``README.md`` beside the model.
+        model : str or None, default=None
+            Name of the model that the card is of. None is the only one that is neither
+            teacher nor baseline.
+        student : DistilledClassifier or Pipeline, default=None
+            The fitted student, whose network, teacher and loss the card describes.
+        gain : Gain or None, default=None
+            What :func:`gain` returned for this student.
+        title : str, default=""
+            Name of the model; "" is that of `model`.
+        data : str, default=""
+            The data, where they come from, and how they were split, in Markdown.
+        limits : str, default=""
+            What it is not for, and where it fails, in a sentence or two.
+        file : str or None, default=None
+            Name of the student's file, ``*.onnx`` or ``*.safetensors``: the card says
+            how to load it.
+        license : str or None, default=None
+            As the hub abbreviates it, "bsd-3-clause".
+
+        Raises
+        ------
+        ImportError
+            If huggingface-hub is not installed.
+        ValueError
+            If `model` is none of the models, or not given where there are several, or
+            if `student` has another number of parameters.
+        """
+        card_of_comparison(
+            self,
+            model,
+            student,
+            gain,
+            title,
+            data=data,
+            limits=limits,
+            file=file,
+            license=license,
+        ).write(path)
 
 
 def _p(value: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import os
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from skkd._fit.seen_rows import UNKNOWN, look_for_seen_rows
+from skkd.report._cards import card_of_gain
 from skkd.report._gain._interval import Interval, crossed_interval
 from skkd.report._gain._scoring import Fit, check_metric, differences, score_of
 from skkd.report._tables import Table, count, import_pandas
@@ -239,6 +241,22 @@ class Gain:
         frame = pd.DataFrame(self.predictions, columns=Fit._fields)
         frame["score"] = [self._score(fit) for fit in self.predictions]
         return frame[["network", "seed", "fold", "score", "seconds", "n_parameters"]]
+
+    def to_card(self, path: str | os.PathLike[str], **about: Any) -> None:
+        """Write a model card: Markdown with metadata for the Hugging Face hub.
+
+        Requires huggingface-hub, ``pip install "skkd[card]"``. That of a comparison
+        shows this gain as well, ``comparison.to_card(path, gain=gain)``.
+
+        Parameters
+        ----------
+        path : str or path-like
+            The file to write, usually ``README.md`` beside the model.
+        **about
+            `student`, `title`, `data`, `limits`, `file` and `license`, as of
+            :meth:`Comparison.to_card`.
+        """
+        card_of_gain(self, **about).write(path)
 
     # Internals ----------------------------------------------------------------
 
