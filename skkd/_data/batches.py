@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -38,8 +38,8 @@ class TrainingSet(Dataset):
         What else a batch holds, such as the teacher's logits.
     groups : ndarray of shape (n,), default=None
         For ``train_split``.
-    split : callable, default=None
-        Where the samples were split before: returns training and validation part.
+    split : Split, default=None
+        Where it is known which samples are for training.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class TrainingSet(Dataset):
         y_encoded: Any,
         batch_fields: dict[str, Any] | None = None,
         groups: np.ndarray | None = None,
-        split: Callable[[TrainingSet], tuple[Any, Any]] | None = None,
+        split: Any = None,
     ) -> None:
         self.base, self.X, self.y, self.y_encoded = base, X, y, y_encoded
         self.batch_fields, self.groups = batch_fields or {}, groups

@@ -31,6 +31,7 @@ from skkd._fit.plan import FitPlan, plan_fit
 from skkd._fit.preprocess import preprocess
 from skkd._fit.soft_targets import SoftTargets, compute_soft_targets
 from skkd._fit.student_check import check_student
+from skkd._fit.synthetic import with_synthetic
 from skkd._fit.teacher_check import check_teacher_outputs
 from skkd._fit.views import BatchViews
 from skkd._utils.modules import count_parameters, describe
@@ -97,6 +98,9 @@ class DistilledClassifier(BriefReprMixin, SharedTeacherMixin, SkorchClassifier):
         fitted on the training samples of each fit, ``train_split`` left out. "auto" is
         :class:`~skkd.tables.TablePreprocessor`. None takes X as it is if it is numeric
         and complete, and "auto" for a data frame with text, categories, dates or gaps.
+    synthetic : SyntheticRows or None, default=None
+        Makes more rows of the training samples of a table, which the teacher alone
+        labels: :class:`skkd.tables.SyntheticRows`.
     unlabeled : label or None, default=None
         Samples with this label learn from the teacher alone. None takes every label
         for a label. `score` leaves such samples out; scorers of scikit-learn, as in
@@ -229,6 +233,7 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
     _not_content = frozenset(
         {
             *("teacher", "teacher_cv", "teacher_transform", "distillation"),
+            *("preprocessor", "synthetic"),
             *("temperature", "alpha", "memory", "strict", "on_interrupt"),
             *("augment", "n_views", "teacher_view"),
             *("teacher_", "cache_info_", "distillation_", "teacher_findings_"),
@@ -239,7 +244,7 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
         }
     )
     _deferred = (*SkorchClassifier._deferred, "distillation")
-    _nested = ("augment", "memory", "teacher_transform", "preprocessor")
+    _nested = ("augment", "memory", "teacher_transform", "preprocessor", "synthetic")
     # What skorch takes for the name of a part, with parameters of its own.
     prefixes_ = [*SkorchClassifier.prefixes_, "distillation"]
 
@@ -254,6 +259,7 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
         teacher_cv: Any = "prefit",
         teacher_transform: Callable[[torch.Tensor], torch.Tensor] | None = None,
         preprocessor: Any = None,
+        synthetic: Any = None,
         unlabeled: Any = None,
         augment: Callable[[torch.Tensor], torch.Tensor] | None = None,
         n_views: int | None = None,
@@ -313,6 +319,7 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
         self.teacher_cv = teacher_cv
         self.teacher_transform = teacher_transform
         self.preprocessor = preprocessor
+        self.synthetic = synthetic
         self.unlabeled = unlabeled
         self.augment = augment
         self.n_views = n_views
@@ -509,12 +516,16 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
                     targets = compute_soft_targets(plan, self, samples, fit_params)
                     samples.batch_fields.update(targets.fields)
                     check = check_teacher_outputs(plan, self, samples, targets)
+                if self.synthetic is not None:
+                    more = (plan, self, samples, targets, fit_params)
+                    samples, targets = with_synthetic(*more)
                 self.teacher_, self.cache_info_ = targets.teacher, targets.cache_info
                 self.teacher_findings_, self.distillation_ = check.findings, plan.loss
                 self.teacher_temperature_ = check.temperature
                 if self.channels_last_:
                     set_layout(self.module_, channels_last=True)
-                with self._training(self._objective(plan, targets, fit_params)):
+                objective = self._objective(plan, samples, targets, fit_params)
+                with self._training(objective):
                     train(samples)
                 if self.channels_last_:
                     set_layout(self.module_, channels_last=False)
@@ -571,7 +582,11 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
             )
 
     def _objective(
-        self, plan: FitPlan, targets: SoftTargets, fit_params: dict[str, Any]
+        self,
+        plan: FitPlan,
+        samples: TrainingSet,
+        targets: SoftTargets,
+        fit_params: dict[str, Any],
     ) -> Objective:
         views = None
         if self.augment is not None or targets.live is not None:
@@ -586,7 +601,7 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
             features=targets.features,
             views=views,
             gives_probabilities=self.expects_probabilities,
-            plain_labels=plain and bool(plan.labelled.all()),
+            plain_labels=plain and bool((samples.y_encoded >= 0).all()),
             fit_params=fit_params,
         )
 

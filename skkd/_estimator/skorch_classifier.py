@@ -193,8 +193,10 @@ class SkorchClassifier(SklearnParamsMixin, NeuralNetClassifier):
         """Split as ``train_split`` says; unlabelled samples are never held out."""
         if not isinstance(X, TrainingSet):
             X = self.get_dataset(X, labels_of(X, y))
-        split = self.split_samples(X, **fit_params) if X.split is None else X.split(X)
-        train, valid = split
+        if X.split is None:
+            train, valid = self.split_samples(X, **fit_params)
+        else:
+            train, valid = X.split.parts_of(X)
         if valid is not None and not isinstance(unwrap(valid)[0], TrainingSet):
             valid = self._with_encoded_labels(valid)
         center_weights(train)

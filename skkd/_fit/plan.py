@@ -21,6 +21,7 @@ from skkd._data.preprocessed import check_table, read_table
 from skkd._data.weights import check_sample_weight, combine_weights
 from skkd._fit.param_checks import check_parameters
 from skkd._fit.preprocess import check_views, choose_preprocessor
+from skkd._fit.synthetic import check_synthetic
 from skkd._fit.teacher_cv import check_fittable
 from skkd._utils.modules import describe
 from skkd.losses._registry import needs_of
@@ -66,9 +67,8 @@ class FitPlan:
         What is probably wrong with them.
     preprocessor : transformer or None
         Makes the student's numbers of X: not fitted yet, or that of an earlier fit.
-    split : callable or None
-        Where it is known already: which samples are for training, as of
-        :class:`~skkd._data.batches.TrainingSet`.
+    split : Split or None
+        Which samples are for training, where that is known already.
     """
 
     X: Any
@@ -166,6 +166,8 @@ def plan_fit(
             findings += examine_extra_columns(given_logits, y_encoded, classes)
     if preprocessor is not None:
         check_views(net)
+    if net.synthetic is not None:
+        check_synthetic(net, teacher_logits, teacher_X)
     teacher = _check_teacher(net, needs, classes, teacher_logits, labelled)
     if net.teacher_cv is None or isinstance(net.teacher_cv, str):
         _check_order(net, teacher, teacher_logits)

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 from os.path import splitext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import clone
 from sklearn.utils import get_tags
-from torch.utils.data import Subset
 
-from skkd._data.batches import TrainingSet, unwrap
 from skkd._data.columns import is_plain_table
 from skkd._data.frames import is_frame
 from skkd._data.inputs import refuse_paths
 from skkd._data.preprocessed import numbers_of_student
 from skkd._data.rows import is_lazy, take_rows
-from skkd._utils.modules import describe
+from skkd._fit.split import draw_split
 from skkd.tables import TablePreprocessor
 
 if TYPE_CHECKING:
@@ -93,9 +90,11 @@ def preprocess(plan: FitPlan, net: Any, fit_params: Mapping[str, Any]) -> FitPla
         numbers = numbers_of_student(fitted, fitted.transform(X), X)
         return replace(plan, X=numbers)
     with net._random_stream(fresh=True):
-        split = _split(plan, net, fit_params) if net.train_split else None
-        train = np.arange(len(plan.y)) if split is None else split.keywords["train"]
-        numbers = _fit_transform(plan, train)
+        index = np.arange(len(plan.y))
+        samples = net._samples(index, plan.y, plan.y_encoded, X, groups=plan.groups)
+        why = "the preprocessor is fitted on those of X"
+        split = draw_split(net, samples, fit_params, why)
+        numbers = _fit_transform(plan, split.train)
     facts = plan.facts._replace(
         input_shape=numbers.shape[1:],
         input_dtype=numbers.dtype,
@@ -134,30 +133,3 @@ def _learns_from_labels(transformer: Any) -> bool:
         for part in parts
         if hasattr(part, "fit") and hasattr(part, "__sklearn_tags__")
     )
-
-
-def _split(plan: FitPlan, net: Any, fit_params: Mapping[str, Any]) -> Any:
-    """Call ``train_split``, and return what gives the same parts of other samples."""
-    n = len(plan.y)
-    samples = net._samples(
-        np.arange(n), plan.y, plan.y_encoded, plan.X_as_given, groups=plan.groups
-    )
-    train, valid = net.split_samples(samples, **fit_params)
-    base, index = unwrap(train)
-    if base is not samples:
-        raise ValueError(
-            f"train_split={describe(net.train_split)} gave training data of its own, "
-            "and the preprocessor is fitted on those of X: use one that splits, such "
-            "as ValidSplit, or skorch.helper.predefined_split."
-        )
-    index = np.arange(n) if index is None else np.asarray(index)
-    if valid is not None and unwrap(valid)[0] is samples:
-        valid = np.asarray(unwrap(valid)[1])
-    return partial(_parts, train=index, valid=valid)
-
-
-def _parts(samples: TrainingSet, train: np.ndarray, valid: Any) -> tuple[Any, Any]:
-    if isinstance(valid, np.ndarray):
-        valid = Subset(samples, valid.tolist())
-    is_whole = len(train) == len(samples) and (train == np.arange(len(train))).all()
-    return (samples if is_whole else Subset(samples, train.tolist())), valid

@@ -44,6 +44,7 @@ def check_settings(net: Any) -> None:
         "set_callbacks": hasattr(net, "_skl_callbacks"),
         "train_split": bool(net.train_split),
         "augment": net.augment is not None or net.n_views is not None,
+        "synthetic": net.synthetic is not None,
         f"precision={net.precision!r}": net.precision != "fp32",
         "compile=True": bool(net.compile),
         "warm_start=True": bool(net.warm_start),

@@ -1,5 +1,6 @@
-"""Tables: numbers for a student out of names, categories, dates and gaps."""
+"""Tables: numbers for a student out of them, and more rows for its teacher."""
 
 from skkd.tables._preprocessor import TablePreprocessor
+from skkd.tables._synthetic import SyntheticRows
 
-__all__ = ["TablePreprocessor"]
+__all__ = ["SyntheticRows", "TablePreprocessor"]
