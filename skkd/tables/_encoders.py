@@ -42,10 +42,14 @@ class NumberEncoder:
         known = numbers[~gaps] if len(numbers) else numbers
         self.has_gaps, self.center, self.scale = bool(gaps.any()), 0.0, 0.0
         if len(known):
-            low, q1, self.center, q3, high = np.quantile(known, [0, 0.25, 0.5, 0.75, 1])
-            # Half of the values may be the same, as zeros are.
-            size = q3 - q1 if q3 > q1 else (high - low) / 2
-            self.scale = 1 / size if size > 0 else 0.0
+            q1, self.center, q3 = np.quantile(known, [0.25, 0.5, 0.75])
+            size = q3 - q1
+            if (
+                size == 0
+            ):  # half of the values are the same, as zeros: how far others lie
+                away = np.abs(known[known != self.center] - self.center)
+                size = np.median(away) if len(away) else np.inf
+            self.scale = 1 / size
         self.suffixes = ["", "_missing"] if self.has_gaps else [""]
         return self
 
