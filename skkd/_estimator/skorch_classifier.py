@@ -14,7 +14,7 @@ from skorch import NeuralNet, NeuralNetClassifier
 from skorch.callbacks import Callback, EpochScoring
 from skorch.dataset import get_len, unpack_data
 from skorch.history import History
-from skorch.utils import data_from_dataset, to_tensor
+from skorch.utils import data_from_dataset, to_device, to_tensor
 from torch.nn import CrossEntropyLoss, NLLLoss
 from torch.utils.data import Subset
 
@@ -33,6 +33,7 @@ from skkd._data.preprocessed import student_inputs
 from skkd._estimator.build_student import adapt_standardize, build_student
 from skkd._estimator.compute import fetch_losses, optimized_pass
 from skkd._estimator.params import SklearnParamsMixin
+from skkd._estimator.pieces import evaluate_in_pieces, has_plain_steps, lies_in_arrays
 from skkd._fit import batch_size, gradient_check
 from skkd._fit.objective import Objective, loss_by_sample
 from skkd._fit.param_names import check_names
@@ -142,6 +143,14 @@ class SkorchClassifier(SklearnParamsMixin, NeuralNetClassifier):
             yield seed
             if seed is not None:
                 self.next_seed_ = int(torch.randint(2**31 - 1, ()).item())
+
+    def check_is_fitted(
+        self, attributes: Any = None, *args: Any, **kwargs: Any
+    ) -> None:
+        """Raise NotInitializedError before `initialize` or `fit`, as skorch does."""
+        # At once where it may: to scikit-learn it takes as long as a small network.
+        if attributes or not self.initialized_:
+            super().check_is_fitted(attributes, *args, **kwargs)
 
     # Data ---------------------------------------------------------------------
 
@@ -335,38 +344,38 @@ class SkorchClassifier(SklearnParamsMixin, NeuralNetClassifier):
 
     def _set_training(self, training: bool = True) -> None:
         # As skorch does before every batch, if there is anything to set.
-        for name in (*self._modules, *self._criteria):
-            part = getattr(self, f"{name}_")
+        names = (*self._modules, *self._criteria)
+        parts = [getattr(self, f"{name}_") for name in names]
+        for part in parts:  # it grows; `modules()` takes several times as long
             if not isinstance(part, torch.nn.Module):
                 continue
-            for module in part.modules():
-                # One of its own may do more, as to freeze a batch normalisation.
-                own = type(module).train is not torch.nn.Module.train
-                if own or module.training != training:
-                    super()._set_training(training)
-                    return
+            # One of its own may do more, as to freeze a batch normalisation.
+            own = type(part).train is not torch.nn.Module.train
+            if own or part.training != training:
+                super()._set_training(training)
+                return
+            parts.extend(part._modules.values())
 
     def infer(self, x: Any, **fit_params: Any) -> Any:
         """Return the module's outputs; it sees the input, without batch fields."""
         x = x[INPUT] if isinstance(x, Mapping) and INPUT in x else x
+        if isinstance(x, torch.Tensor) and self._takes(x):
+            return _for_skorch(self.module_(x, **fit_params))
         infer = super().infer
+        return optimized_pass(
+            self, x, lambda inputs: _for_skorch(infer(inputs, **fit_params))
+        )
 
-        def forward(inputs: Any, **fit_params: Any) -> Any:
-            outputs = infer(inputs, **fit_params)
-            # skorch moves tuples and mappings between devices, and no other objects.
-            is_plain = isinstance(outputs, (torch.Tensor, Mapping, tuple))
-            return outputs if is_plain else (first_tensor(outputs),)
-
-        plain = self.channels_last_ is False and self.precision == "fp32"
-        if plain and isinstance(x, torch.Tensor) and str(self.device) == "cpu":
-            needs_cast = x.is_floating_point()
+    def _takes(self, x: torch.Tensor) -> bool:
+        """Tell whether the student takes `x` where it is, and as it is."""
+        on_cpu = x.is_cpu and str(self.device) == "cpu"
+        if not on_cpu or self.channels_last_ is not False or self.precision != "fp32":
+            return False
+        if x.is_floating_point():
             for parameter in self.module_.parameters():
                 if parameter.is_floating_point():
-                    needs_cast = needs_cast and x.dtype != parameter.dtype
-                    break
-            if not needs_cast:
-                return forward(x, **fit_params)
-        return optimized_pass(self, x, lambda inputs: forward(inputs, **fit_params))
+                    return x.dtype == parameter.dtype
+        return True
 
     def get_loss(
         self, y_pred: Any, y_true: Any, X: Any = None, training: bool = False
@@ -462,6 +471,32 @@ class SkorchClassifier(SklearnParamsMixin, NeuralNetClassifier):
 
     # Prediction ---------------------------------------------------------------
 
+    def forward_iter(
+        self, X: Any, training: bool = False, device: Any = "cpu"
+    ) -> Iterator[Any]:
+        """Yield the student's outputs: those of arrays in a few large pieces.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, ...), mapping of arrays or torch Dataset
+        training : bool, default=False
+            Whether the student is in train mode.
+        device : str or torch.device, default="cpu"
+            Where the outputs are put.
+
+        Yields
+        ------
+        Tensor of shape (n_rows, ...), or tuple of these
+        """
+        plain = not training and has_plain_steps(self, SkorchClassifier)
+        if plain and self.preprocessor_ is not None:
+            X = student_inputs(self, X)
+        if plain and lies_in_arrays(X):
+            for outputs in evaluate_in_pieces(self, X):
+                yield to_device(outputs, device=device)
+        else:
+            yield from super().forward_iter(X, training=training, device=device)
+
     def _get_predict_nonlinearity(self) -> Any:
         if self.predict_nonlinearity != "auto" or len(self._criteria) > 1:
             return super()._get_predict_nonlinearity()
@@ -507,6 +542,12 @@ class SkorchClassifier(SklearnParamsMixin, NeuralNetClassifier):
             )
             return best
         return self.classes_[best]
+
+
+def _for_skorch(outputs: Any) -> Any:
+    # skorch moves tuples and mappings between devices, and no other objects.
+    is_plain = isinstance(outputs, (torch.Tensor, tuple, Mapping))
+    return outputs if is_plain else (first_tensor(outputs),)
 
 
 def _as_is(outputs: Any) -> torch.Tensor:
