@@ -212,7 +212,8 @@ def _check_groups(net: Any, groups: Any, y: np.ndarray) -> np.ndarray | None:
     groups = np.asarray(groups)
     check_consistent_length(groups, y)
     cv = net.teacher_cv
-    if not net.train_split and (cv is None or isinstance(cv, str) or not net.teacher):
+    splits_teacher = net.teacher is not None and not (cv is None or isinstance(cv, str))
+    if not net.train_split and not splits_teacher:
         raise ValueError(
             "groups= keeps samples together in the folds of teacher_cv and in "
             f"train_split, and with teacher_cv={cv!r} and train_split=None nothing is "

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from sklearn.datasets import load_iris
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import (
     GroupKFold,
@@ -56,6 +57,11 @@ def test_copies_are_in_one_fold_of_the_teacher(cv):
     student(teacher_cv=cv).fit(X, Y, groups=GROUPS)
     assert len(SEEN) == 6
     assert leaks() == 0
+
+
+def test_an_ensemble_that_is_not_fitted_has_no_length():
+    net = student(teacher=RandomForestClassifier(5, random_state=0), teacher_cv=3)
+    assert len(net.fit(X, Y, groups=GROUPS).teacher_) == 3
 
 
 def test_without_groups_they_leak():

@@ -15,6 +15,7 @@ from sklearn.metrics import accuracy_score
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from skorch.callbacks import Callback
 
 from skkd import DistilledClassifier, ImageReader, load_image_folder
 from skkd.augment import RandomHorizontalFlip
@@ -302,8 +303,9 @@ def test_folds_of_each_seed():
     assert not np.array_equal(folds[0][0], folds[1][0])
 
 
-def test_processes_give_the_same():
-    net = student(random_state=0)
+@pytest.mark.parametrize("callbacks", [None, [("idle", Callback())]])
+def test_processes_give_the_same(callbacks):
+    net = student(random_state=0, callbacks=callbacks)
     alone = gain(net, X, NAMES, seeds=2, cv=2)
     beside = gain(net, X, NAMES, seeds=2, cv=2, n_jobs=2)
     for one, two in zip(alone.predictions, beside.predictions, strict=True):
