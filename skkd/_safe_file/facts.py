@@ -12,6 +12,7 @@ from skorch.history import History
 from skkd._data.input_range import InputRange
 from skkd._data.inputs import InputFacts
 from skkd._formats.classes import classes_from_json, classes_to_json
+from skkd._safe_file.steps import step_from_json, step_to_json
 from skkd._safe_file.values import Encoder, decode
 
 
@@ -25,6 +26,7 @@ def facts_to_json(net: Any, encode: Encoder) -> dict[str, Any]:
         "n_features_in": vars(net).get("n_features_in_"),
         "feature_names_in": encode(vars(net).get("feature_names_in_"), "names"),
         "input_range": encode(ranges, "input_range"),
+        "preprocessor": step_to_json("preprocessor", net.preprocessor_, encode),
     }
 
 
@@ -39,6 +41,7 @@ def set_facts(
         content["n_features_in"],
         decode(content["feature_names_in"], tensors),
         {name: InputRange(*values) for name, values in ranges.items()},
+        step_from_json(content["preprocessor"], tensors),
     )
     facts.set_on(net)
     net.classes_inferred_ = classes_from_json(content["classes"])

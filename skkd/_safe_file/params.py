@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ import torch
 from skkd._estimator import skorch_classifier
 from skkd._estimator.classifier import DistilledClassifier
 from skkd._safe_file.container import FileRefused
+from skkd._safe_file.steps import step_from_json, step_to_json
 from skkd._safe_file.values import Encoder, decode
 from skkd._utils.modules import describe, uncompiled
 from skkd._utils.not_stored import NotStored
@@ -65,6 +67,9 @@ def _param_to_json(name: str, value: Any, encode: Encoder) -> Any:
         for word, function in _FUNCTIONS.items():
             if value is function:
                 return {"function": word}
+    if name == "preprocessor":
+        with suppress(ValueError):
+            return {"step": step_to_json(f"params.{name}", value, encode)}
     return encode.or_described(value, f"params.{name}")
 
 
@@ -85,6 +90,8 @@ def params_from_json(
             raise ValueError(f"{key}={held!r}")
         if isinstance(held, dict) and "function" in held:
             params[key] = _FUNCTIONS[held["function"]]
+        elif isinstance(held, dict) and "step" in held:
+            params[key] = step_from_json(held["step"], tensors)
         else:
             params[key] = decode(held, tensors)
     params.update(given)

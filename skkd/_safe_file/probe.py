@@ -10,6 +10,7 @@ import hashlib
 from typing import Any
 
 import numpy as np
+import torch
 
 from skkd._utils.modules import first_tensor
 
@@ -31,6 +32,8 @@ def probe_samples(net: Any) -> np.ndarray | None:
     noise = np.frombuffer(hashlib.shake_256(b"skkd").digest(2 * n_values), "<u2")
     unit = noise.reshape(n_samples, *shape) / 65535  # 0 to 1
     seen = getattr(net, "input_range_", {}).get("X")
+    if net.preprocessor_ is not None:
+        seen = None  # it is the range of what the preprocessor takes
     low, high = np.asarray(0.0), np.asarray(255.0 if dtype == np.uint8 else 1.0)
     if seen is not None:
         low = np.where(np.isfinite(seen.low), seen.low, 0.0)
@@ -45,7 +48,9 @@ def answers(net: Any) -> np.ndarray | None:
     if samples is None:
         return None
     try:
-        logits = first_tensor(net.forward(samples, device="cpu"))
+        # As `predict_proba` does for a batch, after the preprocessor.
+        batch = torch.from_numpy(samples), 0
+        logits = first_tensor(net.evaluation_step(batch)).cpu()
     except Exception:  # a student may refuse what is none of its data
         return None
     return logits.detach().double().numpy()

@@ -7,7 +7,6 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import sklearn
 import torch
 from sklearn import (
@@ -22,6 +21,8 @@ from sklearn.exceptions import InconsistentVersionWarning
 
 from skkd._safe_file.values import Encoder, NotEncodable, decode
 from skkd.images import ImageReader
+from skkd.tables import TablePreprocessor
+from skkd.tables._encoders import CategoryEncoder, DateEncoder, NumberEncoder
 
 # Their state is numbers and text, and they call nothing that they were given.
 _CLASSES = {
@@ -43,7 +44,14 @@ _CLASSES = {
         (pipeline, ("Pipeline", "FeatureUnion")),
     )
     for name in names
-} | {"skkd.ImageReader": ImageReader}
+} | {
+    "skkd.ImageReader": ImageReader,
+    "skkd.tables.TablePreprocessor": TablePreprocessor,
+    **{
+        f"skkd.tables.{encoder.__name__}": encoder
+        for encoder in (NumberEncoder, CategoryEncoder, DateEncoder)
+    },
+}
 _NAMES = {value: name for name, value in _CLASSES.items()}
 # Of the machine, without influence on values. A file never names a folder.
 _OF_THE_MACHINE = ("memory", "n_jobs")
@@ -105,7 +113,7 @@ def warn_of_version(name: str, versions: Mapping[str, str]) -> None:
 
 def _attribute_to_json(place: str, value: Any, encode: Encoder) -> Any:
     """Return an attribute, which may hold transformers within lists and tuples."""
-    if hasattr(value, "get_params") and not isinstance(value, type):
+    if _is_step(value):
         return {"step": step_to_json(place, value, encode)}
     if type(value) in (list, tuple) and _holds_steps(value):
         items = [
@@ -123,14 +131,18 @@ def _attribute_from_json(content: Any, tensors: Mapping[str, torch.Tensor]) -> A
         items = [_attribute_from_json(item, tensors) for item in content["steps"]]
         return tuple(items) if content["tuple"] else items
     value = decode(content["value"], tensors)
-    if callable(value) and not isinstance(value, type(np.float64)):
+    if callable(value) and content["value"].keys() - {"builtin", "numpy type"}:
         raise ValueError("a step holds code")
     return value
 
 
+def _is_step(value: Any) -> bool:
+    known = type(value) in _NAMES or hasattr(value, "get_params")
+    return known and not isinstance(value, type)
+
+
 def _holds_steps(values: Any) -> bool:
     return any(
-        hasattr(value, "get_params")
-        or (type(value) in (list, tuple) and _holds_steps(value))
+        _is_step(value) or (type(value) in (list, tuple) and _holds_steps(value))
         for value in values
     )

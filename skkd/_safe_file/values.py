@@ -29,6 +29,10 @@ _OBJECTS: dict[str, type] = {
 }
 
 
+# What scikit-learn's `dtype=` may be, besides the types of NumPy.
+_BUILTINS: dict[str, type] = {t.__name__: t for t in (bool, int, float, str, object)}
+
+
 class NotEncodable(ValueError):
     """A value that is neither text nor numbers."""
 
@@ -56,8 +60,12 @@ class Encoder:
             return {"dtype": value.str}
         if isinstance(value, type) and issubclass(value, np.generic):
             return {"numpy type": np.dtype(value).str}
+        if isinstance(value, type) and value in _BUILTINS.values():
+            return {"builtin": value.__name__}
         if isinstance(value, slice):
             return {"slice": [value.start, value.stop, value.step]}
+        if type(value) is set:
+            return {"set": [self(item, place) for item in sorted(value, key=repr)]}
         if type(value) in (list, tuple):
             items = [self(item, f"{place}.{i}") for i, item in enumerate(value)]
             return items if type(value) is list else {"tuple": items}
@@ -132,10 +140,14 @@ def decode(content: Any, tensors: Mapping[str, torch.Tensor]) -> Any:
             return decode(held, tensors)[()]
         case "dtype":
             return np.dtype(held)
+        case "builtin":
+            return _BUILTINS[held]
         case "numpy type":
             return np.dtype(held).type
         case "slice":
             return slice(*held)
+        case "set":
+            return set(decode(held, tensors))
         case "tuple":
             return tuple(decode(held, tensors))
         case "dict":

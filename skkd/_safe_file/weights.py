@@ -71,6 +71,8 @@ def _laid_out(value: torch.Tensor, strides: Sequence[int]) -> torch.Tensor:
 
 def fill(module: torch.nn.Module, state: dict[str, torch.Tensor]) -> None:
     """Give a network that a factory built these weights, with dtype and layout."""
+    if any(map(torch.nn.parameter.is_lazy, module.state_dict(keep_vars=True).values())):
+        module.load_state_dict(state)  # lazy layers take their shapes from it
     own = module.state_dict(keep_vars=True)
     for name in sorted({*own, *state}):
         ours, given = _shape(own.get(name)), _shape(state.get(name))

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 from safe_file_cases import Smooth, Tied, X, Y, fitted
-from sklearn.pipeline import Pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
-from skkd import load_student, save_student
+from skkd import DistilledClassifier, load_student, save_student
 from skkd._safe_file.container import KEY, pack, unpack
 from skkd._safe_file.load import rebuild
 from skkd.students import MLP, SmallCNN
@@ -199,6 +200,24 @@ def test_files_of_other_kinds(data, told, refused):
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(FileNotFoundError):
         load_student(tmp_path / "absent.safetensors")
+
+
+@pytest.mark.parametrize(
+    "attribute, told",
+    [
+        ({"value": {"class": "torch.nn.Linear"}}, "holds code"),
+        ({"value": {"object": "skkd.losses.KD", "params": {"dict": []}}}, "holds code"),
+        ({"step": {"type": "sklearn.svm.SVC", "state": {}}}, "KeyError"),
+        ({"step": {"type": "skkd.ImageReader", "state": {"memory": "/"}}}, "memory"),
+    ],
+)
+def test_steps_hold_no_code_and_no_folders(attribute, told, tmp_path, refused):
+    path = tmp_path / "student"
+    step = FunctionTransformer()
+    save_student(make_pipeline(step, DistilledClassifier(max_epochs=1)).fit(X, Y), path)
+    content, tensors = unpack(path.read_bytes(), "made")
+    content["steps"][0][1]["state"]["func"] = attribute
+    assert told in refused(pack(content, tensors))
 
 
 # The network that a reader passes -----------------------------------------------------

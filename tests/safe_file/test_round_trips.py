@@ -112,6 +112,13 @@ def test_tied_weights_are_stored_once_and_stay_tied(module, path):
     assert b"module.two.weight" not in path.read_bytes()
 
 
+def test_lazy_layers(path):
+    def build(n_classes):
+        return nn.Sequential(nn.LazyLinear(5), nn.ReLU(), nn.LazyLinear(n_classes))
+
+    round_trip(fitted(build, X.astype("f4")), path, X.astype("f4"), module=build)
+
+
 def test_transposed_weights_keep_their_layout(path):
     def build(n_classes, input_shape):
         layer = nn.Linear(*input_shape, n_classes)

@@ -14,6 +14,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from skkd import DistilledClassifier, ImageReader, load_student, save_student
 from skkd._safe_file import save
 from skkd.images import UnreadableImageError
+from skkd.tables import TablePreprocessor
 
 
 @pytest.fixture
@@ -61,6 +62,39 @@ def test_a_table_of_numbers_with_gaps_and_texts(path):
     loaded = round_trip(pipeline(columns).fit(frame, Y), path, frame)
     with pytest.raises(ValueError, match="columns are missing"):
         loaded.predict(frame.drop(columns="e"))
+
+
+@pytest.mark.parametrize(
+    "preprocessor", ["auto", TablePreprocessor(max_categories=2, min_frequency=2)]
+)
+def test_a_student_with_a_preprocessor_of_its_own(preprocessor, path):
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame(X, columns=[*"abcd"])
+    frame.loc[::7, "a"] = np.nan
+    frame["e"] = pd.Series(np.array([*"uvwxyz"])[np.arange(150) % 6], dtype="category")
+    frame["f"] = pd.date_range("2026-01-01 07:00", periods=150, freq="9h")
+    student = DistilledClassifier(
+        preprocessor=preprocessor, max_epochs=1, random_state=0, device="cpu"
+    )
+    student.fit(frame, Y)
+    loaded = round_trip(student, path, frame)
+    assert loaded.feature_names_in_.tolist() == [*"abcdef"]
+    np.testing.assert_array_equal(
+        loaded.fit(frame, Y).predict_proba(frame), student.predict_proba(frame)
+    )
+
+
+def test_a_preprocessor_of_scikit_learn(path):
+    student = DistilledClassifier(
+        preprocessor=make_pipeline(StandardScaler(), decomposition.PCA(2)),
+        max_epochs=1,
+        device="cpu",
+    ).fit(X, Y)
+    assert round_trip(student, path).preprocessor_[0].mean_ is not None
+    function = FunctionTransformer(np.log1p)
+    student = DistilledClassifier(preprocessor=function, max_epochs=1).fit(X, Y)
+    with pytest.raises(ValueError, match="'preprocessor', a FunctionTr"):
+        save_student(student, path)
 
 
 @pytest.mark.parametrize("lazy", [False, True])
