@@ -157,7 +157,8 @@ class OnnxMetadata:
         content["inputs"] = [asdict(one) for one in self.inputs]
         content["classes"] = classes_to_json(self.classes)
         content["format"] = FORMAT
-        return json.dumps(content, sort_keys=True, allow_nan=False)
+        compact = (",", ":")
+        return json.dumps(content, sort_keys=True, allow_nan=False, separators=compact)
 
 
 def read_metadata(properties: dict[str, str], name: str) -> OnnxMetadata:

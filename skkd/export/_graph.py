@@ -187,7 +187,7 @@ def _rename(graph: Any, outer: dict[str, str] | None = None) -> None:
     for tensor in graph.initializer:
         tensor.name = renamed(tensor.name, _own(tensor.name))
     for i, node in enumerate(graph.node):
-        node.name = f"{node.op_type}_{i}"
+        node.ClearField("name")
         for j, name in enumerate(node.input):
             node.input[j] = new.get(name, name)
         for attribute in node.attribute:

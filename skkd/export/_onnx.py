@@ -8,8 +8,11 @@ from typing import Any
 
 from skkd._formats.onnx_metadata import KEY, Proof
 from skkd._utils.checks import check_number
+from skkd._utils.warn import warn
+from skkd.exceptions import DistillationWarning
 from skkd.export._file import check_path, serialize, write_atomically
 from skkd.export._fitted import Fitted, read_fitted
+from skkd.export._fp16 import store_as_fp16
 from skkd.export._graph import (
     add_labels,
     check_names,
@@ -17,12 +20,17 @@ from skkd.export._graph import (
     module_to_onnx,
     name_batch_axis,
 )
+from skkd.export._int8 import quantize_int8
 from skkd.export._libraries import onnx, require
 from skkd.export._metadata import describe_student
 from skkd.export._module import build_module
 from skkd.export._proof import expected_probabilities, prove
 from skkd.export._samples import Samples, read_samples
-from skkd.export._steps import prepend_steps
+from skkd.export._steps import convert_steps, join
+
+_QUANTIZE = (None, "int8", "fp16")
+# Share of calibration samples that keep their label in an ordinary int8 file.
+_AGREEMENT = 0.95
 
 
 def export_onnx(
@@ -45,14 +53,16 @@ def export_onnx(
     path : str or path-like
         Name of the file, ``*.onnx``. A file that is there is replaced, in one step, by
         an export that succeeded.
-    quantize : {None}, default=None
-        None keeps the floats of the student.
+    quantize : {None, "int8", "fp16"}, default=None
+        None keeps the floats of the student. "int8" stores and computes convolutions
+        and linear layers with 8 bits, "fp16" stores weights with 16 bits.
     X_calibration : array-like of n samples, default=None
-        A few hundred training samples, as `fitted` takes them. The proof is on these;
-        without them on synthetic samples.
+        A few hundred training samples, as `fitted` takes them. "int8" takes the ranges
+        of values from them. The proof is on these; without them on synthetic samples.
     tolerance : float, default=1e-4
         Largest difference of a probability between file and student; above it nothing
-        is written.
+        is written. With `quantize` it is that of the floats before it, and the proof
+        says how far the quantised file is from the student.
     opset : int, default=None
         Version of ONNX's operators; None is that which torch's exporter prefers.
 
@@ -103,49 +113,92 @@ def export_onnx(
     (True, 1.0)
     """
     target = check_path(path, ".onnx")
-    _check_options(quantize, tolerance, opset)
+    _check_options(quantize, X_calibration, tolerance, opset)
     parts = read_fitted(fitted)
     require("onnx", "onnxscript", "onnxruntime")
-    samples = read_samples(parts, X_calibration)
-    model, proof = _float_model(parts, samples, tolerance, opset)
-    content = _with_metadata(model, parts, samples, quantize, proof)
+    job = _Export(parts, read_samples(parts, X_calibration), float(tolerance))
+    student = job.student(opset)
+    model, proof = job.prove_floats(student)
+    if quantize is not None:
+        model, proof = job.quantize(student, quantize)
+    content = _with_metadata(model, parts, job.samples, quantize, proof)
     write_atomically(target, content)
     return proof
 
 
-def _check_options(quantize: Any, tolerance: Any, opset: Any) -> None:
-    if quantize is not None:
-        raise ValueError(f"quantize={quantize!r}: expected None.")
+def _check_options(
+    quantize: Any, X_calibration: Any, tolerance: Any, opset: Any
+) -> None:
+    if quantize not in _QUANTIZE:
+        raise ValueError(f"quantize={quantize!r}: expected one of {_QUANTIZE}.")
+    if quantize == "int8" and X_calibration is None:
+        raise ValueError(
+            "quantize='int8' needs samples to take the ranges of values from: pass a "
+            "few hundred training samples, X_calibration=X_train[:300]."
+        )
     check_number("tolerance", tolerance, low=0)
     if opset is not None:
         check_number("opset", opset, Integral, low=18)
 
 
-def _float_model(
-    parts: Fitted, samples: Samples, tolerance: float, opset: int | None
-) -> tuple[Any, Proof]:
-    """Return the model in the student's own floats, and the proof of it."""
-    names = tuple(samples.file_inputs) if samples.kind == "mapping" else None
-    check_names(samples.inputs)
-    module = build_module(parts.net, names)
-    expected = expected_probabilities(parts, samples, module)
-    model = module_to_onnx(module, samples.student_inputs, opset)
-    if parts.steps:
-        model = prepend_steps(model, parts, samples)
-    add_labels(model, parts.net.classes_)
-    name_batch_axis(model)
-    clean(model)
-    onnx().checker.check_model(model)
-    proof = prove(serialize(model), samples, expected, parts.net.classes_, tolerance)
-    if not proof.max_difference <= tolerance:
-        raise ValueError(
-            f"The file's probabilities differ from the student's by up to "
-            f"{proof.max_difference:.2g}, more than tolerance={tolerance:g}, on "
-            f"{proof.n_samples} {proof.samples} samples: nothing was written. If this "
-            "is small enough for you, pass a larger tolerance; if not, the student "
-            "computes something that ONNX Runtime computes otherwise."
+class _Export:
+    """One export: the student, the samples, and what it says of these."""
+
+    def __init__(self, parts: Fitted, samples: Samples, tolerance: float) -> None:
+        check_names(samples.inputs)
+        names = tuple(samples.file_inputs) if samples.kind == "mapping" else None
+        self.parts, self.samples, self.tolerance = parts, samples, tolerance
+        self.module = build_module(parts.net, names)
+        self.expected = expected_probabilities(parts, samples, self.module)
+        self.steps: list[Any] = []
+
+    def student(self, opset: int | None) -> Any:
+        """Return the graph of the student, and convert the steps before it."""
+        student = module_to_onnx(self.module, self.samples.student_inputs, opset)
+        clean(student)
+        opset = next(o.version for o in student.opset_import if not o.domain)
+        self.steps = convert_steps(self.parts, self.samples, opset)
+        return student
+
+    def prove_floats(self, student: Any) -> tuple[Any, Proof]:
+        """Return the whole model and the proof of it; ValueError if it differs."""
+        model, proof = self._assembled(student)
+        if not proof.max_difference <= self.tolerance:
+            raise ValueError(
+                f"The file's probabilities differ from the student's by up to "
+                f"{proof.max_difference:.2g}, more than tolerance={self.tolerance:g}, "
+                f"on {proof.n_samples} {proof.samples} samples: nothing was written. "
+                "If this is small enough for you, pass a larger tolerance; if not, the "
+                "student computes something that ONNX Runtime computes otherwise."
+            )
+        return model, proof
+
+    def quantize(self, student: Any, how: str) -> tuple[Any, Proof]:
+        """Return the whole model, quantised, and how far it is from the student."""
+        if how == "fp16":
+            return self._assembled(store_as_fp16(student))
+        quantized = quantize_int8(student, self.samples.student_inputs)
+        model, proof = self._assembled(quantized)
+        if proof.label_agreement < _AGREEMENT:
+            warn(
+                f"In {how} the student gives another label to "
+                f"{1 - proof.label_agreement:.0%} of the calibration samples: compare "
+                "the scores of both on held-out samples, or keep the floats.",
+                DistillationWarning,
+            )
+        return model, proof
+
+    def _assembled(self, student: Any) -> tuple[Any, Proof]:
+        model = join(self.steps, student)
+        add_labels(model, self.parts.net.classes_)
+        name_batch_axis(model)
+        clean(model)
+        onnx().checker.check_model(model)
+        classes = self.parts.net.classes_
+        content = serialize(model)
+        return model, prove(
+            content, self.samples, self.expected, classes, self.tolerance
         )
-    return model, proof
 
 
 def _with_metadata(

@@ -24,26 +24,41 @@ _TOLERANCE = 1e-4
 _ML_OPSET = 3
 
 
-def prepend_steps(model: Any, fitted: Fitted, samples: Samples) -> Any:
-    """Return a student's model behind the steps of its pipeline.
+def convert_steps(fitted: Fitted, samples: Samples, opset: int) -> list[Any]:
+    """Return a model for each step before the student.
 
     Raises
     ------
     ValueError
         If a step does not convert, or converts to other values than it gives.
     """
+    if not fitted.steps:
+        return []
     require("skl2onnx")
-    opset = next(o.version for o in model.opset_import if not o.domain)
     X, models = samples.X, []
     for i, (name, step) in enumerate(fitted.steps):
-        converted = _converted(name, step, X, opset)
-        converted.ir_version = model.ir_version
+        model = _converted(name, step, X, opset)
         rename = {"rename_inputs": i > 0}
-        models.append(onnx().compose.add_prefix(converted, f"step{i}/", **rename))
+        models.append(onnx().compose.add_prefix(model, f"step{i}/", **rename))
         X = step.transform(X)
-    _cast_input(model, models[-1].graph.output[0].type.tensor_type.elem_type)
-    models.append(onnx().compose.add_prefix(model, "net/", rename_outputs=False))
-    return _joined(models)
+    return models
+
+
+def join(steps: list[Any], student: Any) -> Any:
+    """Return one model of several, each of which takes what that before it gives."""
+    student = onnx().compose.add_prefix(
+        student, "net/", rename_inputs=bool(steps), rename_outputs=False
+    )
+    if not steps:
+        return student
+    _cast_input(student, steps[-1].graph.output[0].type.tensor_type.elem_type)
+    joined, *others = steps
+    joined.ir_version = student.ir_version
+    for model in (*others, student):
+        model.ir_version = student.ir_version
+        names = [(joined.graph.output[0].name, model.graph.input[0].name)]
+        joined = onnx().compose.merge_models(joined, model, io_map=names)
+    return joined
 
 
 def _converted(name: str, step: Any, X: Any, opset: int) -> Any:
@@ -193,12 +208,3 @@ def _rename_input(graph: Any, value: Any, name: str) -> None:
             if used == value.name:
                 node.input[j] = name
     value.name = name
-
-
-def _joined(models: list[Any]) -> Any:
-    """Return one model of several, each of which takes what that before it gives."""
-    joined = models[0]
-    for model in models[1:]:
-        names = [(joined.graph.output[0].name, model.graph.input[0].name)]
-        joined = onnx().compose.merge_models(joined, model, io_map=names)
-    return joined
