@@ -99,7 +99,7 @@ def test_a_file_of_somebody_else_is_refused():
 
 
 def test_a_file_of_a_later_version_is_refused():
-    text = WRITTEN.to_json().replace('"format": 1', '"format": 2')
+    text = WRITTEN.to_json().replace('"format":1', '"format":2')
     with pytest.raises(ValueError, match="format 2, expected 1"):
         read(text)
 
