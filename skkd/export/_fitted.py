@@ -27,7 +27,7 @@ class Fitted:
     reader : ImageReader or None
         The first step, if it reads images.
     steps : tuple of (str, transformer)
-        The steps between, all of scikit-learn or made like these.
+        The steps between, the student's own preprocessor the last of them.
     names : tuple of str
         Names of all steps, the student last.
     """
@@ -38,23 +38,12 @@ class Fitted:
     steps: tuple[tuple[str, Any], ...]
     names: tuple[str, ...]
 
-    @property
-    def is_table(self) -> bool:
-        """Whether the student takes rows of a table."""
-        return len(self.net.input_shape_ or ()) == 1
-
-    def transform(self, X: Any) -> Any:
-        """Return what the student gets for X."""
-        for _, step in self.steps_and_reader:
-            X = step.transform(X)
+    def before_net(self, X: Any) -> Any:
+        """Return what the student's `predict_proba` gets, X with images read."""
+        for _, step in self.steps:
+            if step is not getattr(self.net, "preprocessor_", None):
+                X = step.transform(X)
         return X
-
-    @property
-    def steps_and_reader(self) -> tuple[tuple[str, Any], ...]:
-        """All transformers, with their names."""
-        if self.reader is None:
-            return self.steps
-        return ((self.names[0], self.reader), *self.steps)
 
 
 def read_fitted(fitted: Any) -> Fitted:
@@ -69,7 +58,8 @@ def read_fitted(fitted: Any) -> Fitted:
     """
     estimator = _unwrapped(fitted)
     if not isinstance(estimator, Pipeline):
-        return Fitted(estimator, _check_student(estimator), None, (), ("student",))
+        net = _check_student(estimator)
+        return Fitted(estimator, net, None, _own_step(net), ("student",))
     steps = [(n, s) for n, s in estimator.steps if s is not None and s != "passthrough"]
     while isinstance(steps[-1][1], Pipeline):
         name, inner = steps.pop()
@@ -85,7 +75,12 @@ def read_fitted(fitted: Any) -> Fitted:
             f"The step {late[0]!r} reads images and is not the first: a file knows "
             "only how to read images at its entrance. Put it first."
         )
-    return Fitted(estimator, net, reader, tuple(before), names)
+    return Fitted(estimator, net, reader, (*before, *_own_step(net)), names)
+
+
+def _own_step(net: Any) -> tuple[tuple[str, Any], ...]:
+    preprocessor = getattr(net, "preprocessor_", None)
+    return () if preprocessor is None else (("preprocessor", preprocessor),)
 
 
 def _unwrapped(fitted: Any) -> Any:

@@ -26,9 +26,7 @@ def expected_probabilities(
     """
     if computes_in_half(fitted.net):
         return run_module(module, samples.student_inputs)
-    X = samples.X
-    for _, step in fitted.steps:
-        X = step.transform(X)
+    X = fitted.before_net(samples.X)
     with warnings.catch_warnings():
         if samples.origin == "synthetic":  # not quite like those of the fit
             warnings.simplefilter("ignore", DistillationWarning)

@@ -158,3 +158,19 @@ def test_gaps_in_text_are_refused(tmp_path):
     pipeline = make_pipeline(columns, student()).fit(gaps, Y)
     with pytest.raises(ValueError, match=r"Column 'job' .*Fill in what is missing"):
         export_onnx(pipeline, tmp_path / "student.onnx", X_calibration=gaps)
+
+
+@pytest.mark.parametrize("preprocessor", [StandardScaler(), None])
+def test_the_own_preprocessor_of_a_student_is_a_step(preprocessor, tmp_path):
+    path = tmp_path / "student.onnx"
+    if preprocessor is None:  # chosen by the student, for a table with text
+        frame = FRAME.drop(columns="seen")
+        net = student().fit(frame, Y)
+        with pytest.raises(ValueError, match=r"'preprocessor' \(TablePreprocessor\)"):
+            export_onnx(net, path, X_calibration=frame)
+        return
+    net = student(preprocessor=preprocessor).fit(X, Y)
+    proof = export_onnx(net, path, X_calibration=X)
+    assert proof.max_difference < 1e-5
+    given = answers(path, {"X": X.astype("float32")})
+    np.testing.assert_allclose(given, net.predict_proba(X), atol=1e-5)

@@ -242,7 +242,7 @@ def test_cut_files_and_those_of_others(path):
     path.write_bytes(content.replace(b"skkd", b"some"))
     with pytest.raises(ValueError, match="not of a student of skkd"):
         OnnxClassifier(path)
-    path.write_bytes(content.replace(b'"format": 1', b'"format": 7'))
+    path.write_bytes(content.replace(b'"format":1', b'"format":7'))
     with pytest.raises(ValueError, match="has format 7"):
         OnnxClassifier(path)
     with pytest.raises(FileNotFoundError):
