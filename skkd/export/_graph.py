@@ -14,10 +14,10 @@ import numpy as np
 import torch
 
 from skkd._formats.onnx_metadata import Input
-from skkd._utils.modules import cast_floats, describe
+from skkd._utils.modules import describe
 from skkd._version import __version__
 from skkd.export._libraries import onnx, require
-from skkd.export._module import Probabilities
+from skkd.export._module import Probabilities, first_two
 
 LABEL, PROBABILITIES = "label", "probabilities"
 
@@ -33,8 +33,7 @@ def module_to_onnx(
         If torch cannot trace it, or if ONNX lacks an operator.
     """
     require("onnx", "onnxscript")
-    # Of two samples: an axis of size one would be taken for one that never varies.
-    args = tuple(_first_two(values, module) for values in arrays.values())
+    args = first_two(arrays, module)
     batch = torch.export.Dim("n")
     try:
         with _quiet():
@@ -52,11 +51,6 @@ def module_to_onnx(
         raise ValueError(_explained(module.student, error)) from error
     assert program is not None
     return program.model_proto
-
-
-def _first_two(values: np.ndarray, module: Probabilities) -> torch.Tensor:
-    two = np.concatenate([values[:1], values[-1:]])
-    return cast_floats(two, module)
 
 
 @contextmanager

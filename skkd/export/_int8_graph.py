@@ -18,7 +18,7 @@ from skkd.export._libraries import onnx
 
 # Processors without VNNI add two products of 8 bits in 16, which overflow if weights
 # have all 8: with 7 a file gives the same on all of them.
-_WEIGHT_LEVELS = 63
+WEIGHT_LEVELS = 63
 
 
 def quantize_graph(
@@ -196,7 +196,7 @@ def quantize_weight(layer: Layer) -> tuple[np.ndarray, np.ndarray]:
     """Return int8 weights and the scale of each output channel (n_out,)."""
     rows = layer.rows()
     largest = np.abs(rows.reshape(len(rows), -1)).max(axis=1)
-    scales = np.where(largest > 0, largest / _WEIGHT_LEVELS, 1).astype(np.float32)
+    scales = np.where(largest > 0, largest / WEIGHT_LEVELS, 1).astype(np.float32)
     shape = (-1, *[1] * (rows.ndim - 1))
     rounded = np.rint(rows / scales.reshape(shape)).astype(np.int8)
     return np.ascontiguousarray(np.moveaxis(rounded, 0, layer.axis)), scales

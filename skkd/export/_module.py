@@ -76,6 +76,15 @@ def is_half(module: nn.Module) -> bool:
     return any(parameter.dtype in _HALF for parameter in module.parameters())
 
 
+def first_two(inputs: dict[str, np.ndarray], module: nn.Module) -> tuple[Any, ...]:
+    """Return two samples, to trace a module with.
+
+    An axis of size one would be taken for one that never varies.
+    """
+    pairs = [np.concatenate([some[:1], some[-1:]]) for some in inputs.values()]
+    return tuple(cast_floats(pair, module) for pair in pairs)
+
+
 @torch.no_grad()
 def run_module(
     module: Probabilities, inputs: dict[str, np.ndarray], batch_size: int = 64

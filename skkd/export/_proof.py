@@ -56,17 +56,39 @@ def prove(
 ) -> Proof:
     """Run a model and compare it with what the student says."""
     labels, probabilities = run_model(content, samples.file_inputs)
-    if probabilities.shape != expected.shape:
+    best = label_values(classes)[expected.argmax(axis=1)]
+    return compare(probabilities, labels == best, samples, expected, tolerance)
+
+
+def compare(
+    given: np.ndarray,
+    agrees: np.ndarray,
+    samples: Samples,
+    expected: np.ndarray,
+    tolerance: float,
+) -> Proof:
+    """Return the proof of probabilities that a file gives, and of its labels."""
+    if given.shape != expected.shape:
         raise ValueError(
-            f"The exported graph gives probabilities of shape {probabilities.shape}, "
-            f"and the student {expected.shape}."
+            f"The exported graph gives probabilities of shape {given.shape}, and the "
+            f"student {expected.shape}."
         )
-    difference = np.abs(probabilities - expected)
-    agrees = labels == label_values(classes)[expected.argmax(axis=1)]
     return Proof(
         n_samples=samples.n_samples,
         samples=samples.origin,
-        max_difference=float(difference.max()),
+        max_difference=float(np.abs(given - expected).max()),
         label_agreement=float(agrees.mean()),
-        tolerance=float(tolerance),
+        tolerance=tolerance,
     )
+
+
+def check_proof(proof: Proof) -> None:
+    """Raise ValueError if a file differs from its student by more than it may."""
+    if not proof.max_difference <= proof.tolerance:
+        raise ValueError(
+            f"The file's probabilities differ from the student's by up to "
+            f"{proof.max_difference:.2g}, more than tolerance={proof.tolerance:g}, on "
+            f"{proof.n_samples} {proof.samples} samples: nothing was written. If this "
+            "is small enough for you, pass a larger tolerance; if not, the student "
+            "computes something that the file's runtime computes otherwise."
+        )
