@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock
 
+from skkd._store.lock import FolderLock
 from skkd._store.process import Segment, checksums, merged
 from skkd._utils.warn import warn
 from skkd.exceptions import DistillationWarning
@@ -44,7 +43,8 @@ class DiskTable:
     def lookup(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return which of `keys` (n, 2) are here, and the rows of these.
 
-        A segment that is damaged is removed, with a DistillationWarning.
+        A segment that is damaged is removed, one that cannot be read now is left where
+        it is, each with a DistillationWarning.
         """
         found = np.zeros(len(keys), dtype=bool)
         rows = np.empty((len(keys), *self.shape), dtype=self.dtype)
@@ -69,19 +69,17 @@ class DiskTable:
     @contextmanager
     def writing(self) -> Iterator[None]:
         """Keep other processes from computing, or writing, the same rows."""
-        lock = FileLock(self.folder / "lock")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            lock.acquire()
+            lock = FolderLock(self.folder)
+            held = lock.acquire()
         except OSError as error:
-            raise OSError(
-                f"memory={str(self.folder)!r}: nothing can be written there ({error}). "
-                "Give a folder that you may write to, or pass memory=None."
-            ) from error
+            raise self._cannot_write(error) from error
         try:
-            # No other process writes now: unfinished folders are of killed processes.
-            for unfinished in self.folder.glob("tmp-*"):
-                shutil.rmtree(unfinished, ignore_errors=True)
+            if held:
+                # No other process writes: unfinished folders are of killed processes.
+                for unfinished in self.folder.glob("tmp-*"):
+                    _delete(unfinished)
             yield
         finally:
             lock.release()
@@ -99,7 +97,10 @@ class DiskTable:
             if segment is not None:
                 new = merged(segment, new)
                 old.append(folder)
-        self._write(new)
+        try:
+            self._write(new)
+        except OSError as error:
+            raise self._cannot_write(error) from error
         for folder in old:
             _remove(folder)
 
@@ -107,11 +108,23 @@ class DiskTable:
         return sorted(self.folder.glob("rows-*"))
 
     def _write(self, segment: Segment) -> None:
-        unfinished = Path(tempfile.mkdtemp(prefix="tmp-", dir=self.folder))
-        for name, values in segment._asdict().items():
-            np.save(unfinished / f"{name}.npy", values)
-        name = f"rows-{_digest(segment)}-{uuid.uuid4().hex}"
-        unfinished.rename(self.folder / name)
+        unfinished = self.folder / f"tmp-{uuid.uuid4().hex}"
+        unfinished.mkdir()  # with the permissions that the folder's user chose
+        try:
+            for name, values in segment._asdict().items():
+                np.save(unfinished / f"{name}.npy", values)
+            name = f"rows-{_digest(segment)}-{uuid.uuid4().hex}"
+            unfinished.rename(self.folder / name)
+        except OSError:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            raise
+
+    def _cannot_write(self, error: OSError) -> OSError:
+        return OSError(
+            f"memory={str(self.folder)!r}: nothing can be written there ({error}). "
+            "Give a folder that you may write to, on a disk with free space, or pass "
+            "memory=None."
+        )
 
     def _open(self, folder: Path) -> Segment | None:
         try:
@@ -125,6 +138,16 @@ class DiskTable:
             if folder.exists():
                 self._drop(folder, "a file of it is missing")
             return None  # merged into another one meanwhile
+        except (IsADirectoryError, NotADirectoryError) as error:
+            self._drop(folder, str(error))
+            return None
+        except (OSError, MemoryError) as error:  # too many open files, no permission
+            warn(
+                f"{folder} cannot be read now ({error!r}): it stays as it is, and its "
+                "rows are computed again.",
+                DistillationWarning,
+            )
+            return None
         except Exception as error:  # whatever a damaged header leads to
             self._drop(folder, str(error))
             return None
@@ -166,4 +189,12 @@ def _remove(folder: Path) -> None:
     aside = folder.with_name(f"tmp-{uuid.uuid4().hex}")
     with suppress(OSError):  # another process was faster
         folder.rename(aside)
-        shutil.rmtree(aside, ignore_errors=True)
+        _delete(aside)
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink()

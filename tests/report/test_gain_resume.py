@@ -16,6 +16,7 @@ from skkd import DistilledClassifier
 from skkd._packed import together
 from skkd.report import gain
 from skkd.report._gain import _jobs
+from skkd.report._gain._resume import Journal
 
 
 def interrupted(monkeypatch, after):
@@ -141,6 +142,27 @@ def test_a_damaged_line_is_reported(tmp_path):
     path.write_text("\n".join([*lines[:2], lines[2][:-9], *lines[3:]]) + "\n")
     with pytest.raises(ValueError, match="line 3 cannot be read"):
         gain(student(), X, y, seeds=1, cv=2, resume=path)
+
+
+def test_a_changed_byte_is_reported_wherever_it_is(tmp_path):
+    def records():
+        with Journal(path, {"data": {"X": "0a"}}).opened() as found:
+            return found
+
+    path = tmp_path / "fits.jsonl"
+    assert records() == []
+    for i in range(3):
+        Journal(path, {}).add({"key": [i, "0f"], "scores": {"accuracy": i / 7}})
+    content, before = path.read_bytes(), records()
+    rng = np.random.default_rng(0)
+    for place in rng.choice(len(content) - 1, 150, replace=False):
+        changed = bytearray(content)
+        changed[place] ^= 1 << rng.integers(7)
+        path.write_bytes(changed)
+        with pytest.raises(ValueError, match="resume="):
+            records()
+    path.write_bytes(content)
+    assert records() == before
 
 
 def test_one_process_writes_at_a_time(tmp_path, monkeypatch):

@@ -122,6 +122,23 @@ def test_the_page_is_valid_and_asks_nobody(page):
     assert len(set(ids)) == len(ids)
 
 
+def test_a_page_that_cannot_be_written_leaves_the_old_one(
+    tmp_path, result, monkeypatch
+):
+    path = tmp_path / "page.html"
+    path.write_text("old")
+
+    def full(path, text, **kwargs):
+        path.write_bytes(b"half")
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(OSError, match="No space left"):
+        result.to_html(path)
+    assert path.read_bytes() == b"old"
+    assert [*tmp_path.iterdir()] == [path]
+
+
 def test_names_and_labels_are_text(page):
     assert "<i>Cats & dogs</i>" in page.text
     assert "A & <B>" in page.text and "<cat>" in page.text

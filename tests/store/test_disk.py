@@ -1,5 +1,6 @@
 """Rows by key on disk: damaged files, killed processes, several writers."""
 
+import errno
 import os
 import shutil
 import signal
@@ -15,6 +16,7 @@ from stored_rows import add, check, folders, keys_of, on_disk, rows_of
 
 from skkd import DistillationWarning
 from skkd._store import disk as _disk
+from skkd._store import lock as _lock
 from skkd._store.disk import DiskTable
 
 forks = pytest.mark.skipif(sys.platform != "linux", reason="forks processes")
@@ -113,6 +115,82 @@ def test_every_flipped_bit_is_harmless(name, tmp_path):
         assert [w.category for w in caught] == [DistillationWarning] or place < 128
         assert not found.any() or place < 128
         shutil.rmtree(tmp_path / "copy")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OSError(errno.EMFILE, "Too many open files"), PermissionError(), MemoryError()],
+)
+def test_what_cannot_be_read_now_stays(tmp_path, monkeypatch, error):
+    table = on_disk(tmp_path)
+    add(table, [1, 2])
+    before = folders(table)
+
+    def fail(*args, **kwargs):
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_disk.np, "load", fail)
+        with pytest.warns(DistillationWarning, match="cannot be read now"):
+            check(table, [1, 2], [])
+    assert folders(table) == before
+    check(table, [1, 2], [1, 2])
+
+
+def test_a_file_in_the_place_of_a_segment_is_removed(tmp_path):
+    table = on_disk(tmp_path)
+    add(table, [1])
+    (table.folder / "rows-0-0").write_text("a file")
+    with pytest.warns(DistillationWarning, match="is damaged"):
+        check(table, [1, 2], [1])
+    assert sorted(p.name.partition("-")[0] for p in table.folder.iterdir()) == [
+        "holder",
+        "lock",
+        "rows",
+    ]
+
+
+def test_a_full_disk_leaves_nothing_half_written(tmp_path, monkeypatch):
+    table = on_disk(tmp_path)
+    add(table, [1])
+
+    def fail(*args, **kwargs):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_disk.np, "save", fail)
+        with pytest.raises(OSError, match=r"No space left.*with free space.*memory="):
+            add(table, [2])
+    assert not [*table.folder.glob("tmp-*")]
+    check(table, [1, 2], [1])
+
+
+def test_files_have_the_permissions_of_the_process(tmp_path):
+    mask = os.umask(0o007)
+    try:
+        table = on_disk(tmp_path)
+        add(table, [1])
+    finally:
+        os.umask(mask)
+    for path in [table.folder, *table.folder.rglob("*")]:
+        wanted = 0o770 if path.is_dir() else 0o660
+        assert path.stat().st_mode & 0o777 == wanted, path
+
+
+def test_who_waits_says_for_whom_and_goes_on_at_last(tmp_path, monkeypatch):
+    monkeypatch.setattr(_lock, "_SILENT", 0.05)
+    monkeypatch.setattr(_lock, "_PATIENCE", 0.1)
+    table = on_disk(tmp_path)
+    with table.writing():
+        with pytest.warns(DistillationWarning) as caught:
+            add(on_disk(tmp_path), [1])
+        texts = [str(w.message) for w in caught]
+        assert [f"process {os.getpid()} on" in text for text in texts] == [True] * 2
+        assert "waits until that is done" in texts[0]
+        assert "computes the same by itself" in texts[1]
+        check(table, [1], [1])
+        table.add(keys_of([2]), rows_of([2]))
+    check(table, [1, 2], [1, 2])
 
 
 def test_damage_of_a_row_that_is_not_asked_for_waits(tmp_path):

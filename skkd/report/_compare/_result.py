@@ -6,12 +6,12 @@ import os
 import textwrap
 from dataclasses import dataclass, field
 from html import escape
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from skkd._evaluate.models import Predictions
+from skkd._utils.atomic import new_file
 from skkd.report._cards import card_of_comparison
 from skkd.report._compare._examples import Example
 from skkd.report._compare._page import page_of
@@ -178,7 +178,8 @@ class Comparison:
         page says that they are left out.
         """
         page = page_of(self, title)  # which may fail: nothing is written then
-        Path(path).write_text(page, encoding="utf-8")
+        with new_file(path) as temporary:
+            temporary.write_text(page, encoding="utf-8")
 
     def to_card(
         self,

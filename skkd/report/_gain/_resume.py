@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import FunctionType
 from typing import Any
@@ -24,7 +25,8 @@ from skkd.recipes._base import Recipe
 from skkd.report._gain._folds import Fold
 from skkd.teachers._as_teacher import as_teacher
 
-_FORMAT = 1
+_FORMAT = 2
+_CHECK = "check"  # of the rest of a line
 # Parameters that do not affect what is learnt.
 _IGNORED = {"verbose", "memory", "device", "n_jobs", "strict", "on_interrupt"}
 
@@ -60,7 +62,7 @@ class Journal:
     def add(self, record: dict[str, Any]) -> None:
         """Append a record, which is on disk when this returns."""
         with open(self.path, "a", encoding="utf-8") as file:
-            file.write(json.dumps(record, separators=(",", ":")) + "\n")
+            file.write(_sealed(record))
             file.flush()
             os.fsync(file.fileno())
 
@@ -86,10 +88,23 @@ class Journal:
             if number == 1:
                 raise self._foreign() from error
             raise ValueError(
-                f"resume={str(self.path)!r}: line {number} cannot be read. Delete it."
+                f"resume={str(self.path)!r}: line {number} cannot be read. Delete it, "
+                "and its fit is repeated."
             ) from error
         if not isinstance(record, dict):
             raise self._foreign()
+        record.pop(_CHECK, None)
+        if number == 1 and record.get("skkd.report.gain") != _FORMAT:
+            return record  # of another format, which is said
+        if line + "\n" != _sealed(record):
+            raise ValueError(
+                f"resume={str(self.path)!r}: line {number} is not what gain wrote. "
+                + (
+                    "Delete it, and its fit is repeated."
+                    if number > 1
+                    else "Pass another path, or delete the file to start again."
+                )
+            )
         return record
 
     def _foreign(self) -> ValueError:
@@ -137,6 +152,12 @@ def split_key(fold: Fold) -> str:
     """Return a hash of the rows of a fold."""
     parts = [np.ascontiguousarray(part, dtype=np.int64).tobytes() for part in fold]
     return _digest(b"|".join(parts))
+
+
+def _sealed(record: Mapping[str, Any]) -> str:
+    """Return the line of a record, with a checksum of it."""
+    dump = partial(json.dumps, separators=(",", ":"))
+    return dump({**record, _CHECK: _digest(dump(record).encode())}) + "\n"
 
 
 def _digest(content: bytes) -> str:
