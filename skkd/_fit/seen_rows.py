@@ -112,8 +112,11 @@ def predict_with_teacher(
     transform = settings.teacher_transform if prefit else None
     adapter = as_teacher(settings.teacher if prefit else teacher, transform=transform)
 
-    def forward(rows: Any) -> np.ndarray:
+    def compute(rows: Any) -> np.ndarray:
         return np.asarray(adapter.logits(rows, classes), dtype=np.float32)
+
+    def forward(rows: Any) -> np.ndarray:
+        return adapter.in_whole_batches(compute, rows)
 
     # Cached if these rows were trained on in another fold.
     memory = settings.memory if prefit else False

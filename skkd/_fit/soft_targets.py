@@ -171,14 +171,21 @@ def _live_teacher(
 
 
 def _logits(adapter: Teacher, classes: np.ndarray, X: Any) -> np.ndarray:
-    logits = adapter.logits(X, classes)
+    def compute(part: Any) -> np.ndarray:
+        return adapter.logits(part, classes)
+
+    logits = adapter.in_whole_batches(compute, X)
     return check_logits(logits, len(logits), classes)
 
 
 def _features(
     adapter: Teacher, classes: np.ndarray, names: Sequence[Any], X: Any
 ) -> np.ndarray:
-    return flat_features(features_of(adapter, X, classes, names)[1]).cpu().numpy()
+    def compute(part: Any) -> np.ndarray:
+        features = features_of(adapter, part, classes, names)[1]
+        return flat_features(features).cpu().numpy()
+
+    return adapter.in_whole_batches(compute, X)
 
 
 def _lookup(

@@ -11,7 +11,7 @@ from skkd._utils.checks import is_number
 
 # Values turned to float64 at a time: small enough to stay in the processor's cache,
 # which is what makes uint8 images fast.
-_CHUNK = 2**20
+_CHUNK = 2**17
 
 
 class Standardize(nn.Module):

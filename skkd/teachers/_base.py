@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from copy import copy
 from numbers import Number
@@ -16,6 +16,7 @@ from skorch.utils import to_numpy
 from skkd._data.rows import len_of
 from skkd._utils.modules import describe, is_out_of_memory
 from skkd._utils.rng import preserved_rng
+from skkd.teachers._whole_batches import in_whole_batches
 
 
 class Teacher:
@@ -156,6 +157,24 @@ class Teacher:
         matched = copy(self)
         matched.classes, matched.encoded_labels = np.arange(len(known)), known
         return matched
+
+    def batch_size(self, X: Any) -> int:
+        """Return how many samples go through the model at a time.
+
+        1 stands for a model that is given all at once, and for one whose outputs for a
+        sample do not depend on the others.
+        """
+        return 1
+
+    def in_whole_batches(
+        self, compute: Callable[[Any], np.ndarray], X: Any
+    ) -> np.ndarray:
+        """Return ``compute(X)``, the last batch filled up, so that all are of one size.
+
+        Then the outputs for a sample are the same whatever samples there are besides.
+        """
+        size = self.batch_size(X)
+        return compute(X) if size == 1 else in_whole_batches(compute, X, size)
 
     def check_rows(self, X: Any) -> None:
         """Raise ValueError if the teacher would get other inputs for `X` each time.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from copy import copy
 from typing import Any
@@ -73,6 +74,9 @@ class EnsembleTeacher(Teacher):
     @property
     def _device(self) -> Any:
         return self.model[0]._device
+
+    def batch_size(self, X: Any) -> int:
+        return math.lcm(*(member.batch_size(X) for member in self.model))
 
     def check(self, classes: Any) -> None:
         for member in self.model:

@@ -15,8 +15,8 @@ from skkd._utils.modules import describe, is_out_of_memory
 from skkd.teachers._base import Teacher, not_fitted, writable
 from skkd.teachers._feature_names import in_order
 from skkd.teachers._programs import random_states
+from skkd.teachers._whole_batches import fast_batch_size
 
-_BATCH_SIZE = 256
 _KINDS = {"softmax": "proba", "sigmoid": "proba", "log_softmax": "log_proba"}
 
 
@@ -67,11 +67,14 @@ class KerasTeacher(Teacher):
             )
         super().check(classes)
 
+    def batch_size(self, X: Any) -> int:
+        return fast_batch_size(X, "cpu")
+
     def _raw_outputs(self, X: Any) -> np.ndarray:
         if hasattr(X, "columns"):
             X = to_numbers(in_order(X, self.model), "The teacher's X")
         parts = []
-        for batch in iter_inputs(X, _BATCH_SIZE):
+        for batch in iter_inputs(X, self.batch_size(X)):
             call = self._call if self._was_checked else self._call_checked
             parts.append(call(_as_arrays(batch)))
         values = np.concatenate(parts)

@@ -14,8 +14,8 @@ from skkd._data.frames import to_numbers
 from skkd._data.rows import iter_inputs
 from skkd.teachers._base import Teacher
 from skkd.teachers._onnx_model import OnnxModel
+from skkd.teachers._whole_batches import fast_batch_size
 
-_BATCH_SIZE = 256
 _DTYPES = {
     **{"float": "float32", "double": "float64", "float16": "float16"},
     **{f"{u}int{n}": f"{u}int{n}" for u in ("", "u") for n in (8, 16, 32, 64)},
@@ -76,6 +76,14 @@ class OnnxTeacher(Teacher):
             )
         return floats[0]
 
+    def batch_size(self, X: Any) -> int:
+        return (self._fixed_sizes() or [fast_batch_size(X, "cpu")])[0]
+
+    def _fixed_sizes(self) -> list[int]:
+        """Return how many rows the model takes, by its inputs; empty if any number."""
+        nodes = self.model.session.get_inputs()
+        return [n.shape[0] for n in nodes if n.shape and isinstance(n.shape[0], int)]
+
     def _raw_outputs(self, X: Any) -> np.ndarray:
         nodes = self.model.session.get_inputs()
         if len(nodes) > 1 and not isinstance(X, dict):
@@ -87,9 +95,9 @@ class OnnxTeacher(Teacher):
         if hasattr(X, "columns"):
             is_text = "string" in nodes[0].type
             X = np.asarray(X, object) if is_text else to_numbers(X, "The teacher's X")
-        sizes = [n.shape[0] for n in nodes if n.shape and isinstance(n.shape[0], int)]
+        sizes = self._fixed_sizes()
         parts: list[np.ndarray] = []
-        for batch in iter_inputs(X, sizes[0] if sizes else _BATCH_SIZE):
+        for batch in iter_inputs(X, self.batch_size(X)):
             feed, n_samples = self._feed(batch, nodes)
             if sizes and n_samples < sizes[0]:
                 more = sizes[0] - n_samples

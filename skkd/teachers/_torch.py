@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property, partial
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -31,12 +32,7 @@ from skkd._utils.modules import (
 from skkd.teachers._base import Teacher, not_fitted, to_array, writable
 from skkd.teachers._feature_names import in_order
 from skkd.teachers._programs import batch_limits, padded, run_checked
-
-# Samples per forward pass: enough to keep a network busy, few enough that the
-# activations of a large one fit.
-_BATCH_SIZE = 256
-# On a CPU they should fit into its caches: two to four times as fast for convolutions.
-_CPU_SAMPLES, _CPU_NUMBERS = (8, 128), 2**18
+from skkd.teachers._whole_batches import fast_batch_size
 
 
 class _TorchTeacher(Teacher):
@@ -126,9 +122,13 @@ class ModuleTeacher(_TorchTeacher):
             )
         super().check(classes)
 
+    def batch_size(self, X: Any) -> int:
+        high = batch_limits(self.network)[1]
+        return int(min(fast_batch_size(X, self._device), high))
+
     def _forward(self, X: Any, prepare: Callable[[Any], Any]) -> Iterator[Any]:
-        low, high = batch_limits(self.network)
-        for batch in iter_inputs(X, int(min(_samples_per_pass(X, self._device), high))):
+        low = batch_limits(self.network)[0]
+        for batch in iter_inputs(X, self.batch_size(X)):
             # Before they move: not every device has float64.
             inputs = cast_floats(_for_torch(batch), self.network)
             inputs = prepare(to_tensor(inputs, device=self._device))
@@ -169,6 +169,11 @@ class SkorchTeacher(_TorchTeacher):
     @property
     def network(self) -> nn.Module:
         return self.model.module_
+
+    def batch_size(self, X: Any) -> int:
+        own = self.model.get_params_for("iterator_valid")
+        size = own.get("batch_size", self.model.batch_size)
+        return max(1, int(size)) if isinstance(size, Integral) else 1
 
     def _modules(self) -> list[nn.Module]:
         names = self.model._modules + self.model._criteria
@@ -238,13 +243,6 @@ def _table_as_floats(error: Exception, module: nn.Module, inputs: Any) -> Any:
     if inputs.is_floating_point() or inputs.dtype == torch.uint8:
         raise error
     return cast_floats(inputs.double(), module)
-
-
-def _samples_per_pass(X: Any, device: Any) -> int:
-    if torch.device(device).type != "cpu":
-        return _BATCH_SIZE
-    numbers = max(1, int(np.prod(getattr(X, "shape", (1,))[1:])))
-    return int(np.clip(_CPU_NUMBERS // numbers, *_CPU_SAMPLES))
 
 
 def _for_torch(X: Any) -> Any:

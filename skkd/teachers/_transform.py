@@ -15,7 +15,7 @@ from skkd.teachers._ensemble import EnsembleTeacher
 from skkd.teachers._image_processor import is_image_processor, process
 
 # Samples transformed at a time. Images of 224 x 224 as float32 take 0.6 MB each.
-_BATCH_SIZE, _CPU_IMAGES = 256, 64
+_BATCH_SIZE, _CPU_IMAGES = 256, 32
 # How often some samples are transformed to see whether the result is the same: a random
 # flip gives the same each time in one of 128 fits.
 _PROBES, _PROBED = 8, 2
@@ -95,7 +95,7 @@ class TransformedTeacher(Teacher):
 
     def _logits(self, X: Any, classes: np.ndarray) -> np.ndarray:
         parts = []
-        for batch in iter_inputs(X, self._batch_size(X)):
+        for batch in iter_inputs(X, self.batch_size(X)):
             rows = self._apply(batch)
             inputs = rows if self.teacher.takes_tensors else to_array(rows)
             parts.append(self.teacher.logits(inputs, classes))
@@ -105,7 +105,7 @@ class TransformedTeacher(Teacher):
     def _name(self) -> str:
         return f"The transform of the teacher, {describe(self.transform)},"
 
-    def _batch_size(self, X: Any) -> int:
+    def batch_size(self, X: Any) -> int:
         on_cpu = torch.device(self._device).type == "cpu"
         is_flat = len(getattr(X, "shape", ())) == 2
         return _CPU_IMAGES if on_cpu and not is_flat else _BATCH_SIZE

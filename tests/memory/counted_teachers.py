@@ -17,6 +17,13 @@ DISTINCT = 149  # rows 101 and 142 are equal
 ASKED = []
 
 
+def n_rows(batch):
+    """Count the rows of a batch without copies of its last, which fill it up."""
+    rows = batch.flatten(1)
+    is_last = (rows == rows[-1]).all(dim=1).tolist()
+    return len(rows) - [*is_last[::-1], False].index(False) + 1
+
+
 class Counted(nn.Module):
     """A network that leaves a mark outside itself whenever it is asked."""
 
@@ -30,7 +37,7 @@ class Counted(nn.Module):
             self.linear.reset_parameters()
 
     def forward(self, x):
-        ASKED.append(len(x))
+        ASKED.append(n_rows(x))
         x = self.linear(x.float().flatten(1))
         return self.scale * self.plain * self.normed(x)
 
