@@ -333,7 +333,7 @@ class SkorchClassifier(SklearnParamsMixin, NeuralNetClassifier):
                 is_late = not (shows_losses or loss.device.type == "cpu")
                 batches[-1][f"{prefix}_loss"] = loss.clone() if is_late else loss.item()
                 X = batch[0] if isinstance(batch, (tuple, list)) else batch
-                batches[-1][f"{prefix}_batch_size"] = get_len(X)
+                batches[-1][f"{prefix}_batch_size"] = get_len(_inputs_of(X))
                 self.notify("on_batch_end", batch=batch, training=training, **step)
         finally:
             if is_late:
@@ -458,7 +458,9 @@ class SkorchClassifier(SklearnParamsMixin, NeuralNetClassifier):
         """Call the callbacks, with X and labels as the user gave them."""
         if isinstance(kwargs.get("X"), TrainingSet):
             kwargs["X"] = kwargs["X"].X
-        if "batch" in kwargs and self._has_listener(method_name):
+        if "batch" in kwargs and self._has_listener(
+            method_name, kwargs.get("training")
+        ):
             kwargs.update(self._decode_batch(kwargs["batch"], kwargs.get("y_pred")))
         elif "batch" in kwargs and method_name != "on_batch_begin":
             return
@@ -466,7 +468,9 @@ class SkorchClassifier(SklearnParamsMixin, NeuralNetClassifier):
             kwargs["dataset_train"] = labelled_part(kwargs["dataset_train"])
         super().notify(method_name, **kwargs)
 
-    def _has_listener(self, method_name: str, but: Any = ()) -> bool:
+    def _has_listener(
+        self, method_name: str, training: bool | None = None, but: Any = ()
+    ) -> bool:
         """Tell whether the net, or a callback, does anything when notified so."""
         method = getattr(self, method_name)
         if getattr(method, "__func__", None) is not getattr(NeuralNet, method_name):
@@ -474,15 +478,19 @@ class SkorchClassifier(SklearnParamsMixin, NeuralNetClassifier):
         idle = getattr(Callback, method_name)
         for _, callback in self.callbacks_:
             method = getattr(callback, method_name, None)
-            listens = getattr(method, "__func__", None) is not idle
-            if listens and not isinstance(callback, but):
+            function = getattr(method, "__func__", None)
+            if function is idle or isinstance(callback, but):
+                continue
+            # Scores of held out data keep nothing of the batches that are trained on.
+            is_score = function is EpochScoring.on_batch_end
+            if not is_score or callback.on_train == training:
                 return True
         return False
 
     def _decode_batch(self, batch: Any, y_pred: Any) -> dict[str, Any]:
         """Return batch and prediction with labels, without unlabelled samples."""
         X, encoded = unpack_data(batch)
-        X = X[INPUT] if isinstance(X, Mapping) and INPUT in X else X
+        X = _inputs_of(X)
         encoded = torch.as_tensor(encoded)
         if self._objective_ is not None and self._objective_.plain_labels:
             return {"batch": (X, encoded)}
@@ -572,6 +580,11 @@ def _for_skorch(outputs: Any) -> Any:
     # skorch moves tuples and mappings between devices, and no other objects.
     is_plain = isinstance(outputs, (torch.Tensor, tuple, Mapping))
     return outputs if is_plain else (first_tensor(outputs),)
+
+
+def _inputs_of(X: Any) -> Any:
+    """Return the inputs of a batch, without the batch fields."""
+    return X[INPUT] if isinstance(X, Mapping) and INPUT in X else X
 
 
 def _as_is(outputs: Any) -> torch.Tensor:
