@@ -12,6 +12,8 @@ from sklearn.utils._missing import is_pandas_na
 
 from skkd._data.frames import columns_of, is_frame, names_of
 
+# How many rows tell the range of a table's numbers.
+_N_ROWS = 5000
 _SECOND = np.timedelta64(1, "s")
 
 
@@ -144,12 +146,16 @@ def seconds_of(column: Any, name: str) -> np.ndarray:
 
 
 def numbers_in(X: Any) -> np.ndarray:
-    """Return the numbers of a table (n, n_columns), NaN in columns of other kinds."""
-    numbers = np.full(X.shape, np.nan)
+    """Return the numbers of a table (n, n_columns), NaN in columns of other kinds.
+
+    Of a long one, those of some rows.
+    """
+    step = X.shape[0] // _N_ROWS + 1
+    numbers = np.full((len(range(0, X.shape[0], step)), X.shape[1]), np.nan)
     for i, column in enumerate(columns_of(X)):
         dtype = getattr(column, "dtype", None)
         if isinstance(dtype, np.dtype) and dtype.kind in "iuf":
-            numbers[:, i] = column
+            numbers[:, i] = np.asarray(column)[::step]
     return numbers
 
 

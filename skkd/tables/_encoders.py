@@ -11,6 +11,8 @@ from skkd._data.columns import levels_of, numbers_of, seconds_of
 from skkd._utils.warn import warn
 from skkd.exceptions import DistillationWarning
 
+# Fewer rows between two quantiles are no reason for a step.
+_ROWS_OF_A_BIN = 20
 _DAY = 86400.0
 _PERIODS = {"day": _DAY, "week": 7 * _DAY, "year": 365.2425 * _DAY}
 
@@ -19,20 +21,25 @@ class NumberEncoder:
     """Scale by median and quartiles, clip smoothly, and mark what is missing.
 
     Values beyond `clip` quartile ranges are pressed together below it, as in RealMLP
-    (Holzmüller et al., 2024): one typing error does not squeeze all other rows.
+    (Holzmüller et al., 2024): one typing error does not squeeze all other rows. Beside
+    the number stands its place between quantiles, a piecewise linear encoding
+    (Gorishniy et al., 2022), from which a network learns steps as trees do. Quantiles
+    of the distinct values tell apart what few rows have, as where most are zero.
 
     Parameters
     ----------
     name : str
         Of the column, for messages.
     clip : float
-        The largest absolute value of the output.
+        The largest absolute value of the scaled number.
+    n_bins : int
+        Between how many quantiles of the rows, and of the distinct values.
     """
 
     n_categories = 0
 
-    def __init__(self, name: str, clip: float) -> None:
-        self.name, self.clip = name, clip
+    def __init__(self, name: str, clip: float, n_bins: int = 0) -> None:
+        self.name, self.clip, self.n_bins = name, clip, n_bins
 
     def fit(self, column: Any) -> NumberEncoder:
         return self.fit_numbers(numbers_of(column, self.name))
@@ -50,18 +57,34 @@ class NumberEncoder:
                 away = np.abs(known[known != self.center] - self.center)
                 size = np.median(away) if len(away) else np.inf
             self.scale = 1 / size
-        self.suffixes = ["", "_missing"] if self.has_gaps else [""]
+        edges = self._edges(known)
+        self.low = edges[:-1]
+        scaled = (edges - self.center) * self.scale
+        self.slope = (1 / np.diff(scaled)).astype(np.float32)[:, None]
+        self.start = (scaled[:-1] / np.diff(scaled)).astype(np.float32)[:, None]
+        self.suffixes = ["", *[f"_from_{edge:g}" for edge in self.low]]
+        self.suffixes += ["_missing"] * self.has_gaps
         return self
+
+    def _edges(self, known: np.ndarray) -> np.ndarray:
+        """Return where the pieces begin and end; of few rows there are fewer."""
+        steps = np.linspace(0, 1, min(self.n_bins, len(known) // _ROWS_OF_A_BIN) + 1)
+        if len(steps) < 3:
+            return np.zeros(0)
+        quantiles = [np.quantile(v, steps) for v in (known, np.unique(known))]
+        edges = np.unique(np.concatenate(quantiles))
+        # Of two values the number itself says all. Neighbours of one float are one.
+        wide = np.diff(edges, append=np.inf) > 1e-9 * np.ptp(edges)
+        return edges[wide] if wide.sum() > 2 else np.zeros(0)
 
     def transform(self, column: Any, out: np.ndarray) -> None:
         self.transform_numbers(numbers_of(column, self.name), out)
 
     def transform_numbers(self, numbers: np.ndarray, out: np.ndarray) -> None:
-        z = (numbers - self.center) * self.scale
-        z /= np.hypot(1, z / self.clip)
         gaps = np.isnan(numbers)
+        centred = numbers - self.center
         if gaps.any():
-            z[gaps] = 0  # the median
+            centred[gaps] = 0  # the median
             if not self.has_gaps:
                 warn(
                     f"X: {self.name} has {int(gaps.sum())} gaps, and had none in fit: "
@@ -69,9 +92,15 @@ class NumberEncoder:
                     "them in.",
                     DistillationWarning,
                 )
-        out[:, 0] = z
+        z = centred * self.scale
+        out[0] = z / np.hypot(1, z / self.clip)
+        if len(self.low):  # in single precision, which half of the memory is enough for
+            pieces = out[1 : 1 + len(self.low)]
+            np.multiply(self.slope, z.astype(np.float32), out=pieces)
+            pieces -= self.start
+            np.clip(pieces, 0, 1, out=pieces)
         if self.has_gaps:
-            out[:, 1] = gaps
+            out[-1] = gaps
 
 
 class CategoryEncoder:
@@ -137,10 +166,10 @@ class CategoryEncoder:
         self._check_kinds([v for v in levels if v not in self.number], codes, levels)
         numbers = np.array([*numbers, self.missing])[codes]  # code -1 is the last
         if self.as_codes:
-            out[:, 0] = numbers
+            out[0] = numbers
         else:
             known = np.flatnonzero(numbers)
-            out[known, numbers[known] - 1] = 1
+            out[numbers[known] - 1, known] = 1
 
     def _check_kinds(
         self, unknown: list[Any], codes: np.ndarray, levels: list[Any]
@@ -197,11 +226,11 @@ class DateEncoder:
 
     def transform(self, column: Any, out: np.ndarray) -> None:
         seconds = seconds_of(column, self.name)
-        self.time.transform_numbers(seconds, out)
+        self.time.transform_numbers(seconds, out[: len(self.time.suffixes)])
         place = len(self.time.suffixes)
         for period in self.periods.values():
             angle = 2 * np.pi / period * seconds
-            out[:, place], out[:, place + 1] = np.sin(angle), np.cos(angle)
+            out[place], out[place + 1] = np.sin(angle), np.cos(angle)
             place += 2
         np.nan_to_num(out, copy=False)  # a gap lies in the middle of every circle
 

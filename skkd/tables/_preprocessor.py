@@ -21,8 +21,9 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):
     It is what ``DistilledClassifier(preprocessor="auto")`` takes. Columns are told by
     what they hold in `fit`:
 
-    - numbers and booleans are scaled by median and quartiles and clipped smoothly; a
-      gap becomes the median, with a column that marks it;
+    - numbers and booleans are scaled by median and quartiles and clipped smoothly, with
+      columns for their place between quantiles; a gap becomes the median, with a
+      column that marks it;
     - text and categories become a column of zeros and ones for each level, for a gap
       and, where there are many levels, for all rare ones; a level that `fit` did not
       see is such a rare one, or all zeros;
@@ -33,6 +34,10 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):
     clip : float, default=3.0
         The largest absolute value of a scaled number. Values far within it stay as
         they are.
+    n_bins : int, default=16
+        Between how many quantiles of the rows, and of the distinct values, numbers have
+        a column of their own, 0 below and 1 above: a network learns steps from these.
+        There are fewer if `fit` has less than 20 rows for each; 0 leaves them out.
     max_categories : int, default=50
         How many levels of a column keep their own place. Others are rare.
     min_frequency : int, default=10
@@ -63,6 +68,10 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):
     MLPs and Boosted Trees on Tabular Data", NeurIPS 2024: the scaling and the clipping.
     https://arxiv.org/abs/2407.04491
 
+    Y. Gorishniy, I. Rubachev, A. Babenko, "On Embeddings for Numerical Features in
+    Tabular Deep Learning", NeurIPS 2022: the place between quantiles.
+    https://arxiv.org/abs/2203.05556
+
     Examples
     --------
     >>> import pandas as pd
@@ -78,11 +87,13 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):
     def __init__(
         self,
         clip: float = 3.0,
+        n_bins: int = 16,
         max_categories: int = 50,
         min_frequency: int = 10,
         categories: str = "onehot",
     ) -> None:
         self.clip = clip
+        self.n_bins = n_bins
         self.max_categories = max_categories
         self.min_frequency = min_frequency
         self.categories = categories
@@ -108,6 +119,7 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):
             of several kinds, or objects such as lists.
         """
         check_number("clip", self.clip, low=0, low_inclusive=False)
+        check_number("n_bins", self.n_bins, Integral, low=0)
         check_number("max_categories", self.max_categories, Integral, low=0)
         check_number("min_frequency", self.min_frequency, Integral, low=1)
         if self.categories not in ("onehot", "codes"):
@@ -141,13 +153,14 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         X = self._check(X, reset=False)
-        out = np.zeros((X.shape[0], len(self.n_categories_)), dtype=np.float32)
+        # Column by column in memory, which is much faster to fill.
+        out = np.zeros((len(self.n_categories_), X.shape[0]), dtype=np.float32)
         start = 0
         for encoder, (_, column) in zip(self.encoders_, named_columns(X), strict=True):
             stop = start + len(encoder.suffixes)
-            encoder.transform(column, out[:, start:stop])
+            encoder.transform(column, out[start:stop])
             start = stop
-        return out
+        return np.ascontiguousarray(out.T)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Return the names of the columns of the output.
@@ -174,8 +187,9 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):
         if kind == "category":
             many = self.max_categories, self.min_frequency
             return CategoryEncoder(name, *many, self.categories == "codes")
-        encoder = {"number": NumberEncoder, "date": DateEncoder}[kind]
-        return encoder(name, self.clip)
+        if kind == "date":
+            return DateEncoder(name, self.clip)
+        return NumberEncoder(name, self.clip, self.n_bins)
 
     def _check(self, X: Any, *, reset: bool) -> Any:
         """Check names and number of the columns; return a table, or an array."""
