@@ -111,6 +111,7 @@ def _known_arguments(net: Any, factory: Any) -> dict[str, Any]:
     except ValueError:  # some classes written in C have no signature
         return {}
     known: dict[str, Any] = {"input_shape": net.input_shape_}
+    known["n_categories"] = getattr(net.preprocessor_, "n_categories_", None)
     if hasattr(net, "classes_"):
         known["n_classes"] = len(net.classes_)
     bound = getattr(factory, "keywords", {})  # of a functools.partial

@@ -61,7 +61,8 @@ class DistilledClassifier(BriefReprMixin, SharedTeacherMixin, SkorchClassifier):
     ----------
     module : type, callable, torch.nn.Module or None, default=None
         Builds the student. It is called with ``n_classes`` and ``input_shape`` (of one
-        sample) if its signature has them, and with ``module__*``. It returns logits of
+        sample) if its signature has them, as with the ``n_categories`` of a
+        preprocessor, and with ``module__*``. It returns logits of
         shape (n, n_classes). An instance is a template: copied at every fit, never
         trained in place. None takes :class:`~skkd.students.MLP` for ``(n,
         n_features)`` and :class:`~skkd.students.SmallCNN` for ``(n, C, H, W)``.

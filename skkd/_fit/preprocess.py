@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import replace
 from os.path import splitext
@@ -50,7 +51,8 @@ def choose_preprocessor(net: Any, X: Any) -> Any:
             f"{type(X).__name__}: transform it before, or leave preprocessor out."
         )
     if given is None or (isinstance(given, str) and given == "auto"):
-        return TablePreprocessor()
+        codes = takes_categories(net.module)
+        return TablePreprocessor(categories="codes" if codes else "onehot")
     if isinstance(given, type) or not all(
         hasattr(given, name) for name in ("fit", "transform", "get_params")
     ):
@@ -64,6 +66,14 @@ def choose_preprocessor(net: Any, X: Any) -> Any:
 def _names_files(X: Any) -> bool:
     first = np.asarray(X[:1], dtype=object).ravel().tolist()
     return bool(first) and isinstance(first[0], str) and bool(splitext(first[0])[1])
+
+
+def takes_categories(module: Any) -> bool:
+    """Tell whether a student is built with the number of codes of each feature."""
+    try:
+        return "n_categories" in inspect.signature(module).parameters
+    except (TypeError, ValueError):  # None, an instance, or a class written in C
+        return False
 
 
 def check_views(net: Any) -> None:

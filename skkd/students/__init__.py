@@ -8,6 +8,7 @@ from skkd.students.cifar_resnet import CifarResNet, load_cifar_resnet
 from skkd.students.mlp import MLP
 from skkd.students.small_cnn import SmallCNN
 from skkd.students.standardize import Standardize
+from skkd.students.table_mlp import TableMLP
 from skkd.students.torchvision_model import TorchvisionModel, torchvision_model
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "CifarResNet",
     "SmallCNN",
     "Standardize",
+    "TableMLP",
     "TorchvisionModel",
     "default_student",
     "load_cifar_resnet",
