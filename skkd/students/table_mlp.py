@@ -143,6 +143,6 @@ def _check_categories(
     if len(counts) != shape[0]:
         raise ValueError(
             f"n_categories has {len(counts)} numbers, expected {shape[0]}: one for "
-            "each feature. Pass n_categories_ of a TablePreprocessor(categories='codes')."
+            "each feature. Pass n_categories_ of TablePreprocessor(categories='codes')."
         )
     return [int(count) for count in counts]

@@ -247,3 +247,11 @@ def test_cifar_is_read_by_class(common, tmp_path):
 def test_bench_packed_runs(real_data):
     out = quickly("bench_packed.py", real_data)
     assert "| PackedSearchCV" in out and "Bounds are not enforced" in out
+
+
+@pytest.mark.slow
+def test_bench_tables_runs_and_goes_on(real_data, tmp_path):
+    results = ("--results", tmp_path / "figures.jsonl")
+    out = quickly("bench_tables.py", real_data, *results)
+    assert "| breast cancer | 150" in out
+    assert "  1/" not in quickly("bench_tables.py", real_data, *results)

@@ -1,0 +1,15 @@
+"""distil_table: a student with settings for tables."""
+
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+
+from skkd.recipes import distil_table
+
+
+def test_its_settings_are_parameters_like_any_other():
+    teacher = LogisticRegression()
+    student = distil_table(teacher, alpha=0.5, synthetic__fraction=0.2)
+    assert student.alpha == 0.5
+    assert student.teacher is teacher
+    assert student.synthetic.fraction == 0.2
+    assert clone(student).get_params()["teacher_cv"] == 5
