@@ -77,6 +77,13 @@ def test_bench_defaults_runs(real_data):
 
 
 @pytest.mark.slow
+def test_bench_export_runs(real_data):
+    pytest.importorskip("onnxscript")
+    out = quickly("bench_export.py", real_data)
+    assert "| MLP 64-128-10, digits | int8 |" in out
+
+
+@pytest.mark.slow
 def test_bench_search_runs(real_data):
     out = quickly("bench_search.py", real_data)
     assert "ok   teacher rows computed, by either count: (600, 600)" in out
