@@ -59,6 +59,7 @@ class _Writer:
         self.makers = {name: node for node in model.graph.node for name in node.output}
         # By the tensor: the names of its scale and zero point, and its scale.
         self.scales: dict[str, tuple[list[str], np.float32]] = {}
+        self.written: set[str] = set()  # the constants, as layers read them
         # By the output of a layer: the nodes that compute it.
         self.replaced: dict[str, list[Any]] = {}
 
@@ -73,9 +74,9 @@ class _Writer:
             bias = corrected_bias(layer, weight, scales, mean)
             scales = (x_scale * scales).astype(np.float32)
             rounded = np.clip(np.rint(bias / scales), -(2**31), 2**31 - 1)
-            more, b = self._dequantized(
-                f"{name}.b", rounded.astype(np.int32), scales, 0
-            )
+            # Layers may share their weights, and have biases of their own.
+            name = f"{name}.b" if nodes else f"{layer.node.output[0]}.b"
+            more, b = self._dequantized(name, rounded.astype(np.int32), scales, 0)
             nodes, inputs = nodes + more, [*inputs, b]
         del node.input[:]
         node.input.extend(inputs)
@@ -143,7 +144,14 @@ class _Writer:
     def _dequantized(
         self, name: str, values: np.ndarray, scales: np.ndarray, axis: int
     ) -> tuple[list[Any], str]:
-        """Write integers with a scale for each channel; return their DQ node."""
+        """Write integers with a scale for each channel; return their DQ node.
+
+        There is none if they were written before.
+        """
+        name = name if axis == 0 else f"{name}.{axis}"
+        if f"{name}.float" in self.written:
+            return [], f"{name}.float"
+        self.written.add(f"{name}.float")
         inputs = [f"{name}.int8", f"{name}.scale"]
         self._constant(inputs[0], values)
         self._constant(inputs[1], scales.astype(np.float32))

@@ -37,8 +37,11 @@ def open_session(content: bytes) -> Any:
             content, options, providers=["CPUExecutionProvider"]
         )
     except Exception as error:  # ONNX Runtime has a class of its own for each
+        lacks = "NOT_IMPLEMENTED" in str(error)
+        remedy = (
+            " It has no such operator for this type, as of convolutions in float64: "
+            "train the student in float32, or use another layer."
+        )
         raise ValueError(
-            f"ONNX Runtime does not run the student's graph: {error} It lacks an "
-            "operator for this type, such as convolutions in float64: convert the "
-            "student by module.float(), or use another layer."
+            f"ONNX Runtime does not run the student's graph: {error}{remedy * lacks}"
         ) from error

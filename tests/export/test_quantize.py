@@ -133,6 +133,27 @@ def test_a_student_in_float64_is_not_quantised(tmp_path):
         )
 
 
+class Tied(nn.Module):
+    """Two layers with the same weights."""
+
+    def __init__(self, n_classes):
+        super().__init__()
+        self.one, self.other = nn.Linear(64, 64), nn.Linear(64, 64)
+        self.other.weight = self.one.weight
+        self.head = nn.Linear(64, n_classes)
+
+    def forward(self, x):
+        return self.head(self.other(self.one(x / 16).relu()).relu())
+
+
+def test_layers_may_share_their_weights(tmp_path):
+    net = student(Tied, max_epochs=3, lr=1e-2).fit(table(TRAIN), DIGITS.target[TRAIN])
+    path, calibration = tmp_path / "student.onnx", table(TRAIN)[:300]
+    proof = export_onnx(net, path, quantize="int8", X_calibration=calibration)
+    assert proof.label_agreement > 0.95
+    assert runs_as(path, tmp_path)["QGemm"] == 3
+
+
 # Numbers ------------------------------------------------------------------------------
 
 
