@@ -24,6 +24,7 @@ from common import (
     Run,
     accuracy,
     clocked,
+    count_rows,
     describe_machine,
     load_cifar10,
     paired,
@@ -58,7 +59,7 @@ class CountingTeacher(nn.Sequential):
 
     def forward(self, x):
         """Return the logits."""
-        ASKED.append(len(x))
+        ASKED.append(count_rows(x))
         return super().forward(x)
 
 
