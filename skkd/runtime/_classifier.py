@@ -243,8 +243,9 @@ class OnnxClassifier:
         """Yield what the session is given, some rows at a time."""
         metadata, size = self._file.metadata, self._file.batch_size
         is_plain = isinstance(X, np.ndarray) and X.dtype.kind in "fiub"
-        files = None if is_plain else files_of(X)
-        if files is not None and metadata.kind == "array":
+        takes_texts = metadata.kind != "array" or metadata.inputs[0].dtype == "str"
+        files = None if is_plain or takes_texts else files_of(X)
+        if files is not None:
             if metadata.image is None:
                 raise ValueError(
                     "X holds paths, texts or bytes, and this student takes arrays "

@@ -36,8 +36,8 @@ def files_of(X: Any) -> list[str | bytes] | None:
     for i, item in enumerate(items):
         if not isinstance(item, _FILE):
             raise ValueError(
-                f"X[{i}] is a {type(item).__name__}; expected a path or the bytes of "
-                "an image, as X[0]."
+                f"X[{i}] is a {type(item).__name__}, and others are texts or bytes: "
+                "expected paths of images or their bytes, all of them."
             )
     return [_plain(item) for item in items]
 

@@ -44,14 +44,14 @@ def _of_mapping(X: Any, metadata: OnnxMetadata) -> dict[str, np.ndarray]:
 def _of_columns(X: Any, metadata: OnnxMetadata) -> dict[str, np.ndarray]:
     names = [one.name for one in metadata.inputs]
     if isinstance(X, Mapping) or hasattr(X, "columns"):
-        columns = [*(X if isinstance(X, Mapping) else X.columns)]
+        columns = {str(c): c for c in (X if isinstance(X, Mapping) else X.columns)}
         lacking = [name for name in names if name not in columns]
         if lacking:
             raise ValueError(
-                f"X has the columns {columns}, and lacks {lacking}: expected those of "
-                f"the fit, {names}."
+                f"X has the columns {[*columns]}, and lacks {lacking}: expected those "
+                f"of the fit, {names}."
             )
-        found = [X[name] for name in names]
+        found = [X[columns[name]] for name in names]
     else:
         table = np.asarray(X, dtype=object)
         if table.ndim != 2 or table.shape[1] != len(names):

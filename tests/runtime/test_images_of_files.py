@@ -83,7 +83,7 @@ def test_what_is_doubtful_is_warned_of(path, tmp_path):
     [
         ("cat.jpg", "a single str"),
         (b"\xff\xd8", "a single bytes"),
-        (["cat.jpg", 3], r"X\[1\] is a int"),
+        (["cat.jpg", 3], r"X\[1\] is a int, and others"),
         ([], "shape"),
     ],
 )

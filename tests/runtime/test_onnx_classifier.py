@@ -127,7 +127,8 @@ def test_a_table_of_columns(path):
     frame = pd.DataFrame({"k": ["x", "y"], "m": [3, 4], "n": [0.5, 1.5], "o": 0})
     expected = expected_proba(np.array([[0.5, 3], [1.5, 4]]))
     columns = {name: frame[name].to_numpy() for name in frame}
-    for X in (frame, columns, [[0.5, "x", 3], [1.5, "y", 4]]):
+    rows = [[0.5, "x", 3], [1.5, "y", 4]]
+    for X in (frame, columns, rows, np.array(rows, dtype=object)):
         np.testing.assert_allclose(student.predict_proba(X), expected, atol=1e-6)
     assert student.n_features_in_ == 3
     for wrong, told in (
@@ -139,6 +140,19 @@ def test_a_table_of_columns(path):
     ):
         with pytest.raises(ValueError, match=told):
             student.predict(wrong)
+
+
+def test_columns_with_numbers_for_names_and_texts_in_an_array(path):
+    pd = pytest.importorskip("pandas")
+    inputs = [Input("0", "float32", (1,)), Input("1", "float32", (1,))]
+    student = OnnxClassifier(write(path, inputs, kind="columns"))
+    frame = pd.DataFrame(X[:, :2])
+    expected = expected_proba(X[:, :2])
+    np.testing.assert_allclose(student.predict_proba(frame), expected, atol=1e-6)
+    inputs = [Input("X", "str", (2,)), Input("m", "float32", (1,))]
+    write(path, inputs, kind="mapping")
+    texts = {"X": np.array([["a", "b"]]), "m": np.array([[1.0]])}
+    assert OnnxClassifier(path).predict(texts).shape == (1,)
 
 
 def test_several_inputs(path):
