@@ -107,6 +107,9 @@ class OnnxMetadata:
         As of the fitted estimator; None if it has none.
     feature_names_in : tuple of str or None
         Names of the columns in their order, if there were any.
+    gaps : tuple of int or None
+        Columns of a table, or inputs of ``kind="columns"``, in which NaN may be: what
+        stands before the student fills it in. None if that is not known.
     image : ImageReading or None
         How paths become inputs; None if the student takes no images from files.
     steps : tuple of str
@@ -127,6 +130,7 @@ class OnnxMetadata:
     kind: str = "array"
     n_features_in: int | None = None
     feature_names_in: tuple[str, ...] | None = None
+    gaps: tuple[int, ...] | None = ()
     image: ImageReading | None = None
     steps: tuple[str, ...] = ()
     student: dict[str, Any] = field(default_factory=dict)
@@ -215,6 +219,8 @@ def _from_content(content: dict[str, Any]) -> OnnxMetadata:
     names = content["feature_names_in"]
     content["feature_names_in"] = None if names is None else tuple(map(_str, names))
     content["steps"] = tuple(map(_str, content["steps"]))
+    gaps = content["gaps"]
+    content["gaps"] = None if gaps is None else tuple(int(column) for column in gaps)
     if content["image"] is not None:
         content["image"] = _image(**content["image"])
     if content["proof"] is not None:

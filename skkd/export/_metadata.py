@@ -11,6 +11,7 @@ from skkd._formats.onnx_metadata import ImageReading, OnnxMetadata, Proof
 from skkd._utils.modules import count_parameters, describe, uncompiled
 from skkd._version import __version__
 from skkd.export._fitted import Fitted
+from skkd.export._gaps import columns_with_gaps
 from skkd.export._samples import Samples
 
 
@@ -27,6 +28,7 @@ def describe_student(
         kind=samples.kind,
         n_features_in=_n_features(fitted),
         feature_names_in=None if names is None else tuple(map(str, names)),
+        gaps=columns_with_gaps(fitted, samples),
         image=_image_reading(fitted),
         steps=fitted.names,
         student={

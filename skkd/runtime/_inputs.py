@@ -27,9 +27,7 @@ def read_inputs(X: Any, metadata: OnnxMetadata) -> dict[str, np.ndarray]:
         _check_names(X, metadata.feature_names_in)
     X = X.toarray() if hasattr(X, "toarray") else X
     values = as_input(np.asarray(X), one)
-    # What stands before the student may fill gaps.
-    if len(metadata.steps) < 2 + (metadata.image is not None):
-        _check_finite(values)
+    _check_finite(values, metadata.gaps)
     return {one.name: values}
 
 
@@ -61,12 +59,14 @@ def _of_columns(X: Any, metadata: OnnxMetadata) -> dict[str, np.ndarray]:
             )
         found = [*table.T]
     inputs = {}
-    for one, column in zip(metadata.inputs, found, strict=True):
+    for i, (one, column) in enumerate(zip(metadata.inputs, found, strict=True)):
         wanted = object if one.dtype == "str" else None
         values = np.asarray(column, dtype=wanted)
         if values.dtype == object and wanted is None:
             values = _as_numbers(values, one)
         inputs[one.name] = as_input(values.reshape(-1, 1), one)
+        gaps = metadata.gaps
+        _check_finite(inputs[one.name], (0,) if gaps is None or i in gaps else ())
     return inputs
 
 
@@ -141,12 +141,19 @@ def _holds(values: np.ndarray, wanted: np.dtype, is_image: bool) -> bool:
     return bool(limits.min <= values.min() and values.max() <= limits.max)
 
 
-def _check_finite(values: np.ndarray) -> None:
+def _check_finite(values: np.ndarray, gaps: tuple[int, ...] | None) -> None:
+    """Raise for infinity, and for NaN in other columns than those of `gaps`."""
     if values.dtype.kind != "f" or np.isfinite(values).all():
         return
-    bad = ~np.isfinite(values.reshape(len(values), -1)).all(axis=1)
-    raise ValueError(
-        f"X has NaN, infinity or a value too large for {values.dtype}, first in row "
-        f"{int(np.flatnonzero(bad)[0])}; the student was fitted on finite values. "
-        "Impute them as for the fit."
-    )
+    allowed = np.isnan(values)
+    if gaps is not None:
+        others = np.ones(values.shape[1], dtype=bool)
+        others[[*gaps]] = False
+        allowed[:, others] = False
+    bad = ~(np.isfinite(values) | allowed).reshape(len(values), -1).all(axis=1)
+    if bad.any():
+        raise ValueError(
+            f"X has NaN, infinity or a value too large for {values.dtype}, first in "
+            f"row {int(np.flatnonzero(bad)[0])}; the student was fitted on finite "
+            "values there. Impute them as for the fit."
+        )

@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn.datasets import load_iris
+from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from skkd import DistilledClassifier, ImageReader
 from skkd.export import export_onnx
@@ -34,3 +37,23 @@ def test_a_pipeline_that_reads_images(tmp_path):
     np.testing.assert_array_equal(
         loaded.predict_proba(pixels), loaded.predict_proba(files)
     )
+
+
+def test_gaps_are_taken_where_the_pipeline_fills_them(tmp_path):
+    pytest.importorskip("skl2onnx")
+    X, y = load_iris(return_X_y=True)
+    X[::5, 1] = np.nan
+    path = tmp_path / "student.onnx"
+    net = DistilledClassifier(max_epochs=1, random_state=0, device="cpu")
+    student = make_pipeline(SimpleImputer(), StandardScaler(), net).fit(X, y)
+    export_onnx(student, path, X_calibration=X)
+    loaded = OnnxClassifier(path)
+    assert loaded.metadata_.gaps == (0, 1, 2, 3)
+    expected = student.predict_proba(X)
+    np.testing.assert_allclose(loaded.predict_proba(X), expected, atol=1e-5)
+    whole = np.nan_to_num(X)
+    export_onnx(make_pipeline(StandardScaler(), net).fit(whole, y), path)
+    loaded = OnnxClassifier(path)
+    assert loaded.metadata_.gaps == ()
+    with pytest.raises(ValueError, match="has NaN"):
+        loaded.predict(X)

@@ -101,9 +101,20 @@ def test_what_is_no_such_table_is_refused(student, wrong, told):
 
 
 def test_gaps_may_be_filled_before_the_student_but_never_reach_the_answer(path):
-    student = OnnxClassifier(write_table(path, steps=("imputer", "student")))
-    with pytest.raises(ValueError, match="probabilities of row 1 are NaN"):
-        student.predict(np.array([[0, 1, 2, 3], [0, np.nan, 2, 3]]))
+    rows = np.array([[0, 1, 2, 3], [0, np.nan, 2, 3]])
+    for gaps in ((1,), None):
+        student = OnnxClassifier(write_table(path, gaps=gaps))
+        with pytest.raises(ValueError, match="probabilities of row 1 are NaN"):
+            student.predict(rows)
+        with pytest.raises(ValueError, match="first in row 0"):
+            student.predict(np.where(np.isnan(rows), np.inf, rows)[::-1])
+    student = OnnxClassifier(write_table(path, gaps=(0, 2, 3)))
+    with pytest.raises(ValueError, match="first in row 1"):
+        student.predict(rows)
+    inputs = [Input("a", "float32", (1,)), Input("b", "float32", (1,))]
+    student = OnnxClassifier(write(path, inputs, kind="columns", gaps=(0,)))
+    with pytest.raises(ValueError, match="first in row 1"):
+        student.predict(rows[:, :2])
 
 
 def test_names_of_columns(path):
