@@ -83,15 +83,9 @@ class Card:
             temporary.write_text(text, encoding="utf-8")
 
     def _as_model_card(self) -> Any:
-        try:
-            from huggingface_hub import EvalResult, ModelCard, ModelCardData
-        except ImportError as error:
-            raise ImportError(
-                'A model card needs huggingface-hub: pip install "skkd[card]".'
-            ) from error
-        task = _task_of(self.student)
+        hub, task = huggingface_hub(), _task_of(self.student)
         results = [
-            EvalResult(
+            hub.EvalResult(
                 task_type=task or "other",
                 dataset_type="test-rows",
                 dataset_name="test rows, described below",
@@ -100,7 +94,7 @@ class Card:
             )
             for name, value in self.metrics.items()
         ]
-        data = ModelCardData(
+        data = hub.ModelCardData(
             model_name=self.title,
             library_name="skkd",
             pipeline_tag=task,
@@ -108,7 +102,7 @@ class Card:
             tags=["knowledge-distillation", "skkd"],
             eval_results=results or None,
         )
-        return ModelCard(f"---\n{data.to_yaml()}\n---\n\n{self._text()}\n")
+        return hub.ModelCard(f"---\n{data.to_yaml()}\n---\n\n{self._text()}\n")
 
     def _text(self) -> str:
         data = self.data or "_The author of this card has not described the data._"
@@ -139,6 +133,17 @@ class Card:
         name = Path(self.file).name
         code = _LOADERS[Path(self.file).suffix].format(file=name)
         return f"```python\n{code}\n```"
+
+
+def huggingface_hub() -> Any:
+    """Import what writes cards, or raise ImportError with the remedy."""
+    try:
+        import huggingface_hub
+    except ImportError as error:
+        raise ImportError(
+            'A model card needs huggingface-hub: pip install "skkd[card]".'
+        ) from error
+    return huggingface_hub
 
 
 def _list(lines: Sequence[str]) -> str:

@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from skkd._formats.onnx_metadata import KEY, Proof
+from skkd._evaluate.card import huggingface_hub
+from skkd._formats.onnx_metadata import KEY, OnnxMetadata, Proof
 from skkd._utils.checks import check_number
 from skkd._utils.warn import warn
 from skkd.exceptions import DistillationWarning
+from skkd.export._card import write_card
 from skkd.export._file import check_path, serialize, write_atomically
 from skkd.export._fitted import Fitted, read_fitted
 from skkd.export._fp16 import store_as_fp16
@@ -47,6 +49,7 @@ def export_onnx(
     X_calibration: Any = None,
     tolerance: float = 1e-4,
     opset: int | None = None,
+    card: bool = False,
 ) -> Proof:
     """Write a fitted student to one ONNX file, and prove that it answers alike.
 
@@ -74,6 +77,10 @@ def export_onnx(
         says how far the quantised file is from the student.
     opset : int, default=None
         Version of ONNX's operators; None is that which torch's exporter prefers.
+    card : bool, default=False
+        Whether to write a model card beside the file, ``*.md``, with what the student
+        is, what taught it, the proof, size and latency. Needs huggingface-hub
+        (``pip install "skkd[card]"``).
 
     Returns
     -------
@@ -125,13 +132,17 @@ def export_onnx(
     _check_options(quantize, X_calibration, tolerance, opset)
     parts = read_fitted(fitted)
     require("onnx", "onnxscript", "onnxruntime")
+    if card:
+        huggingface_hub()
     job = _Export(parts, read_samples(parts, X_calibration), float(tolerance))
     student = job.student(opset)
     model, proof = job.prove_floats(student)
     if quantize is not None:
         model, proof = job.quantize(student, quantize)
-    content = _with_metadata(model, parts, job.samples, quantize, proof)
-    write_atomically(target, content)
+    metadata = describe_student(parts, job.samples, quantize, proof)
+    write_atomically(target, _with_metadata(model, metadata))
+    if card:
+        write_card(target, parts, job.samples, metadata)
     return proof
 
 
@@ -225,10 +236,7 @@ class _Export:
         )
 
 
-def _with_metadata(
-    model: Any, parts: Fitted, samples: Samples, quantize: str | None, proof: Proof
-) -> bytes:
-    metadata = describe_student(parts, samples, quantize, proof)
+def _with_metadata(model: Any, metadata: OnnxMetadata) -> bytes:
     del model.metadata_props[:]
     entry = model.metadata_props.add()
     entry.key, entry.value = KEY, metadata.to_json()
