@@ -26,10 +26,9 @@ from skkd.exceptions import DistillationWarning
 from skkd.export._int8_graph import WEIGHT_LEVELS, scale_and_zero
 from skkd.export._int8_ranges import Seen, clipped_range
 from skkd.export._module import Probabilities
-from skkd.losses import FeatureLoss
 
 _LAYERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
-_N_STEPS, _N_EPOCHS, _BATCH_SIZE, _LR = 300, 3, 32, 1e-4
+_N_STEPS, _N_EPOCHS, _BATCH_SIZE, _LR = 300, 3, 32, 1e-5
 
 
 def distill_for_int8(
@@ -56,12 +55,12 @@ def distill_for_int8(
     n_batches = math.ceil(n_samples / _BATCH_SIZE)
     max_epochs = max(_N_EPOCHS, math.ceil(_N_STEPS / n_batches))
     loss = getattr(net, "distillation_", None)
-    is_usable = loss is not None and not isinstance(loss, FeatureLoss)
+    of_logits = getattr(loss, "needs", None) == "logits"
     taught = DistilledClassifier(
         student,
         temperature=net.temperature,
         alpha=1.0,
-        distillation=loss if is_usable else "kd",
+        distillation=loss if of_logits else "kd",
         criterion=net.criterion,
         batch_size=_BATCH_SIZE,
         max_epochs=max_epochs,

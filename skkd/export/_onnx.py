@@ -65,9 +65,9 @@ def export_onnx(
     quantize : {None, "int8", "int8-distilled", "fp16"}, default=None
         None keeps the floats of the student. "int8" stores and computes convolutions
         and linear layers with 8 bits. "int8-distilled" trains these for it first, on
-        four fifths of the calibration samples with the float student as the teacher,
-        and takes the result if it is closer to the student on the last fifth. "fp16"
-        stores weights with 16 bits.
+        four fifths of the calibration samples with the float student as the teacher
+        and the student's own loss, and takes the result if it is closer to the student
+        on the last fifth. "fp16" stores weights with 16 bits, and computes with 32.
     X_calibration : array-like of n samples, default=None
         A few hundred training samples, as `fitted` takes them. "int8" takes the ranges
         of values from them. The proof is on these; without them on synthetic samples.
@@ -109,6 +109,11 @@ def export_onnx(
     - The input ``X`` is uint8 if the student was fitted on uint8 images. Tables are
       float32, or float64 if the student is; a table with a ColumnTransformer, or with
       columns of text, gives an input for each column, under its name.
+    - Int8 is static, with a scale for each output channel, and ranges of activations
+      that are clipped if that is closer to the student on `X_calibration`. Weights have
+      7 of the 8 bits, with which processors without VNNI compute the same as those with
+      it. The first and the last layer stay in float where more than 2 % of the
+      calibration samples would get another label. Sums, pooling and softmax are floats.
     - Students that compute with 16 bits (``precision="bf16"``) are exported, and
       proved, with 32.
     - ``metadata_props["skkd"]`` is a JSON text with classes, inputs, how files become

@@ -31,6 +31,7 @@ def state(module):
 
 def test_training_moves_weights_alone_and_leaves_the_student(net, monkeypatch):
     monkeypatch.setattr("skkd.export._int8_distilled._N_STEPS", 3)
+    monkeypatch.setattr("skkd.export._int8_distilled._LR", 1e-4)
     module, before = build_module(net, None), state(net.module_)
     expected = run_module(module, {"X": X})
     taught = distill_for_int8(net, module, {"X": X}, np.log(expected))
