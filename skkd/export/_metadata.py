@@ -71,6 +71,12 @@ def _training(net: Any) -> dict[str, Any]:
     }
 
 
+def _describe_teacher(teacher: Any) -> str:
+    model = getattr(teacher, "model", None)
+    is_frozen = type(model).__name__ == "FrozenEstimator"
+    return describe(model.estimator) if is_frozen else teacher.described
+
+
 def _name_of(loss: Any) -> str:
     return getattr(loss, "__name__", type(loss).__name__)
 

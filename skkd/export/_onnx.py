@@ -33,7 +33,8 @@ from skkd.export._proof import check_proof, expected_probabilities, prove
 from skkd.export._samples import Samples, read_samples
 from skkd.export._steps import convert_steps, join
 
-_QUANTIZE = (None, "int8", "int8-distilled", "fp16")
+_INT8 = ("int8", "int8-distilled")
+_QUANTIZE = (None, *_INT8, "fp16")
 # One of so many calibration samples tells what training gained.
 _FOLD = 5
 _TINY = 1e-7
@@ -114,6 +115,7 @@ def export_onnx(
       7 of the 8 bits, with which processors without VNNI compute the same as those with
       it. The first and the last layer stay in float where more than 2 % of the
       calibration samples would get another label. Sums, pooling and softmax are floats.
+    - Int8 files of float64 students take and give float32.
     - Students that compute with 16 bits (``precision="bf16"``) are exported, and
       proved, with 32.
     - ``metadata_props["skkd"]`` is a JSON text with classes, inputs, how files become
@@ -140,6 +142,8 @@ def export_onnx(
     if card:
         huggingface_hub()
     job = _Export(parts, read_samples(parts, X_calibration), float(tolerance))
+    if quantize in _INT8:
+        job.compute_in_float32()
     student = job.student(opset)
     model, proof = job.prove_floats(student)
     if quantize is not None:
@@ -156,7 +160,7 @@ def _check_options(
 ) -> None:
     if quantize not in _QUANTIZE:
         raise ValueError(f"quantize={quantize!r}: expected one of {_QUANTIZE}.")
-    if quantize in ("int8", "int8-distilled") and X_calibration is None:
+    if quantize in _INT8 and X_calibration is None:
         raise ValueError(
             f"quantize={quantize!r} needs samples to take the ranges of values from: "
             "pass a few hundred training samples, X_calibration=X_train[:300]."
@@ -176,6 +180,11 @@ class _Export:
         self.module = build_module(parts.net, names)
         self.expected = expected_probabilities(parts, samples, self.module)
         self.steps: list[Any] = []
+
+    def compute_in_float32(self) -> None:
+        """Let the file compute so, whatever the student does."""
+        self.module = self.module.float()
+        self.samples = self.samples.in_float32()
 
     def student(self, opset: int | None) -> Any:
         """Return the graph of the student, and convert the steps before it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -50,6 +50,18 @@ class Samples:
             Input(name, "str" if a.dtype.kind in "UO" else a.dtype.name, a.shape[1:])
             for name, a in self.file_inputs.items()
         )
+
+    def in_float32(self) -> Samples:
+        """Return the same samples for a file that computes in float32."""
+        cast = {
+            name: {k: _single(v) for k, v in getattr(self, name).items()}
+            for name in ("file_inputs", "student_inputs")
+        }
+        return replace(self, **cast)
+
+
+def _single(values: np.ndarray) -> np.ndarray:
+    return values.astype(np.float32) if values.dtype == np.float64 else values
 
 
 def read_samples(fitted: Fitted, X: Any) -> Samples:

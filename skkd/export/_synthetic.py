@@ -41,7 +41,8 @@ def synthetic_samples(fitted: Fitted) -> Any:
     values = rng.uniform(low, high, (_N, *shape))
     if dtype.kind in "iub":
         values = np.rint(values)
-    return values.astype(dtype)
+    names = getattr(net, "feature_names_in_", None)
+    return _as_frame(values.astype(dtype), names)
 
 
 def _images(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
@@ -82,12 +83,14 @@ def _before_steps(fitted: Fitted, rng: np.random.Generator) -> Any:
     values = middle + size * rng.uniform(low, high, (_N, n_features))
     if hasattr(step, "statistics_"):
         values[rng.uniform(size=values.shape) < 0.1] = step.missing_values
-    names = getattr(step, "feature_names_in_", None)
-    return values if names is None else _as_frame(values, names)
+    return _as_frame(values, getattr(step, "feature_names_in_", None))
 
 
 def _as_frame(values: np.ndarray, names: Any) -> Any:
-    import pandas  # a step that was fitted on names had it, or one like it
+    """Return a table with the names of the fit, if there were any."""
+    if names is None:
+        return values
+    import pandas  # who fits on names has it, or something like it
 
     return pandas.DataFrame(values, columns=names)
 

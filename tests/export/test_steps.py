@@ -174,3 +174,13 @@ def test_the_own_preprocessor_of_a_student_is_a_step(preprocessor, tmp_path):
     assert proof.max_difference < 1e-5
     given = answers(path, {"X": X.astype("float32")})
     np.testing.assert_allclose(given, net.predict_proba(X), atol=1e-5)
+
+
+def test_a_student_of_a_table_with_names(tmp_path):
+    frame = pd.DataFrame(X, columns=["a", "b", "c"])
+    net = student().fit(frame, Y)
+    path = tmp_path / "student.onnx"
+    assert export_onnx(net, path).max_difference < 1e-5
+    meta = open_file(path)[1]
+    assert meta.feature_names_in == ("a", "b", "c")
+    assert meta.inputs == (Input("X", "float64", (3,)),)
