@@ -72,9 +72,8 @@ def _training(net: Any) -> dict[str, Any]:
 
 
 def _describe_teacher(teacher: Any) -> str:
-    model = getattr(teacher, "model", None)
-    is_frozen = type(model).__name__ == "FrozenEstimator"
-    return describe(model.estimator) if is_frozen else teacher.described
+    inner = getattr(getattr(teacher, "model", None), "estimator", None)
+    return teacher.described if inner is None else describe(inner)  # of a frozen one
 
 
 def _name_of(loss: Any) -> str:

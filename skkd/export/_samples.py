@@ -53,11 +53,9 @@ class Samples:
 
     def in_float32(self) -> Samples:
         """Return the same samples for a file that computes in float32."""
-        cast = {
-            name: {k: _single(v) for k, v in getattr(self, name).items()}
-            for name in ("file_inputs", "student_inputs")
-        }
-        return replace(self, **cast)
+        file_inputs = {k: _single(v) for k, v in self.file_inputs.items()}
+        student_inputs = {k: _single(v) for k, v in self.student_inputs.items()}
+        return replace(self, file_inputs=file_inputs, student_inputs=student_inputs)
 
 
 def _single(values: np.ndarray) -> np.ndarray:
