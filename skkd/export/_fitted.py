@@ -104,12 +104,6 @@ def _check_student(net: Any) -> Any:
         )
     if not getattr(net, "initialized_", False) or "classes_inferred_" not in vars(net):
         _not_fitted(net)
-    if net.preprocessor_ is not None:
-        raise ValueError(
-            f"The student has preprocessor={describe(net.preprocessor_)}, which a file "
-            "does not hold: export a student that was fitted without it, to "
-            "preprocessor_.transform(X) with fit(..., teacher_X=X)."
-        )
     return net
 
 
