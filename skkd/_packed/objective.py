@@ -123,15 +123,16 @@ class _Term:
         if type(self.loss) in _BY_SCALED_LOGITS:
             T = [float(member.objective.temperature) for member in members]
             self._scale = torch.tensor(T, device=device, dtype=dtype)[:, None]
+            self._squared = self._scale**2
             self._temperature = 1.0
 
     def __call__(self, z_s: Tensor, z_t: Tensor | None, y: Tensor) -> Tensor:
         """Return the loss of each sample, or of each batch."""
         if self._scale is None:
             return self._unscaled(z_s, z_t, y)
-        T = self._scale
-        z_t = None if z_t is None else z_t / T[..., None]
-        return T**2 * self._unscaled(z_s / T[..., None], z_t, y)
+        scale = self._scale[..., None]
+        z_t = None if z_t is None else z_t / scale
+        return self._squared * self._unscaled(z_s / scale, z_t, y)
 
     def _unscaled(self, z_s: Tensor, z_t: Tensor | None, y: Tensor) -> Tensor:
         if self.is_by_sample:
