@@ -72,17 +72,27 @@ def bootstrap_mean(
     return float(low), float(high)
 
 
-def mcnemar(
+def count_won(
     right: np.ndarray, other_right: np.ndarray, groups: np.ndarray | None = None
-) -> float:
-    """Return the p-value of McNemar's exact test, two-sided; 1 if no row differs.
+) -> tuple[int, int]:
+    """Return on how many rows, or groups, only one or only the other is right.
 
     Takes which rows each model predicts correctly. A group counts once, for the model
     that is correct on more of its rows: rows of a group are not independent evidence.
     """
     difference = right.astype(float) - other_right
     won = totals_of(difference, groups)[:, 0]
-    n_won, n_lost = int((won > 0).sum()), int((won < 0).sum())
+    return int((won > 0).sum()), int((won < 0).sum())
+
+
+def mcnemar(
+    right: np.ndarray, other_right: np.ndarray, groups: np.ndarray | None = None
+) -> float:
+    """Return the p-value of McNemar's exact test, two-sided; 1 if no row differs.
+
+    It is computed from the two numbers of :func:`count_won`.
+    """
+    n_won, n_lost = count_won(right, other_right, groups)
     if not n_won + n_lost:
         return 1.0
     return float(binomtest(n_won, n_won + n_lost, 0.5).pvalue)

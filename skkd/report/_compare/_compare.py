@@ -14,7 +14,13 @@ from sklearn.utils import check_random_state
 from skkd._evaluate.evaluate import evaluate
 from skkd._evaluate.machine import describe_machine
 from skkd._evaluate.predictions import AlignedPredictions
-from skkd._evaluate.statistics import bootstrap_mean, check_confidence, holm, mcnemar
+from skkd._evaluate.statistics import (
+    bootstrap_mean,
+    check_confidence,
+    count_won,
+    holm,
+    mcnemar,
+)
 from skkd._fit.seen_rows import (
     UNKNOWN,
     check_teacher_saw,
@@ -230,14 +236,15 @@ def _pairs(
     for (one, other), p, p_holm in zip(names, p_values, holm(p_values), strict=True):
         difference = right[one].astype(int) - right[other]
         low, high = bootstrap_mean(difference, groups, confidence=confidence, rng=seed)
+        only_first, only_second = count_won(right[one], right[other], groups)
         pairs.append(
             Pair(
                 *(one, other),
                 difference=float(difference.mean()),
                 low=low,
                 high=high,
-                only_first=int((difference > 0).sum()),
-                only_second=int((difference < 0).sum()),
+                only_first=only_first,
+                only_second=only_second,
                 p_value=p,
                 p_holm=float(p_holm),
             )
@@ -272,7 +279,7 @@ def _about_pairs(pairs: list[Pair], groups: np.ndarray | None) -> list[str]:
     unit = "rows" if groups is None else "groups"
     text = (
         f"Intervals: paired bootstrap over {unit}; they do not cover another training "
-        "run. p: McNemar's exact test, two-sided"
+        f"run. p: McNemar's exact test over {unit}, two-sided"
     )
     if len(pairs) > 1:
         text += f"; Holm p is corrected for {len(pairs)} pairs, intervals are not"

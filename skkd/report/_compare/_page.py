@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from skkd.report._compare._pairs import Pair
 from skkd.report._compare._plots import plots_of
 from skkd.report._compare._table_rows import MEASURES
 
@@ -17,7 +17,7 @@ _SMALL = 64  # pixels; smaller images are enlarged without smoothing
 _MAX_FINDINGS = 6
 
 
-def page_of(result: Any, title: str = "") -> str:
+def page_of(result: Any, title: str = "", about: Sequence[str] = ()) -> str:
     """Return a page as HTML; without a title, it is called after the models.
 
     Raises ImportError if jinja2 is not installed.
@@ -37,8 +37,9 @@ def page_of(result: Any, title: str = "") -> str:
     ]
     return _template().render(
         title=title or f"{', '.join(result.measures)}: a comparison",
+        about=about,
         about_rows=f"{result.caveat} {about_rows}".strip(),
-        findings=[_finding(pair, result.confidence) for pair in pairs],
+        findings=[pair.sentence(result.confidence) for pair in pairs],
         tables=result.tables(),
         measures=measures,
         plots=plots,
@@ -71,23 +72,6 @@ def _template() -> Any:
     }
     environment.tests["small"] = lambda picture: max(picture.shape[1:]) <= _SMALL
     return environment.get_template("page.html.jinja")
-
-
-def _finding(pair: Pair, confidence: float) -> str:
-    """Put the result of a pair into a sentence."""
-    if not pair.only_first + pair.only_second:
-        return f"{pair.first} and {pair.second} are right on the same rows."
-    points, low, high = (100 * v for v in (pair.difference, pair.low, pair.high))
-    better, other = pair.first, pair.second
-    if points < 0:
-        better, other, points, low, high = other, better, -points, -high, -low
-    between = f"{100 * confidence:g} % interval {low:+z.1f} to {high:+z.1f} points"
-    if low <= 0:
-        return (
-            f"{better} and {other}: no evidence of a difference in accuracy "
-            f"({points:+.1f}, {between})."
-        )
-    return f"{better} is {points:.1f} points more accurate than {other} ({between})."
 
 
 def _breakable(label: Any) -> Any:

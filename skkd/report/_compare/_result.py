@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any
@@ -123,6 +124,31 @@ class Comparison:
             head.append("Holm p")
         return Table(head, rows, n_left=2, caption="The differences")
 
+    def sentence(self, first: str, second: str) -> str:
+        """Say in a sentence which of two models is more accurate, if any.
+
+        Parameters
+        ----------
+        first, second : str
+            Names of the models.
+
+        Returns
+        -------
+        str
+            As the page of :meth:`to_html` says it.
+
+        Raises
+        ------
+        ValueError
+            If they are not two of the models.
+        """
+        for pair in self.pairs:
+            if {pair.first, pair.second} == {first, second}:
+                return pair.sentence(self.confidence)
+        raise ValueError(
+            f"Got {first!r} and {second!r}: expected two of {[*self.measures]}."
+        )
+
     def to_markdown(self) -> str:
         """Return tables, notes and the machine as Markdown.
 
@@ -162,7 +188,9 @@ class Comparison:
         frame = pd.DataFrame.from_dict(self.measures, orient="index")
         return frame.astype(dict.fromkeys(COUNTS, "Int64"))  # NaN is no int
 
-    def to_html(self, path: str | os.PathLike[str], title: str = "") -> None:
+    def to_html(
+        self, path: str | os.PathLike[str], title: str = "", about: Sequence[str] = ()
+    ) -> None:
         """Write one self-contained page: tables, plots and, of images, examples.
 
         Parameters
@@ -171,13 +199,15 @@ class Comparison:
             The file to write. It contains everything it shows and loads nothing.
         title : str, default=""
             Heading; "" lists the models.
+        about : sequence of str, default=()
+            Lines below it: what was compared, with which settings, when.
 
         Notes
         -----
         Requires jinja2, which torch installs. Plots require matplotlib; without it the
         page says that they are left out.
         """
-        page = page_of(self, title)  # which may fail: nothing is written then
+        page = page_of(self, title, about)  # which may fail: nothing is written then
         with new_file(path) as temporary:
             temporary.write_text(page, encoding="utf-8")
 

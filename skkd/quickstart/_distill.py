@@ -1,0 +1,104 @@
+"""The function that `skkd fit` and examples/quickstart.py are."""
+
+from __future__ import annotations
+
+import os
+from numbers import Integral
+
+from skkd._utils.checks import check_number
+from skkd.quickstart._outcome import Outcome
+from skkd.quickstart._progress import Progress, default_progress
+from skkd.quickstart._run import Run
+from skkd.quickstart._settings import RunFolder
+
+
+def distill_folder(
+    folder: str | os.PathLike[str] | None,
+    out: str | os.PathLike[str],
+    *,
+    test: str | os.PathLike[str] | None = None,
+    teacher: str | os.PathLike[str] = "train",
+    student: str = "SmallCNN",
+    size: int | None = None,
+    epochs: int = 20,
+    search: bool = False,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Train a student of a teacher on a folder of images, and say what it was worth.
+
+    The student is trained twice, alone and with its teacher, and both are tested on
+    images that neither they nor the teacher were trained on. What can be wrong is
+    checked before anything is trained. Everything that is finished is kept in `out`,
+    and the same call goes on where it was stopped or killed.
+
+    Parameters
+    ----------
+    folder : str, path-like or None
+        A folder with a folder of images for each class. None takes the handwritten
+        digits of scikit-learn, of whose images one in sixteen has a label for the
+        student.
+    out : str or path-like
+        A folder for the results, which is made: ``student.safetensors``,
+        ``student.onnx`` (needs ``pip install "skkd[onnx]"``), ``card.md``,
+        ``comparison.html``, and the other two networks.
+    test : str, path-like or None, default=None
+        Another such folder to test on. None holds out a quarter of `folder`; copies of
+        an image stay on one side.
+    teacher : str or path-like, default="train"
+        "train" trains a wide network on the student's images;
+        "torchvision:NAME", such as "torchvision:resnet18", takes published weights and
+        trains a head for these classes; or a file of :func:`~skkd.save_student` or of
+        ONNX. Its outputs have to be the classes of `folder`.
+    student : str, default="SmallCNN"
+        "SmallCNN", "CifarResNet", "MLP" or "torchvision:NAME".
+    size : int or None, default=None
+        Side of the student's images in pixels; None is 64, and 8 for the digits.
+    epochs : int, default=20
+        Passes over the images, for each network. The plain student has as many steps
+        as the distilled one, and so more epochs where few images are labelled.
+    search : bool, default=False
+        Whether temperature and alpha are chosen by cross-validation, the plain student
+        among the candidates; a teacher is trained for each fold, without its images.
+        False takes 4 and 0.9.
+    seed : int, default=0
+    progress : Progress or None, default=None
+        Says what is being done; None writes to the standard error.
+
+    Returns
+    -------
+    Outcome
+        Prints as verdict, table and files.
+
+    Raises
+    ------
+    OSError
+        If a folder or a file cannot be read, or `out` cannot be written.
+    ValueError
+        If the folder has one class, or a class with too few images, if the test has
+        images of `folder`, if `out` holds a run with other settings, or a parameter is
+        wrong.
+
+    Examples
+    --------
+    >>> from skkd.quickstart import distill_folder
+    >>> print(distill_folder("photos", out="photos-student"))  # doctest: +SKIP
+    """
+    check_number("epochs", epochs, Integral, low=1)
+    check_number("seed", seed, Integral, low=0)
+    if size is not None:
+        check_number("size", size, Integral, low=1)
+    if folder is None and test is not None:
+        raise ValueError(f"test={os.fspath(test)!r} without folder: expected both.")
+    asked = {
+        "folder": folder,
+        "test": test,
+        "teacher": teacher,
+        "student": student,
+        "size": size,
+        "epochs": epochs,
+        "search": search,
+        "seed": seed,
+    }
+    with progress or default_progress() as said:
+        return Run(asked, RunFolder(out), said)()

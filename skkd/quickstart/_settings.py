@@ -1,0 +1,106 @@
+"""What a run was asked to do, and the folder in which it keeps what is finished."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from skkd._utils.atomic import new_file
+
+RESULTS = (
+    *("student.safetensors", "student.onnx", "card.md", "comparison.html"),
+    *("result.json", "teacher.safetensors", "plain.safetensors"),
+)
+_WORK = ".skkd"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What determines the result of a run.
+
+    ``images`` is a digest of the files, their classes and their split; ``n_threads`` is
+    among them because sums depend on it in their last digits.
+    """
+
+    folder: str
+    test: str
+    teacher: str
+    student: str
+    size: int
+    epochs: int
+    search: bool
+    seed: int
+    images: str
+    version: str
+
+
+class RunFolder:
+    """A folder of results. What is finished is in it, whole, whenever it is killed."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path).expanduser()
+        self.work = self.path / _WORK
+
+    def check(self) -> None:
+        """Make the folder, and raise unless a run may write to it."""
+        if self.path.exists() and not self.path.is_dir():
+            raise NotADirectoryError(
+                f"out={str(self.path)!r} is a file: expected a folder, or the name of "
+                "a new one."
+            )
+        foreign = [name for name in RESULTS if (self.path / name).exists()]
+        if foreign and not self._settings_file.exists():
+            raise FileExistsError(
+                f"out={str(self.path)!r} has a {foreign[0]} that no run of this kind "
+                "wrote: nothing was changed. Pass another folder."
+            )
+        self.work.mkdir(parents=True, exist_ok=True)
+        with new_file(self.work / "writable") as file:
+            file.write_bytes(b"")
+        (self.work / "writable").unlink()
+
+    def open(self, settings: Settings) -> None:
+        """Begin a run, or go on with that of the same settings."""
+        asked = asdict(settings)
+        if not self._settings_file.exists():
+            self.write_json(self._settings_file, asked)
+            return
+        known = self.read_json(self._settings_file)
+        other = [name for name, value in asked.items() if known.get(name) != value]
+        if not other:
+            return
+        differ = ", ".join(
+            f"{name}={known.get(name)!r} there, {asked[name]!r} now"
+            if name != "images"
+            else "the images, or their split, are others"
+            for name in other
+        )
+        raise ValueError(
+            f"out={str(self.path)!r} holds a run with other settings ({differ}): "
+            "nothing was changed. Pass the same settings to go on with it, or another "
+            "folder to begin anew."
+        )
+
+    @property
+    def _settings_file(self) -> Path:
+        return self.work / "settings.json"
+
+    @staticmethod
+    def write_json(path: Path, content: Any) -> None:
+        """Write a JSON file, whole or not at all."""
+        with new_file(path) as file:
+            file.write_text(json.dumps(content, indent=1), encoding="utf-8")
+
+    @staticmethod
+    def read_json(path: Path) -> Any:
+        """Read a JSON file of a run."""
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ValueError(
+                f"{str(path)!r} is damaged ({error}): delete the folder "
+                f"{str(path.parent.parent)!r}, or pass another one."
+            ) from None
