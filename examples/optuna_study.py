@@ -14,8 +14,11 @@ import argparse
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import optuna
-from quickstart import split, write_digits
+from PIL import Image
+from sklearn.datasets import load_digits
+from sklearn.model_selection import StratifiedGroupKFold
 from skorch.callbacks import LRScheduler
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
@@ -24,6 +27,25 @@ from skkd.search import pruned_cross_val_score, suggest_distillation
 from skkd.students import SmallCNN
 
 FINISHED = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
+
+
+def write_digits(root: Path) -> Path:
+    """Write scikit-learn's handwritten digits as a folder of PNG files."""
+    digits = load_digits()
+    for number, (pixels, label) in enumerate(
+        zip(digits.images, digits.target, strict=True)
+    ):
+        folder = root / f"digit_{label}"
+        folder.mkdir(parents=True, exist_ok=True)
+        gray = (pixels * (255 / 16)).round().astype(np.uint8)
+        Image.fromarray(gray).save(folder / f"{number:04d}.png")
+    return root
+
+
+def split(photos, n_splits: int = 4) -> tuple[np.ndarray, np.ndarray]:
+    """Hold out a quarter for the test; copies of a file stay on one side."""
+    folds = StratifiedGroupKFold(n_splits, shuffle=True, random_state=0)
+    return next(folds.split(photos.data, photos.target, photos.groups))
 
 
 def network(epochs: int, **params) -> DistilledClassifier:

@@ -30,8 +30,8 @@ _LAZY = {
 }
 _SUBMODULES = {
     *("augment", "callbacks", "displays", "exceptions", "export", "images", "losses"),
-    *("memory", "recipes", "report", "runtime", "search", "students", "tables"),
-    "teachers",
+    *("memory", "quickstart", "recipes", "report", "runtime", "search", "students"),
+    *("tables", "teachers"),
 }
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from skkd import images as images
     from skkd import losses as losses
     from skkd import memory as memory
+    from skkd import quickstart as quickstart
     from skkd import recipes as recipes
     from skkd import report as report
     from skkd import runtime as runtime

@@ -2,6 +2,6 @@
 
 from skkd.quickstart._distill import distill_folder
 from skkd.quickstart._outcome import Outcome
-from skkd.quickstart._progress import LiveProgress, Progress
+from skkd.quickstart._progress import LiveProgress, Progress, default_progress
 
-__all__ = ["LiveProgress", "Outcome", "Progress", "distill_folder"]
+__all__ = ["LiveProgress", "Outcome", "Progress", "default_progress", "distill_folder"]

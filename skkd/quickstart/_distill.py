@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from numbers import Integral
+from typing import Literal
 
 from skkd._utils.checks import check_number
 from skkd.quickstart._outcome import Outcome
@@ -23,6 +24,7 @@ def distill_folder(
     epochs: int = 20,
     search: bool = False,
     seed: int = 0,
+    on_error: Literal["raise", "skip"] = "raise",
     progress: Progress | None = None,
 ) -> Outcome:
     """Train a student of a teacher on a folder of images, and say what it was worth.
@@ -48,7 +50,8 @@ def distill_folder(
     teacher : str or path-like, default="train"
         "train" trains a wide network on the student's images;
         "torchvision:NAME", such as "torchvision:resnet18", takes published weights and
-        trains a head for these classes; or a file of :func:`~skkd.save_student` or of
+        trains a head for these classes; "torchvision:resnet18:resnet18.pth" takes them
+        from a file; or a file of :func:`~skkd.save_student` or of
         ONNX. Its outputs have to be the classes of `folder`.
     student : str, default="SmallCNN"
         "SmallCNN", "CifarResNet", "MLP" or "torchvision:NAME".
@@ -62,6 +65,9 @@ def distill_folder(
         among the candidates; a teacher is trained for each fold, without its images.
         False takes 4 and 0.9.
     seed : int, default=0
+    on_error : {"raise", "skip"}, default="raise"
+        What to do about images that cannot be read: raise an error that names them, or
+        leave them out with a warning.
     progress : Progress or None, default=None
         Says what is being done; None writes to the standard error.
 
@@ -99,6 +105,7 @@ def distill_folder(
         "epochs": epochs,
         "search": search,
         "seed": seed,
+        "on_error": on_error,
     }
     with progress or default_progress() as said:
         return Run(asked, RunFolder(out), said)()

@@ -1,8 +1,7 @@
-"""What a run writes beside its networks: a page, a card, an ONNX file."""
+"""What a run writes beside its networks: an ONNX file, a page, a card."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -10,62 +9,51 @@ from typing import Any
 from skkd._utils.atomic import new_file
 from skkd.report import Comparison
 
-_OF_ONNX = ("onnx", "onnxscript", "onnxruntime", "skl2onnx")
+# What each file, or part of one, needs: its modules, and the extra that installs them.
+_NEEDS = {
+    "student.onnx": (("onnx", "onnxscript", "onnxruntime", "skl2onnx"), "onnx"),
+    "card.md": (("huggingface_hub",), "card"),
+    "the plots of comparison.html": (("matplotlib",), "plot"),
+}
 
 
-def missing_extras() -> list[str]:
-    """Say which files will be left out, or be poorer, for want of a library."""
-    notes = []
-    if lacking := [name for name in _OF_ONNX if find_spec(name) is None]:
-        notes.append(
-            f"student.onnx is left out, since {lacking[0]} is not installed: pip "
-            'install "skkd[onnx]", and run the same command again.'
-        )
-    if find_spec("matplotlib") is None:
-        notes.append(
-            "comparison.html has no plots, since matplotlib is not installed: pip "
-            'install "skkd[plot]".'
-        )
-    return notes
+def missing_modules(what: str) -> list[str]:
+    """Return the modules that a file needs and that are not installed."""
+    return [name for name in _NEEDS[what][0] if find_spec(name) is None]
 
 
-def can_write_onnx() -> bool:
-    """Tell whether all libraries are there that an export needs."""
-    return all(find_spec(name) for name in _OF_ONNX)
-
-
-def write_onnx(student: Any, path: Path, paths: Sequence[str]) -> None:
-    """Export the student, proved on some of its images."""
-    from skkd.export import export_onnx  # needs an extra
-
-    export_onnx(student, path, X_calibration=list(paths))
-
-
-def write_page(result: Comparison, path: Path, title: str, about: Sequence[str]) -> None:
-    """Write the comparison as a page."""
-    with new_file(path) as file:
-        result.to_html(file, title=title, about=about)
-
-
-def write_card(
-    result: Comparison, path: Path, verdict: str, facts: Sequence[tuple[str, str]]
-) -> None:
-    """Write a model card: Markdown with the metadata that model hubs read."""
-    lines = [
-        *("---", "library_name: skkd", "pipeline_tag: image-classification"),
-        *("tags:", "- knowledge-distillation", "- image-classification", "---", ""),
-        *("# A distilled image classifier", "", verdict, ""),
-        *(f"- {name}: {value}" for name, value in facts),
-        *("", "## Measured", "", result.to_markdown(), ""),
-        *("## How to use it", "", "```python", "from skkd import load_student", ""),
-        'student = load_student("student.safetensors")',
-        'student.predict(["photo.jpg"])',
-        *("```", ""),
-        *("Without torch:", "", "```bash", "skkd predict student.onnx photo.jpg"),
-        *("```", ""),
-        "It answers with one of its classes whatever an image shows, and was tested on "
-        "images of the same source alone.",
-        "",
+def describe_missing() -> list[str]:
+    """Say in a sentence each what is left out for want of a library."""
+    return [
+        f"Left out: {what}, since {missing_modules(what)[0]} is not installed: pip "
+        f'install "skkd[{extra}]", and run the same again.'
+        for what, (_, extra) in _NEEDS.items()
+        if missing_modules(what)
     ]
-    with new_file(path) as file:
-        file.write_text("\n".join(lines), encoding="utf-8")
+
+
+def write_all(
+    result: Comparison, student: Any, folder: Path, facts: dict[str, str], paths: Any
+) -> dict[str, str]:
+    """Write every file that can be written; return their paths by what they are.
+
+    `facts` are said on page and card; the ONNX file is proved on the images of `paths`.
+    """
+    files = {"student": folder / "student.safetensors"}
+    if not missing_modules("student.onnx"):
+        from skkd.export import export_onnx  # imports what is optional
+
+        files["for anyone"] = folder / "student.onnx"
+        export_onnx(student, files["for anyone"], X_calibration=paths)
+    files["page"] = folder / "comparison.html"
+    about = [f"{name}: {value}" for name, value in facts.items() if name != "title"]
+    result.to_html(files["page"], title=facts["title"], about=about)
+    if not missing_modules("card.md"):
+        files["card"] = folder / "card.md"
+        name = files.get("for anyone", files["student"]).name
+        text = "\n".join(f"- {line}" for line in about)
+        with new_file(files["card"]) as file:
+            result.to_card(
+                file, student=student, title=facts["title"], data=text, file=name
+            )
+    return {name: str(path) for name, path in files.items()}

@@ -7,7 +7,7 @@ import os
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import numpy as np
 from PIL import Image
@@ -66,7 +66,7 @@ class Images:
     student: Rows
     test: Rows
     classes: list[str]
-    mode: str
+    mode: Literal["RGB", "L"]
     size: int
     digest: str
 
@@ -86,13 +86,16 @@ class Images:
 
 
 def read_folder(
-    folder: str | os.PathLike[str], test: str | os.PathLike[str] | None, search: bool
+    folder: str | os.PathLike[str],
+    test: str | os.PathLike[str] | None,
+    search: bool,
+    on_error: Literal["raise", "skip"] = "raise",
 ) -> Images:
     """Load an image folder; hold out a quarter unless there is a folder for the test.
 
     Raises ValueError for what would make the result worthless.
     """
-    photos = load_image_folder(folder)
+    photos = load_image_folder(folder, on_error)
     _check_classes(Path(folder), photos)
     rows = Rows(photos.data, photos.target.astype(str), photos.groups)
     if test is None:
@@ -101,7 +104,7 @@ def read_folder(
         train, held_out = _split(rows, n_folds)
         rows, held_out_rows = rows.take(train), rows.take(held_out)
     else:
-        others = load_image_folder(test)
+        others = load_image_folder(test, on_error)
         _check_test(photos, others, os.fspath(folder), os.fspath(test))
         held_out_rows = Rows(others.data, others.target.astype(str), others.groups)
     if search:
@@ -154,18 +157,18 @@ def read_digits(root: Path) -> Images:
             Image.fromarray(gray).save(path)
     numbers = np.arange(len(y))
     known = np.where(np.isin(numbers, labeled), y, UNLABELED)
-    sets = [
-        Rows(paths[of_teacher], y[of_teacher], numbers[of_teacher]),
-        Rows(paths[of_student], known[of_student], numbers[of_student]),
-        Rows(paths[test], y[test], numbers[test]),
-    ]
+    teacher = Rows(paths[of_teacher], y[of_teacher], numbers[of_teacher])
+    student = Rows(paths[of_student], known[of_student], numbers[of_student])
+    tested = Rows(paths[test], y[test], numbers[test])
     return Images(
         "handwritten digits",
-        *sets,
+        teacher,
+        student,
+        tested,
         classes=sorted(set(y.tolist())),
         mode="L",
         size=8,
-        digest=_digest(of_file, *sets),
+        digest=_digest(of_file, teacher, student, tested),
     )
 
 
@@ -216,8 +219,10 @@ def _check_classes(folder: Path, photos: Bunch) -> None:
 
 def _check_counts(rows: Rows, n_folds: int, what: str) -> None:
     """Raise if a class has fewer different images than there are folds."""
-    distinct = {(label, group) for label, group in zip(rows.y, rows.groups, strict=True)}
-    counts = Counter(label for label, _ in distinct)
+    distinct = {
+        (label, group) for label, group in zip(rows.y, rows.groups, strict=True)
+    }
+    counts = Counter(str(label) for label, _ in distinct)
     rare = {label: n for label, n in sorted(counts.items()) if n < n_folds}
     if rare:
         named = ", ".join(f"{label!r} has {n}" for label, n in [*rare.items()][:5])
@@ -230,11 +235,12 @@ def _check_counts(rows: Rows, n_folds: int, what: str) -> None:
 def _check_test(train: Bunch, test: Bunch, folder: str, test_folder: str) -> None:
     copies = np.flatnonzero(np.isin(test.sha256, train.sha256))
     if copies.size:
+        first = str(test.data[copies[0]])
         raise ValueError(
             f"{copies.size} of the {len(test.data)} images of {test_folder!r} are also "
-            f"in {folder!r}, the first is {test.data[copies[0]]!r}: a test on them "
-            f"proves nothing. `skkd check-folder {test_folder} --train {folder}` lists "
-            "them; remove them from one of the folders."
+            f"in {folder!r}, the first is {first!r}: a test on them "
+            "proves nothing. Remove them from one of the folders; `skkd check-folder "
+            f"{test_folder} --against {folder}` lists them."
         )
     unknown = sorted(set(map(str, test.target)) - set(map(str, train.target)))
     if unknown:
@@ -242,8 +248,3 @@ def _check_test(train: Bunch, test: Bunch, folder: str, test_folder: str) -> Non
             f"{test_folder!r} has classes that {folder!r} lacks ({unknown[:5]}): "
             "expected the same folders in both."
         )
-
-
-def describe(rows: Rows) -> Any:
-    """Return how many images each class has."""
-    return dict(sorted(Counter(rows.y.tolist()).items()))

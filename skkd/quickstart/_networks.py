@@ -94,15 +94,16 @@ def teacher_of(name: str | os.PathLike[str], reader: ImageReader) -> TeacherPlan
     """Return the teacher of this name; `reader` is that of the student.
 
     "train" is a wide network, "torchvision:NAME" a pretrained one whose head is
-    trained, anything else a file.
+    trained, with "torchvision:NAME:FILE" from a file of weights, anything else a file.
     """
     name = os.fspath(name)
     if name == "train":
         return TeacherPlan(reader, Network(*_TEACHER), named="a wide SmallCNN")
     if name.startswith(_TORCHVISION):
+        network_name, _, weights = name.removeprefix(_TORCHVISION).partition(":")
         params = {
-            "module__name": name.removeprefix(_TORCHVISION),
-            "module__weights": "DEFAULT",
+            "module__name": network_name,
+            "module__weights": weights or "DEFAULT",
             "module__freeze": True,
             "lr": 1e-3,
         }
@@ -156,6 +157,6 @@ def _from_onnx(path: Path, reader: ImageReader) -> TeacherPlan:
         said = read_metadata(metadata, str(path))
         teacher = as_teacher(str(path), classes=said.classes)
         if said.image is not None:
-            image = said.image
+            image: Any = said.image
             reader = ImageReader(image.size, image.mode, levels=image.levels)
     return TeacherPlan(reader, fitted=teacher, named=path.name)

@@ -135,7 +135,13 @@ class LiveProgress(Progress):
 
 
 def default_progress() -> Progress:
-    """Return the form of progress that suits the standard error."""
+    """Return the form of progress that suits the standard error.
+
+    Returns
+    -------
+    Progress
+        A :class:`LiveProgress` in a terminal.
+    """
     return LiveProgress() if sys.stderr.isatty() else Progress()
 
 

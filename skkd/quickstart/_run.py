@@ -17,9 +17,8 @@ from skkd._safe_file import load_student, save_student
 from skkd._version import __version__
 from skkd.images import ImageReader
 from skkd.quickstart import _files
-from skkd.quickstart._images import Images, read_digits, read_folder
+from skkd.quickstart._images import UNLABELED, read_digits, read_folder
 from skkd.quickstart._networks import (
-    Network,
     TeacherPlan,
     check_teacher,
     student_of,
@@ -30,7 +29,7 @@ from skkd.quickstart._progress import Progress, TellEpochs
 from skkd.quickstart._search import Search
 from skkd.quickstart._settings import RunFolder, Settings
 from skkd.quickstart._threads import choose_threads, using_threads
-from skkd.report import Comparison, compare
+from skkd.report import compare
 
 # A network as a teacher is sure of itself, and worth more when it is softened.
 _TEMPERATURE, _ALPHA = 4.0, 0.9
@@ -57,7 +56,10 @@ class Run:
         self.folder.check()
         try:
             with FileLock(self.folder.work / "lock", timeout=0):
-                return self._alone()
+                try:
+                    return self._alone()
+                finally:
+                    self.folder.leave()
         except Timeout:
             raise ValueError(
                 f"Another process is at work in out={str(self.folder.path)!r}: wait "
@@ -67,7 +69,7 @@ class Run:
     def _alone(self) -> Outcome:
         self._check()
         done = self.folder.work / "outcome.json"
-        missing = [*_files.missing_extras()]
+        missing = _files.describe_missing()
         if done.exists():
             outcome = Outcome(**self.folder.read_json(done))
             there = all(Path(path).exists() for path in outcome.files.values())
@@ -87,7 +89,9 @@ class Run:
         if asked["folder"] is None:
             self.images = read_digits(self.folder.path / "digits")
         else:
-            self.images = read_folder(asked["folder"], asked["test"], asked["search"])
+            self.images = read_folder(
+                *(asked[k] for k in ("folder", "test", "search", "on_error"))
+            )
         size = asked["size"] or self.images.size
         self.reader = ImageReader(size, self.images.mode)
         self.progress.step("checking", "the teacher")
@@ -97,7 +101,9 @@ class Run:
                 f"teacher={asked['teacher']!r} is a file, and there is no folder of "
                 "images: expected both, since the digits have a teacher of their own."
             )
-        check_teacher(self.plan, self.images.student.paths[:2], self.images.classes)
+        check_teacher(
+            self.plan, self.images.student.paths[:2].tolist(), self.images.classes
+        )
         shape = ({"RGB": 3, "L": 1}[self.images.mode], size, size)
         n_classes = len(self.images.classes)
         self.student.build(n_classes, shape)  # raises for a shape it cannot take
@@ -140,7 +146,7 @@ class Run:
         distilled = self.kept(
             "student",
             self.reader,
-            lambda: self.distill(X, X_teacher, teacher, "distilled student", **chosen),
+            lambda: self.distill(X, X_teacher, teacher, chosen),
         )
         pipeline = make_pipeline(self.plan.reader, teacher)
         return {"teacher": pipeline, "distilled": distilled, "plain": plain}, chosen
@@ -184,16 +190,13 @@ class Run:
         X: Any,
         X_teacher: Any,
         teacher: Any,
-        name: str,
+        params: dict[str, float],
         rows: np.ndarray | None = None,
         before: str = "",
-        **params: float,
     ) -> Any:
         """Return the student, taught by the teacher on some of the rows, or all."""
-        from skkd.quickstart._images import UNLABELED
-
-        if name:
-            self.progress.step(name)
+        if rows is None:
+            self.progress.step("distilled student")
         y = self.images.student.y
         if rows is not None:
             X, y = X[rows], y[rows]
@@ -266,11 +269,14 @@ class Run:
         )
         self.progress.step("writing")
         verdict = result.sentence("distilled", "plain")
-        about = f"{self.images.describe()[0].upper()}{self.images.describe()[1:]}."
-        files = self._write(result, models, verdict, about, chosen)
+        about = self.images.describe()
+        facts = self._facts(about, chosen)
+        paths = self.images.student.paths[:_N_PROOF]
+        student = models["distilled"]
+        files = _files.write_all(result, student, self.folder.path, facts, paths)
         return Outcome(
             verdict,
-            about,
+            f"{about[0].upper()}{about[1:]}.",
             chosen,
             plain_measures(result),
             caveat=result.caveat,
@@ -278,36 +284,17 @@ class Run:
             notes=notes,
         )
 
-    def _write(
-        self,
-        result: Comparison,
-        models: dict[str, Pipeline],
-        verdict: str,
-        about: str,
-        chosen: dict[str, float],
-    ) -> dict[str, str]:
-        folder = self.folder.path
+    def _facts(self, about: str, chosen: dict[str, float]) -> dict[str, str]:
         asked = self.asked
-        facts = [
-            ("images", f"{self.images.name}: {about}"),
-            ("student", f"{asked['student']}, {self.reader.size} pixels a side"),
-            ("teacher", self.plan.named),
-            ("training", ", ".join(f"{k} {v:g}" for k, v in chosen.items())
-             + f", {asked['epochs']} epochs, seed {asked['seed']}"),
-            ("date", datetime.date.today().isoformat()),
-        ]
-        files = {"student": folder / "student.safetensors"}
-        if _files.can_write_onnx():
-            files["for anyone"] = folder / "student.onnx"
-            paths = self.images.student.paths[:_N_PROOF].tolist()
-            _files.write_onnx(models["distilled"], files["for anyone"], paths)
-        files["page"] = folder / "comparison.html"
-        title = f"{asked['student']} on {self.images.name}, distilled and plain"
-        lines = [f"{name}: {value}" for name, value in facts]
-        _files.write_page(result, files["page"], title, lines)
-        files["card"] = folder / "card.md"
-        _files.write_card(result, files["card"], verdict, facts)
-        return {name: str(path) for name, path in files.items()}
+        training = ", ".join(f"{name} {value:g}" for name, value in chosen.items())
+        return {
+            "title": f"{asked['student']} on {self.images.name}: distilled and plain",
+            "Images": about,
+            "Student": f"{asked['student']}, {self.reader.size} pixels a side",
+            "Teacher": self.plan.named,
+            "Training": f"{training}, {asked['epochs']} epochs, seed {asked['seed']}",
+            "Date": datetime.date.today().isoformat(),
+        }
 
 
 def _text(value: Any) -> str:

@@ -51,7 +51,7 @@ class Search:
             for k in todo:
                 before = f"fit {i * len(GRID) + k + 1} of {n_fits}, "
                 student = run.distill(
-                    self.X, self.X_teacher, teacher, "", train, before, **GRID[k]
+                    self.X, self.X_teacher, teacher, GRID[k], train, before
                 )
                 known = held_out[images.labeled[held_out]]
                 right = student.predict(self.X[known]) == images.student.y[known]
@@ -60,7 +60,9 @@ class Search:
         mean = [
             np.mean([scores[i, k] for i in range(len(folds))]) for k in range(len(GRID))
         ]
-        return {name: float(value) for name, value in GRID[int(np.argmax(mean))].items()}
+        return {
+            name: float(value) for name, value in GRID[int(np.argmax(mean))].items()
+        }
 
     def _teacher_of(self, fold: int, train: np.ndarray) -> Any:
         """Return a teacher that was not trained on the rows of the fold."""

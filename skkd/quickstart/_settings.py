@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,7 @@ class RunFolder:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path).expanduser()
         self.work = self.path / _WORK
+        self._is_new = not self.path.exists()
 
     def check(self) -> None:
         """Make the folder, and raise unless a run may write to it."""
@@ -79,10 +81,15 @@ class RunFolder:
             for name in other
         )
         raise ValueError(
-            f"out={str(self.path)!r} holds a run with other settings ({differ}): "
-            "nothing was changed. Pass the same settings to go on with it, or another "
+            f"out={str(self.path)!r} holds a run with other settings: {differ}. "
+            "Nothing was changed. Pass the same settings to go on with it, or another "
             "folder to begin anew."
         )
+
+    def leave(self) -> None:
+        """Remove what a run has made that did not begin."""
+        if not self._settings_file.exists():
+            shutil.rmtree(self.path if self._is_new else self.work, ignore_errors=True)
 
     @property
     def _settings_file(self) -> Path:

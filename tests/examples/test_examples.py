@@ -19,35 +19,27 @@ def folder(tmp_path):
     return tmp_path / "photos"
 
 
-def test_quickstart_on_a_folder(example, run, folder, tmp_path):
-    page = tmp_path / "page.html"
-    options = ["--size", 8, "--epochs", 6, "--html", page]
-    out = run(example("quickstart"), folder, *options)
-    assert "36 images to learn from, 12 to test, 2 classes" in out
-    assert re.search("^ +teacher +distilled +plain$", out, re.M)
-    table = {}
-    for name in ("accuracy", "precision", "recall", "parameters", "bytes"):
-        values = re.search(f"^{name} +(.+)$", out, re.M)[1].replace(",", "")
-        table[name] = [float(value) for value in values.split()]
-    assert table["accuracy"][0] == table["precision"][0] == table["recall"][0] == 1.0
-    assert table["parameters"][0] > 10 * table["parameters"][1]
-    assert table["parameters"][1] == table["parameters"][2]
-    assert table["bytes"][0] > 4 * table["parameters"][0]
-    assert "12 rows, 2 classes" in out
-    assert "<h1>photos: teacher and students</h1>" in page.read_text()
+def test_quickstart_is_the_function_of_the_library(
+    example, run, folder, tmp_path, monkeypatch
+):
+    asked = {}
+    monkeypatch.setattr(
+        example("quickstart"), "distill_folder", lambda **a: asked.update(a) or "told"
+    )
+    out = run(example("quickstart"), folder, "--out", tmp_path, "--size", 8)
+    assert out == "told\n"
+    assert asked == {
+        **{"folder": str(folder), "out": str(tmp_path), "size": 8},
+        **{"teacher": "train", "epochs": 20, "search": False},
+    }
 
 
-def test_quickstart_writes_the_digits(example, tmp_path):
-    root = example("quickstart").write_digits(tmp_path)
-    assert len(list(root.glob("digit_*/*.png"))) == 1797
-
-
-def test_the_split_keeps_copies_together(example):
+def test_the_optuna_study_keeps_copies_together(example):
     from sklearn.utils import Bunch
 
     groups = np.repeat(np.arange(30), 2)
     photos = Bunch(data=np.arange(60), target=np.tile([0, 0, 1, 1], 15), groups=groups)
-    train, test = example("quickstart").split(photos)
+    train, test = example("optuna_study").split(photos)
     assert not set(groups[train]) & set(groups[test])
     assert len(train) + len(test) == 60
 

@@ -1,0 +1,58 @@
+"""`skkd fit`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from skkd._cli._command import echo_json, run_safely
+
+
+@click.command("fit")
+@click.argument("folder", required=False)
+@click.option("--out", required=True, help="Folder for the results; it is made.")
+@click.option("--test", help="Images to test on, in such folders. [a quarter]")
+@click.option(
+    "--teacher",
+    default="train",
+    show_default=True,
+    help="A file (.safetensors, .onnx), torchvision:NAME[:WEIGHTS], or train.",
+)
+@click.option(
+    "--student",
+    default="SmallCNN",
+    show_default=True,
+    help="SmallCNN, CifarResNet, MLP or torchvision:NAME.",
+)
+@click.option("--size", type=int, help="Side of the images in pixels. [64]")
+@click.option("--epochs", type=int, default=20, show_default=True)
+@click.option("--search", is_flag=True, help="Choose temperature and alpha, in folds.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--skip-unreadable", is_flag=True, help="Leave out files with errors.")
+@click.option("--json", "as_json", is_flag=True, help="Write the result as JSON.")
+@run_safely
+def command(
+    folder: str | None, skip_unreadable: bool, as_json: bool, **asked: Any
+) -> None:
+    """Train a small student of a large teacher on a FOLDER of images.
+
+    FOLDER has a folder of images for each class. Without it, the handwritten digits of
+    scikit-learn show what a teacher is worth where few images have a label.
+
+    The student is trained alone and with the teacher, and both are tested on images
+    that none of them saw. Whatever is finished is kept: the same command goes on where
+    it was stopped.
+
+    \b
+    Example:
+      skkd fit photos --out photos-student --teacher torchvision:resnet18
+    """
+    from skkd.quickstart import distill_folder
+
+    asked["on_error"] = "skip" if skip_unreadable else "raise"
+    outcome = distill_folder(folder, **asked)
+    if as_json:
+        echo_json(outcome.to_dict())
+    else:
+        click.echo(outcome)

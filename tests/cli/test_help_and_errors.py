@@ -1,0 +1,110 @@
+"""Every command explains itself in 80 columns, and every error in one line."""
+
+import re
+
+import pytest
+from image_folders import write_squares
+
+from skkd._cli._command import in_one_line
+from skkd._cli._main import _COMMANDS
+
+
+@pytest.mark.parametrize("name", [None, *_COMMANDS])
+def test_help_fits_a_terminal_and_shows_an_example(skkd_command, name):
+    result = skkd_command(*([name] if name else []), "--help")
+    assert result.exit_code == 0
+    assert max(map(len, result.stdout.splitlines())) <= 80
+    assert re.search(rf"^ +skkd {name or 'fit'} \w", result.stdout, re.M)
+
+
+def failed(result, code=1):
+    assert result.exit_code == code
+    assert "Traceback" not in result.stderr
+    (line,) = [t for t in result.stderr.splitlines() if t.startswith("error: ")]
+    return line
+
+
+def test_a_parent_of_class_folders_is_named_with_the_remedy(
+    skkd_command, photos, tmp_path
+):
+    photos = write_squares(tmp_path / "parent" / "photos", n=4)
+    (tmp_path / "parent" / "other").mkdir()
+    write_squares(tmp_path / "parent" / "other", n=4, levels={"x": 1})
+    (tmp_path / "parent" / "other" / "x").rename(tmp_path / "elsewhere")
+    line = failed(skkd_command("fit", photos.parent, "--out", tmp_path / "out"))
+    assert f"pass '{photos}'" in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_one_class_is_refused(skkd_command, tmp_path):
+    folder = write_squares(tmp_path / "one", levels={"cat": 9}, n=4)
+    line = failed(skkd_command("fit", folder, "--out", tmp_path / "out"))
+    assert "has one class, 'cat': expected two folders" in line
+
+
+def test_a_class_too_rare_for_the_split_is_refused(skkd_command, tmp_path):
+    folder = write_squares(tmp_path / "rare", n=6)
+    for number in range(3):
+        (folder / "dark" / f"{number}.png").unlink()
+    line = failed(skkd_command("fit", folder, "--out", tmp_path / "out"))
+    assert "'dark' has 3, expected 4 or more of each" in line
+
+
+def test_copies_of_training_images_in_the_test_are_refused(
+    skkd_command, photos, tmp_path
+):
+    test = write_squares(tmp_path / "test", n=2)
+    result = skkd_command("fit", photos, "--test", test, "--out", tmp_path / "out")
+    line = failed(result)
+    (command,) = re.findall("`skkd (.*)`", line)
+    listed = skkd_command(*command.split())
+    assert listed.exit_code == 1
+    assert "byte-identical to files in compare_with" in listed.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--teacher", "net.pt"], "--teacher 'net.pt': expected 'train'"),
+        (["--teacher", "net.onnx"], "there is no such file"),
+        (["--student", "Large"], "--student 'Large': expected one of SmallCNN"),
+        (["--epochs", "0"], "--epochs 0: expected an int of at least 1"),
+        (["--size", "-1"], "--size -1: expected an int of at least 1"),
+    ],
+)
+def test_parameters_are_checked_first(
+    skkd_command, photos, tmp_path, arguments, expected
+):
+    pytest.importorskip("onnxruntime")
+    out = tmp_path / "out"
+    assert expected in failed(skkd_command("fit", photos, "--out", out, *arguments))
+    assert not out.exists()
+
+
+def test_an_out_that_is_a_file_or_of_somebody_else_is_left_alone(
+    skkd_command, photos, tmp_path
+):
+    (tmp_path / "file").write_text("mine")
+    line = failed(skkd_command("fit", photos, "--out", tmp_path / "file"))
+    assert "is a file: expected a folder" in line
+    (tmp_path / "card.md").write_text("mine")
+    line = failed(skkd_command("fit", photos, "--out", tmp_path))
+    assert "has a card.md that no run of this kind wrote" in line
+    assert (tmp_path / "card.md").read_text() == "mine"
+
+
+def test_a_missing_option_is_a_matter_of_usage(skkd_command, photos):
+    assert skkd_command("fit", photos).exit_code == 2
+    assert skkd_command("nothing").exit_code == 2
+
+
+def test_debug_shows_the_traceback(skkd_command, tmp_path):
+    result = skkd_command("fit", tmp_path / "no", "--out", tmp_path / "o", "--debug")
+    assert "Traceback" in result.stderr
+    assert result.exit_code == 1
+
+
+def test_long_lists_are_cut_in_one_line():
+    text = "Cannot read 5 images:\n  a\n  b\n  c\n  d\n  e\nUse on_error='skip'."
+    line = "Cannot read 5 images: a; b; c; and 2 more; Use --skip-unreadable."
+    assert in_one_line(text) == line
