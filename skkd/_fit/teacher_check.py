@@ -19,9 +19,15 @@ from skkd.losses import FeatureLoss, HardLabel, LogitMSE
 from skkd.losses._registry import flatten
 from skkd.teachers import Finding, Teacher
 from skkd.teachers.health import check_encoding
+from skkd.teachers.health._by_heart import examine_memory
 from skkd.teachers.health._decisions import N_ROWS, compare_decisions, has_threshold
 from skkd.teachers.health._extra_classes import examine_extra_classes
-from skkd.teachers.health._findings import examine, report, sample_rows
+from skkd.teachers.health._findings import (
+    examine,
+    is_sure_and_right,
+    report,
+    sample_rows,
+)
 
 # How many samples are looked at: of logits at hand, and of a teacher that is to be
 # run for this alone.
@@ -79,6 +85,10 @@ def check_teacher_outputs(
         classes=plan.classes,
     )
     findings += plan.findings
+    is_one = teacher is not None and not out_of_fold
+    if is_one and is_sure_and_right(logits, plan.y_encoded[index]):
+        rows = pick(plan.teacher_X, index)
+        findings += examine_memory(teacher, rows, plan.y_encoded[index])  # type: ignore[arg-type]
     if teacher is not None and teacher.has_extra_classes(plan.classes):
         few = index[:: -(-len(index) // _N_ASKED)]
         findings += _of_extra_classes(plan, net, samples, targets, few)

@@ -12,10 +12,16 @@ from skkd._data.rows import pick
 from skkd.teachers._as_teacher import as_teacher
 from skkd.teachers._base import Teacher
 from skkd.teachers._ensemble import EnsembleTeacher
+from skkd.teachers.health._by_heart import examine_memory
 from skkd.teachers.health._decisions import N_ROWS, compare_decisions
 from skkd.teachers.health._extra_classes import examine_extra_classes
 from skkd.teachers.health._finding import Finding
-from skkd.teachers.health._findings import examine, report, sample_rows
+from skkd.teachers.health._findings import (
+    examine,
+    is_sure_and_right,
+    report,
+    sample_rows,
+)
 
 
 def check_health(
@@ -48,6 +54,8 @@ def check_health(
     - ``constant-output``: the same for every sample;
     - ``scores-as-logits``: scores, whose scale no labels tell (in a fit alone);
     - ``saturated``: the probabilities are hardly soft at this temperature;
+    - ``by-heart``: it is right and sure on rows of a table whose labels their nearest
+      neighbours do not tell;
     - ``extra-classes``: it decides for classes that y lacks, not only by mistake;
     - ``train-mode``: a module with dropout or batch norm is in train mode.
 
@@ -134,6 +142,10 @@ def _examine_each(
     found = examine(
         logits, y_encoded, teacher=teacher, temperature=temperature, classes=classes
     )
+    if is_sure_and_right(logits, y_encoded) and not isinstance(
+        teacher, EnsembleTeacher
+    ):
+        found += examine_memory(teacher, X, y_encoded)
     if teacher.has_extra_classes(classes) and not isinstance(teacher, EnsembleTeacher):
         yield from examine_extra_classes(teacher, X, y_encoded, classes)
     if teacher.may_decide_otherwise:

@@ -21,6 +21,9 @@ from skkd.teachers.health._networks import layers_in_train_mode
 
 # Fewer labels prove nothing against a teacher.
 _MIN_ROWS = 30
+# Right on nearly all rows, and sure: two thirds of a forest's trees know a row, and the
+# mean probability of the labels of its own rows is about 0.9.
+_RIGHT, _SURE, _MIN_SURE = 0.998, 0.85, 100
 # A fiftieth of the 10 % that label smoothing usually spreads over the other classes. A
 # tree leaves 0.0001 for each other class at temperature 4; seven healthy classifiers
 # of scikit-learn left 0.04 to 0.75 on the rows of iris, digits, wine and breast cancer
@@ -76,6 +79,15 @@ def examine(
             temperature = 1.0  # they have no scale before a fit
         findings += _of_softness(logits, temperature, teacher)
     return findings
+
+
+def is_sure_and_right(logits: np.ndarray, y_encoded: np.ndarray) -> bool:
+    """Tell whether a teacher is right on nearly all labelled rows, and sure of it."""
+    known = y_encoded >= 0
+    logits, y = logits[known], y_encoded[known]
+    if len(y) < _MIN_SURE or (logits.argmax(axis=1) == y).mean() < _RIGHT:
+        return False
+    return bool(softmax(logits, axis=1)[np.arange(len(y)), y].mean() >= _SURE)
 
 
 def _is_right(log_p: np.ndarray, y_encoded: np.ndarray) -> bool:
