@@ -54,8 +54,8 @@ def check_health(
     - ``constant-output``: the same for every sample;
     - ``scores-as-logits``: scores, whose scale no labels tell (in a fit alone);
     - ``saturated``: the probabilities are hardly soft at this temperature;
-    - ``by-heart``: it is right and sure on rows of a table whose labels their nearest
-      neighbours do not tell;
+    - ``by-heart``: it is right and sure on rows of a table whose labels cannot be told
+      by the rows alone;
     - ``extra-classes``: it decides for classes that y lacks, not only by mistake;
     - ``train-mode``: a module with dropout or batch norm is in train mode.
 
