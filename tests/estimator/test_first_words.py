@@ -232,12 +232,14 @@ def test_missing_values_and_text():
     holes[3, 1] = np.nan
     frame, text = pd.DataFrame(holes), pd.DataFrame(X, columns=[*"abcd"])
     text = text.assign(e=["u", "v"] * 75)
-    for wrong in (holes, frame, text, text.to_numpy()):
-        with pytest.raises(ValueError, match=r"fit\(..., teacher_X=X\)"):
+    for wrong in (holes, text.to_numpy()):
+        with pytest.raises(ValueError, match="preprocessor='auto'.*teacher takes X as"):
             net(teacher=TEACHER).fit(wrong, y)
         with pytest.raises(ValueError) as caught:
             net().fit(wrong, y)
-        assert "teacher_X" not in str(caught.value)
+        assert "teacher takes" not in str(caught.value)
+    for table in (frame, text):  # where it is taken without a word
+        assert net(max_epochs=1).fit(table, y).preprocessor_ is not None
     trees = HistGradientBoostingClassifier(max_iter=5).fit(holes, y)
     net(teacher=trees, max_epochs=20).fit(X, y, teacher_X=holes)
 

@@ -71,8 +71,10 @@ def test_one_image_is_not_a_batch():
 
 def test_categories_are_not_numbers():
     frame = pd.DataFrame({"a": pd.Categorical(["x", "y"] * 5), "b": np.arange(10.0)})
-    with pytest.raises(ValueError, match="OneHotEncoder"):
-        DistilledClassifier().fit(frame, [0, 1] * 5)
+    student = DistilledClassifier(max_epochs=1).fit(frame, [0, 1] * 5)
+    assert student.preprocessor_.get_feature_names_out().tolist() == ["a_x", "a_y", "b"]
+    with pytest.raises(ValueError, match="preprocessor='auto'"):
+        DistilledClassifier().fit(frame.to_numpy(), [0, 1] * 5)
 
 
 def test_a_search_never_holds_out_rows_without_a_label():
