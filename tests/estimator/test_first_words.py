@@ -233,7 +233,7 @@ def test_missing_values_and_text():
     frame, text = pd.DataFrame(holes), pd.DataFrame(X, columns=[*"abcd"])
     text = text.assign(e=["u", "v"] * 75)
     for wrong in (holes, text.to_numpy()):
-        with pytest.raises(ValueError, match=r"(?s)preprocessor='auto'.*teacher takes X as"):
+        with pytest.raises(ValueError, match=r"(?s)'auto'.*teacher takes X as"):
             net(teacher=TEACHER).fit(wrong, y)
         with pytest.raises(ValueError) as caught:
             net().fit(wrong, y)
