@@ -108,11 +108,6 @@ def _parts_of(fitted: Any) -> tuple[list[tuple[str, Any]], str | None, Any]:
             "This DistilledClassifier is not fitted, so there is no student to save: "
             "call fit(X, y) first."
         )
-    if student.preprocessor_ is not None:
-        raise ValueError(
-            f"The student has preprocessor={describe(student.preprocessor_)}, which "
-            "this file does not hold: write it by skops.io.dump or pickle."
-        )
     return steps, name, student
 
 
