@@ -1,19 +1,17 @@
-"""Files that hold no preprocessing refuse a student that has one."""
+"""A student's own preprocessing in its files."""
 
 import io
 import pickle
 
 import numpy as np
-import pytest
 from table_cases import X, Y, student
 
 from skkd.export._fitted import read_fitted
 
 
-def test_what_a_file_does_not_hold_is_told():
+def test_an_exported_file_begins_with_it():
     net = student(max_epochs=1).fit(X, Y)
-    with pytest.raises(ValueError, match=r"preprocessor=TablePreprocessor"):
-        read_fitted(net)
+    assert read_fitted(net).steps[-1][1] is net.preprocessor_
     numbers = net.preprocessor_.transform(X)
     plain = student(max_epochs=1).fit(numbers, Y, teacher_X=X)
     assert read_fitted(plain).net is plain
