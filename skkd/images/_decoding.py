@@ -18,7 +18,7 @@ from skkd.images._levels import (
     doubts_of_white,
     to_8_bits,
 )
-from skkd.images._storage import Doubt, Storage, read_storage
+from skkd.images._storage import Doubt, Storage, read_storage, storage_in_memory
 from skkd.images._unsupported import describe_unsupported
 
 # An allow-list, because Pillow would otherwise run Ghostscript for EPS files and read
@@ -58,10 +58,23 @@ def decode_image(
         image = read_dicom(file, levels)
     else:
         image, doubts = _read_with_pillow(file, max(size), levels)
+    return _resized(image, (width, height), mode), doubts
+
+
+def decode_in_memory(
+    image: Image.Image, size: tuple[int, int], mode: str, levels: Levels = None
+) -> tuple[np.ndarray, list[Doubt]]:
+    """Do the same with an image in memory, which is not changed."""
+    check_n_pixels(*image.size)
+    storage = storage_in_memory(image)
+    opaque, doubts = _shown(ImageOps.exif_transpose(image), storage, levels)
+    return _resized(opaque, size[::-1], mode), doubts
+
+
+def _resized(image: Image.Image, size: tuple[int, int], mode: str) -> np.ndarray:
     if image.mode != mode:
         image = image.convert(mode)
-    resized = image.resize((width, height), Image.Resampling.BILINEAR)
-    return np.asarray(resized), doubts
+    return np.asarray(image.resize(size, Image.Resampling.BILINEAR))
 
 
 def is_dicom(file: BinaryIO) -> bool:
@@ -82,12 +95,19 @@ def _read_with_pillow(
             # both.
             image.draft(None, (_DRAFT_FACTOR * side,) * 2)
         ImageOps.exif_transpose(image, in_place=True)
-        gray_or_color, doubts = to_8_bits(image, storage, levels)
-        doubts += [*storage.doubts, *doubts_of_alpha(gray_or_color, storage)]
-        opaque = _without_alpha(gray_or_color, storage)
-        if gray_or_color.has_transparency_data:
-            doubts += doubts_of_white(gray_or_color, opaque)
-        return opaque, doubts
+        return _shown(image, storage, levels)
+
+
+def _shown(
+    image: Image.Image, storage: Storage, levels: Levels
+) -> tuple[Image.Image, list[Doubt]]:
+    """Return an upright image with 8 bits a channel and without transparency."""
+    gray_or_color, doubts = to_8_bits(image, storage, levels)
+    doubts += [*storage.doubts, *doubts_of_alpha(gray_or_color, storage)]
+    opaque = _without_alpha(gray_or_color, storage)
+    if gray_or_color.has_transparency_data:
+        doubts += doubts_of_white(gray_or_color, opaque)
+    return opaque, doubts
 
 
 def _identify(file: BinaryIO) -> Image.Image:

@@ -1,8 +1,7 @@
-"""A transformer that reads image files, the first step of a pipeline on photos."""
+"""A transformer that reads images, the first step of a pipeline on photos."""
 
 from __future__ import annotations
 
-import os
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,6 +12,7 @@ from sklearn.utils import Tags
 from skkd._utils.checks import is_number
 from skkd.images._levels import Levels, check_levels
 from skkd.images._rows import ImageRows
+from skkd.images._sources import as_sources
 from skkd.images._table import open_table
 
 if TYPE_CHECKING:
@@ -22,11 +22,12 @@ _N_CHANNELS = {"RGB": 3, "L": 1}
 
 
 class ImageReader(TransformerMixin, BaseEstimator):
-    """Read images from paths into one array, all of the same size.
+    """Read images into one array, all of the same size: files, or what is in memory.
 
     Each image is decoded completely, turned upright as its EXIF orientation says,
     converted to `mode` and resized to `size` by Pillow's antialiased bilinear filter,
-    which does not keep the aspect ratio. There is nothing to fit.
+    which does not keep the aspect ratio. There is nothing to fit. An image is a path,
+    the bytes of a file, a PIL image, or an array of any size, as a web service has it.
 
     Parameters
     ----------
@@ -68,6 +69,8 @@ class ImageReader(TransformerMixin, BaseEstimator):
     - CMYK is converted by Pillow's formula; colour profiles are not applied.
     - Animations (GIF, WebP, APNG) give their first frame.
     - Images beyond ``PIL.Image.MAX_IMAGE_PIXELS`` are refused.
+    - Arrays are RGB: OpenCV has BGR, ``image[:, :, ::-1]`` turns it. Arrays and PIL
+      images give what a file that holds their pixels gives, a large JPEG apart.
     - Formats: AVIF, BMP, GIF, JPEG (also MPO), JPEG 2000, PNG, PPM, TIFF and WebP, by
       content and not by suffix; HEIF once ``pillow_heif.register_heif_opener()`` ran.
     - A JPEG of at least eight times `size` is decoded at a reduced scale, which is
@@ -77,9 +80,9 @@ class ImageReader(TransformerMixin, BaseEstimator):
 
     The cache of `memory`:
 
-    - A file is identified by its absolute path, its size and its times of change, so
-      that cached files are not opened. A file that was moved, copied or changed is
-      decoded again.
+    - An image in memory is identified by its content, a file by its absolute path, its
+      size and its times of change, so that cached files are not opened. One that was
+      moved, copied or changed is decoded again.
     - Images of each `size`, `mode` and `levels`, and of each version of Pillow and its
       codecs, are cached separately. Pixels are the same with and without `memory`, bit
       for bit.
@@ -135,12 +138,12 @@ class ImageReader(TransformerMixin, BaseEstimator):
         self.levels = levels
 
     def fit(self, X: Any, y: Any = None) -> ImageReader:
-        """Check the parameters, and that X contains paths; no file is read.
+        """Check the parameters, and that X contains images; none is read.
 
         Parameters
         ----------
-        X : array-like of str or path-like, shape (n,) or (n, 1)
-            Paths of images.
+        X : array-like of n images
+            As for :meth:`transform`.
         y : ignored
             For pipelines.
 
@@ -161,7 +164,7 @@ class ImageReader(TransformerMixin, BaseEstimator):
         """
         shape, levels = self._check_params()
         open_table(self.memory, shape, self.mode, levels)
-        _check_paths(X)
+        as_sources(X)
         return self
 
     def transform(self, X: Any) -> np.ndarray | LazyImages:
@@ -169,8 +172,10 @@ class ImageReader(TransformerMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of str or path-like, shape (n,) or (n, 1)
-            Paths of images.
+        X : array-like of n images, shape (n,) or (n, 1), or ndarray of images
+            Paths, bytes of files, PIL images, or arrays of uint8, gray (height, width)
+            or RGB (height, width, 3), also RGBA, or with channels first; gray ones may
+            be uint16, or floats with `levels`. They may be mixed, and of any size.
 
         Returns
         -------
@@ -206,7 +211,7 @@ class ImageReader(TransformerMixin, BaseEstimator):
         """
         shape, levels = self._check_params()
         rows = ImageRows(
-            _check_paths(X), shape, self.mode, self.n_jobs, self.memory, levels
+            as_sources(X), shape, self.mode, self.n_jobs, self.memory, levels
         )
         if self.lazy:
             if rows.table is not None:
@@ -243,28 +248,3 @@ class ImageReader(TransformerMixin, BaseEstimator):
         tags.input_tags.string = True
         tags.transformer_tags.preserves_dtype = []
         return tags
-
-
-def _check_paths(X: Any) -> list[str]:
-    if isinstance(X, str | bytes | os.PathLike):
-        raise ValueError(f"X={X!r} is a single path; pass a list of paths, [{X!r}].")
-    paths = np.asarray(X, dtype=object)
-    if paths.ndim == 2 and paths.shape[1] == 1:
-        paths = paths[:, 0]
-    if paths.ndim != 1:
-        raise ValueError(
-            f"X has shape {paths.shape} (type {type(X).__name__}); expected a 1-D "
-            "array of image paths, or one column of them. From load_image_folder, "
-            "pass `photos.data`."
-        )
-    if not len(paths):
-        raise ValueError("X is empty; expected at least one image path.")
-    for i, path in enumerate(paths):
-        if not isinstance(path, str | os.PathLike):
-            raise ValueError(
-                f"X[{i}]={path!r} is of type {type(path).__name__}; expected a path, "
-                "as str or pathlib.Path. Images that are already arrays need no "
-                "ImageReader."
-            )
-    # str() because NumPy's own strings would show as np.str_('...') in messages.
-    return [str(os.fspath(path)) for path in paths]

@@ -1,4 +1,4 @@
-"""Read one image, from its path or its bytes, as every part of skkd reads it."""
+"""Read one image, from a file or memory, as every part of skkd reads it."""
 
 from __future__ import annotations
 
@@ -6,30 +6,38 @@ import io
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from PIL import Image
 
 from skkd._utils.warn import warn
-from skkd.images._decoding import decode_image
+from skkd.images._decoding import decode_image, decode_in_memory
 from skkd.images._errors import ImageFolderWarning, describe_failure, shorten
 from skkd.images._levels import Levels, describe_doubts
+from skkd.images._sources import Source, image_of
 from skkd.images._storage import Doubt
 
 
 def read_image(
-    source: str | bytes, image: np.ndarray, mode: str, levels: Levels
+    source: Source, image: np.ndarray, mode: str, levels: Levels
 ) -> tuple[str, list[Doubt]]:
-    """Decode a file into `image` (C, H, W); return why it could not be, and doubts."""
+    """Read a source into `image` (C, H, W); return why it could not be, and doubts."""
     try:
-        with (
-            io.BytesIO(source)
-            if isinstance(source, bytes)
-            else open(source, "rb") as file
-        ):
-            pixels, doubts = decode_image(file, image.shape[1:], mode, levels)
+        pixels, doubts = _decode(source, image.shape[1:], mode, levels)
     # Damaged files make Pillow's decoders raise errors of any type.
     except Exception as error:
         return describe_failure(error), []
     image[...] = pixels.transpose(2, 0, 1) if pixels.ndim == 3 else pixels
     return "", doubts
+
+
+def _decode(
+    source: Source, size: tuple[int, int], mode: str, levels: Levels
+) -> tuple[np.ndarray, list[Doubt]]:
+    if isinstance(source, np.ndarray):
+        return decode_in_memory(image_of(source), size, mode, levels)
+    if isinstance(source, Image.Image):
+        return decode_in_memory(source, size, mode, levels)
+    with io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb") as f:
+        return decode_image(f, size, mode, levels)
 
 
 def warn_of_doubts(doubts: Mapping[str, Sequence[Doubt]]) -> None:

@@ -1,8 +1,8 @@
-"""Image files, decoded in threads and, with `memory`, cached on disk."""
+"""Images, decoded in threads and, with `memory`, cached on disk."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -12,8 +12,9 @@ from joblib import effective_n_jobs
 from skkd.images._errors import UnreadableImageError, describe_unreadable
 from skkd.images._levels import Levels
 from skkd.images._reading import read_image, warn_of_doubts
+from skkd.images._sources import Source, name_of
 from skkd.images._storage import Doubt
-from skkd.images._table import file_keys, image_kind, open_table
+from skkd.images._table import image_kind, open_table, source_keys
 
 # Files per task of a thread: large enough that the overhead of a task does not matter
 # for tiny images, small enough to distribute a few large ones.
@@ -24,18 +25,18 @@ _PIECE_ROWS, _PIECE_BYTES = 1024, 2**24
 
 
 class ImageRows:
-    """The images of some files, each of which is opened when it is read."""
+    """Some images; each file is opened when it is read."""
 
     def __init__(
         self,
-        paths: list[str],
+        sources: Sequence[Source],
         shape: tuple[int, int, int],
         mode: str,
         n_jobs: int | None = None,
         memory: Any = None,
         levels: Levels = None,
     ) -> None:
-        self.paths, self.shape, self.mode, self.levels = paths, shape, mode, levels
+        self.sources, self.shape, self.mode, self.levels = sources, shape, mode, levels
         # Here, since the workers of a DataLoader do not see joblib's context.
         self.n_threads = effective_n_jobs(n_jobs)
         self.table = open_table(memory, shape, mode, levels)
@@ -44,7 +45,7 @@ class ImageRows:
         self._warned = False
 
     def __len__(self) -> int:
-        return len(self.paths)
+        return len(self.sources)
 
     def read(self, rows: np.ndarray) -> np.ndarray:
         """Return the images of `rows`, (m, *shape); decode what is not cached."""
@@ -64,7 +65,7 @@ class ImageRows:
         are not read. Unreadable files are raised after all others are cached.
         """
         assert self.table is not None
-        self._keys, unstated = file_keys(self.paths)
+        self._keys, unstated = source_keys(self.sources)
         failures = [*unstated.items()]
         rows = np.setdiff1d(np.arange(len(self)), [*unstated])
         missing = self._absent(rows, images)
@@ -85,7 +86,7 @@ class ImageRows:
     def row_keys(self) -> tuple[np.ndarray, str]:
         """Return a key for each file, (n, 2) uint64, and the kind of images."""
         if self._keys is None:
-            self._keys, failures = file_keys(self.paths)
+            self._keys, failures = source_keys(self.sources)
             self._check_none([*failures.items()], np.arange(len(self)))
         return self._keys, f"image {image_kind(self.shape, self.mode, self.levels)}"
 
@@ -154,10 +155,13 @@ class ImageRows:
 
     def _read(self, row: int, image: np.ndarray) -> str:
         """Decode one file into `image`; return why it could not be read, if so."""
-        reason, doubts = read_image(self.paths[row], image, self.mode, self.levels)
+        reason, doubts = read_image(self.sources[row], image, self.mode, self.levels)
         if doubts:
             self._doubts[row] = doubts
         return reason
+
+    def _name(self, row: int) -> str:
+        return name_of(self.sources[row], row)
 
     def _pieces(self, rows: np.ndarray) -> Iterator[np.ndarray]:
         step = max(1, min(_PIECE_ROWS, _PIECE_BYTES // int(np.prod(self.shape))))
@@ -165,7 +169,7 @@ class ImageRows:
 
     def _check_none(self, failures: list[tuple[int, str]], rows: np.ndarray) -> None:
         if failures:
-            unreadable = [(self.paths[row], reason) for row, reason in failures]
+            unreadable = [(self._name(row), reason) for row, reason in failures]
             raise UnreadableImageError(
                 describe_unreadable(unreadable, len(rows)), unreadable
             )
@@ -175,4 +179,4 @@ class ImageRows:
         if not self._doubts or self._warned:
             return
         self._warned = True
-        warn_of_doubts({self.paths[row]: d for row, d in sorted(self._doubts.items())})
+        warn_of_doubts({self._name(row): d for row, d in sorted(self._doubts.items())})

@@ -56,6 +56,22 @@ def read_storage(image: Any, file: BinaryIO) -> Storage:
     return Storage()
 
 
+def storage_in_memory(image: Any) -> Storage:
+    """Describe an image in memory, by its mode, and by its file if it is of a TIFF."""
+    if image.format == "TIFF" and hasattr(image, "tag_v2"):
+        return _storage_of_tiff(image)
+    if image.mode.startswith("I;16"):
+        if image.format == "JPEG2000":
+            raise ValueError(
+                "an image of a JPEG 2000 file with more than 8 bits, of which the file "
+                "says how many; pass its path or its bytes"
+            )
+        return Storage(16, white=65535)
+    if image.mode in ("I", "F"):
+        return Storage(32, "i" if image.mode == "I" else "f", 0)
+    return Storage()
+
+
 def _storage_of_jpeg2000(image: Any, file: BinaryIO) -> Storage:
     if not image.mode.startswith("I"):
         return Storage()

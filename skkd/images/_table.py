@@ -21,6 +21,7 @@ from skkd.images._errors import (
     describe_failure,
 )
 from skkd.images._levels import Levels
+from skkd.images._sources import Source, key_of
 
 # To be incremented when decode_image returns other pixels for the same file.
 _DECODING = 2
@@ -122,15 +123,19 @@ def _version_of(distribution: str) -> str | None:
         return None
 
 
-def file_keys(paths: Sequence[str]) -> tuple[np.ndarray, dict[int, str]]:
-    """Return a key (n, 2) for each file, and by row why there is none for some.
+def source_keys(sources: Sequence[Source]) -> tuple[np.ndarray, dict[int, str]]:
+    """Return a key (n, 2) for each image, and by row why there is none for some.
 
-    The key is a hash of path, size and times of change, so that no file is opened. The
-    second time (``st_ctime``) cannot be set by a program: it also changes when an
-    archive or a copy replaces the file and sets an older, or the same, date.
+    That of an image in memory is a hash of its content. That of a file is a hash of
+    path, size and times of change, so that no file is opened. The second time
+    (``st_ctime``) cannot be set by a program: it also changes when an archive or a copy
+    replaces the file and sets an older, or the same, date.
     """
     digests, failures = [], {}
-    for i, path in enumerate(paths):
+    for i, path in enumerate(sources):
+        if not isinstance(path, str):
+            digests.append(key_of(path, _KEY_BYTES))
+            continue
         try:
             found = os.stat(path)
         except (OSError, ValueError) as error:  # ValueError: no possible path

@@ -101,7 +101,9 @@ class OnnxClassifier:
         X : array-like of n samples
             Arrays, data frames or dicts, as the student was fitted on. If it was the
             last step of a pipeline with an :class:`~skkd.ImageReader`: paths of
-            images, or their content as bytes, or uint8 arrays (n, C, height, width).
+            images, or their content as bytes, PIL images, or a list of uint8 arrays
+            of any size, (height, width, 3), as the reader takes them; or one uint8
+            array (n, C, height, width).
 
         Returns
         -------
@@ -244,7 +246,8 @@ class OnnxClassifier:
         metadata, size = self._file.metadata, self._file.batch_size
         is_plain = isinstance(X, np.ndarray) and X.dtype.kind in "fiub"
         takes_texts = metadata.kind != "array" or metadata.inputs[0].dtype == "str"
-        files = None if is_plain or takes_texts else files_of(X)
+        takes_images = metadata.image is not None
+        files = None if is_plain or takes_texts else files_of(X, takes_images)
         if files is not None:
             if metadata.image is None:
                 raise ValueError(

@@ -1,8 +1,7 @@
-"""Images from paths or bytes, read as for the fit, pixel for pixel."""
+"""Images from files or memory, read as for the fit, pixel for pixel."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,14 +10,17 @@ import numpy as np
 from skkd._formats.onnx_metadata import ImageReading
 from skkd.images._errors import UnreadableImageError, describe_unreadable
 from skkd.images._reading import read_image, warn_of_doubts
+from skkd.images._sources import Source, as_source, is_source, name_of
 from skkd.images._storage import Doubt
 
-_FILE = (str, os.PathLike, bytes, bytearray, memoryview)
 
+def files_of(X: Any, arrays: bool = False) -> list[Source] | None:
+    """Return paths, bytes and images; None if X holds numbers.
 
-def files_of(X: Any) -> list[str | bytes] | None:
-    """Return paths and bytes of images; None if X holds numbers."""
-    if isinstance(X, _FILE):
+    With `arrays`, a list of uint8 arrays, such as images of several sizes, is one of
+    images too.
+    """
+    if is_source(X):
         raise ValueError(
             f"X is a single {type(X).__name__}; pass a list of them, even of one."
         )
@@ -31,19 +33,14 @@ def files_of(X: Any) -> list[str | bytes] | None:
     # Not by np.asarray, which would cut bytes at their last zeros.
     items = [*X.ravel()] if isinstance(X, np.ndarray) else [*X]
     items = [item[0] if _is_row_of_one(item) else item for item in items]
-    if not any(isinstance(item, _FILE) for item in items):
+    is_images = arrays and bool(items) and all(map(_is_image, items))
+    if not is_images and not any(map(is_source, items)):
         return None
-    for i, item in enumerate(items):
-        if not isinstance(item, _FILE):
-            raise ValueError(
-                f"X[{i}] is a {type(item).__name__}, and others are texts or bytes: "
-                "expected paths of images or their bytes, all of them."
-            )
-    return [_plain(item) for item in items]
+    return [as_source(item, i) for i, item in enumerate(items)]
 
 
 def read_batches(
-    files: list[str | bytes], reading: ImageReading, size: int
+    files: list[Source], reading: ImageReading, size: int
 ) -> Iterator[np.ndarray]:
     """Yield images (size, C, H, W), uint8; at the end raise if some were unreadable."""
     shape = (3 if reading.mode == "RGB" else 1, *reading.size)
@@ -55,7 +52,7 @@ def read_batches(
         images = np.empty((len(some), *shape), dtype=np.uint8)
         for i, file in enumerate(some):
             reason, found = read_image(file, images[i], reading.mode, levels)
-            name = file if isinstance(file, str) else f"bytes of X[{start + i}]"
+            name = name_of(file, start + i)
             if reason:
                 failures.append((name, reason))
             if found:
@@ -73,7 +70,5 @@ def _is_row_of_one(item: Any) -> bool:
     return isinstance(item, (list, tuple, np.ndarray)) and len(item) == 1
 
 
-def _plain(item: Any) -> str | bytes:
-    if isinstance(item, (bytes, bytearray, memoryview)):
-        return bytes(item)
-    return str(os.fspath(item))
+def _is_image(item: Any) -> bool:
+    return isinstance(item, np.ndarray) and item.ndim > 1 and item.dtype == np.uint8

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 import sklearn
 from image_files import add_damaged, save, save_pets
-from PIL import ImageFile
+from PIL import Image, ImageFile
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import GaussianNB
@@ -87,13 +87,14 @@ def test_wrong_mode(root, mode):
         (Path("cat/1.png"), "single path; pass a list"),
         ([], "X is empty"),
         (np.empty((0, 1)), "X is empty"),
-        (np.zeros(3), r"X\[0\]=.*expected a path"),
-        (np.zeros((3, 1)), r"X\[0\]=.*expected a path"),
-        (np.zeros((3, 2)), r"shape \(3, 2\).*expected a 1-D"),
-        (np.zeros((2, 3, 8, 8), np.uint8), r"shape \(2, 3, 8, 8\)"),
+        (np.zeros(3), r"X\[0\]=.*expected paths"),
+        (np.zeros((3, 1)), r"X\[0\]=.*expected paths"),
+        (np.zeros((3, 2)), r"shape \(3, 2\).*in a 1-D"),
+        (np.zeros((1, 2, 3, 8, 8), np.uint8), r"shape \(1, 2, 3, 8, 8\)"),
         (["a.png", None], r"X\[1\]=None is of type NoneType"),
         (pd.Series(["a.png", None]), r"X\[1\]"),
-        ([b"a.png"], r"X\[0\]=b'a.png' is of type bytes"),
+        (b"GIF89a", "single image; pass a list"),
+        (Image.new("L", (2, 2)), "single image; pass a list"),
         (pd.DataFrame({"a": ["a.png"], "b": ["b.png"]}), r"shape \(1, 2\)"),
         ({"data": ["a.png"]}, "photos.data"),
         (None, "expected a 1-D"),

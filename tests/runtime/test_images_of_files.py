@@ -50,6 +50,16 @@ def test_paths_and_bytes_give_the_pixels_of_the_reader(photos, path, mode, level
     np.testing.assert_array_equal(student.predict_proba(mixed), expected)
 
 
+def test_images_in_memory_are_read_too(path):
+    rng = np.random.default_rng(0)
+    arrays = [rng.integers(0, 256, (9 + i, 8, 3), np.uint8) for i in range(3)]
+    student = OnnxClassifier(write_images(path))
+    expected = student.predict_proba(ImageReader((6, 5)).transform(arrays))
+    images = [Image.fromarray(array) for array in arrays]
+    for X in (arrays, images, [images[0], *arrays[1:]], [a[:, :, ::1] for a in arrays]):
+        np.testing.assert_array_equal(student.predict_proba(X), expected)
+
+
 def test_data_frames_and_series_of_paths(photos, path):
     pd = pytest.importorskip("pandas")
     student = OnnxClassifier(write_images(path))
@@ -83,7 +93,7 @@ def test_what_is_doubtful_is_warned_of(path, tmp_path):
     [
         ("cat.jpg", "a single str"),
         (b"\xff\xd8", "a single bytes"),
-        (["cat.jpg", 3], r"X\[1\] is a int, and others"),
+        (["cat.jpg", 3], r"X\[1\]=3 is of type int"),
         ([], "shape"),
     ],
 )
