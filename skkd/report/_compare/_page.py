@@ -28,6 +28,14 @@ def page_of(result: Any, title: str = "", about: Sequence[str] = ()) -> str:
         plots = None  # the page says that matplotlib is not installed
     about_rows, *notes = result.notes
     pairs = result.pairs if len(result.pairs) <= _MAX_FINDINGS else []
+    # What a student gained by its teacher comes first.
+    pairs = sorted(
+        pairs,
+        key=lambda pair: (
+            result.baseline not in (pair.first, pair.second)
+            or result.teacher in (pair.first, pair.second)
+        ),
+    )
     measures = [
         measure
         for measure in MEASURES
@@ -75,10 +83,13 @@ def _template() -> Any:
 
 
 def _breakable(label: Any) -> Any:
-    """Return a label that may continue in the next line after an underscore."""
+    """Return a label that may continue in the next line after _ or -, and nowhere."""
     from markupsafe import Markup, escape  # installed with jinja2
 
-    return escape(str(label)).replace("_", Markup("_<wbr>"))
+    text = escape(str(label))
+    for mark in "_-":
+        text = text.replace(mark, Markup(f"{mark}<wbr>"))
+    return text
 
 
 def _data_url(content: bytes, kind: str) -> str:

@@ -11,6 +11,8 @@ from skkd.displays import ConfusionDifferenceDisplay, ParetoDisplay, Reliability
 
 # Readable when it is shown as wide as a phone.
 _INCHES = (5.2, 4.2)
+# With fewer rows in a bin a reliability curve shows chance.
+_ROWS_OF_A_BIN = 60
 
 
 @dataclass(frozen=True)
@@ -60,16 +62,24 @@ def _reliability(result: Any) -> Plot | None:
     errors = ", ".join(
         f"{name} {result.measures[name]['calibration_error']:.3f}" for name in proba
     )
-    options: dict[str, Any] = {"classes": result.classes, "n_bins": 15}
+    n_bins = min(15, max(3, len(result.y) // _ROWS_OF_A_BIN))
+
+    def draw(ax: Any) -> None:
+        shown = ReliabilityDisplay.from_predictions(
+            result.y, proba, classes=result.classes, n_bins=n_bins, ax=ax
+        )
+        # The errors are those of the table, whatever the bins of the plot.
+        _, *names = shown.ax_.get_legend().get_texts()
+        for text, name in zip(names, proba, strict=True):
+            error = result.measures[name]["calibration_error"]
+            text.set_text(f"{text.get_text().rpartition(', ECE')[0]}, ECE {error:.3f}")
+
     return Plot(
-        _drawn(
-            lambda ax: ReliabilityDisplay.from_predictions(
-                result.y, proba, ax=ax, **options
-            )
-        ),
+        _drawn(draw),
         f"Reliability curves. Expected calibration errors: {errors}.",
-        "How often a model is right, against its confidence. On the diagonal the two "
-        "are equal; below it the model is overconfident, above it underconfident.",
+        f"How often a model is right, against its confidence, in {n_bins} bins. On the "
+        "diagonal the two are equal; below it the model is overconfident, above it "
+        "underconfident.",
     )
 
 
