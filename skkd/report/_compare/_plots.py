@@ -69,7 +69,8 @@ def _reliability(result: Any) -> Plot | None:
             result.y, proba, classes=result.classes, n_bins=n_bins, ax=ax
         )
         # The errors are those of the table, whatever the bins of the plot.
-        _, *names = shown.ax_.get_legend().get_texts()
+        legend: Any = shown.ax_.get_legend()
+        _, *names = legend.get_texts()
         for text, name in zip(names, proba, strict=True):
             error = result.measures[name]["calibration_error"]
             text.set_text(f"{text.get_text().rpartition(', ECE')[0]}, ECE {error:.3f}")
