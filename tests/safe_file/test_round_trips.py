@@ -53,7 +53,7 @@ def channels_last(n_classes, input_shape):
         {"classes": [0, 1, 2], "criterion": nn.NLLLoss, "max_epochs": 0},
         {"predict_nonlinearity": None},
     ],
-    ids=repr,
+    ids=", ".join,  # of their names
 )
 def test_tables(params, path):
     loaded = round_trip(fitted(**params), path)
