@@ -15,6 +15,7 @@ _COMMANDS = {
     "predict": "_predict",
     "export": "_export",
     "compare": "_compare",
+    "demo": "_demo",
     "check-teacher": "_check_teacher",
     "check-folder": "_check_folder",
 }

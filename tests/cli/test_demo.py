@@ -1,0 +1,113 @@
+"""`skkd demo`: a page that runs a student in the browser."""
+
+import functools
+import http.server
+import json
+import shutil
+import subprocess
+import threading
+
+import numpy as np
+import pytest
+from chromium import Chromium
+from image_folders import write_squares
+from PIL import Image
+
+pytest.importorskip("skl2onnx", reason="the extra onnx is not installed")
+pytest.importorskip("onnxruntime")
+
+from sklearn.pipeline import make_pipeline
+
+from skkd import DistilledClassifier, ImageReader, load_image_folder
+from skkd._cli._demo import _VERSION
+from skkd.export import export_onnx
+from skkd.runtime import OnnxClassifier
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A student of images of other sides than its own."""
+    folder = tmp_path_factory.mktemp("demo")
+    photos = load_image_folder(write_squares(folder / "photos", n=8, side=45))
+    net = DistilledClassifier(max_epochs=3, module__width=4, random_state=0)
+    student = make_pipeline(ImageReader((9, 12)), net).fit(photos.data, photos.target)
+    export_onnx(student, folder / "student.onnx", X_calibration=photos.data)
+    return folder / "student.onnx"
+
+
+def test_without_npm_the_page_names_a_cdn(skkd_command, model, tmp_path):
+    page = tmp_path / "page"
+    photos = model.parent / "photos" / "dark"
+    result = skkd_command("demo", model, "--out", page, "--examples", photos)
+    assert result.exit_code == 0, result.stderr
+    content = json.loads((page / "student.json").read_text())
+    assert content["runtime"].endswith(f"onnxruntime-web@{_VERSION}/dist/")
+    assert content["classes"] == ["bright", "dark"] and content["size"] == [9, 12]
+    assert all((page / name).is_file() for name in content["examples"])
+    assert (page / "student.onnx").read_bytes() == model.read_bytes()
+
+
+def test_nothing_is_written_where_something_is_wrong(skkd_command, model, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "file").write_text("mine")
+    taken = skkd_command("demo", model, "--out", tmp_path / "mine")
+    assert "expected a new or an empty folder" in taken.stderr
+    X = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
+    table = DistilledClassifier(max_epochs=1).fit(X, X[:, 0] > 0)
+    export_onnx(table, tmp_path / "table.onnx")
+    no_images = skkd_command("demo", tmp_path / "table.onnx", "--out", tmp_path / "p")
+    assert "takes no image files" in no_images.stderr
+    no_npm = skkd_command("demo", model, "--out", tmp_path / "p", "--npm", tmp_path)
+    assert "expected the folder of onnxruntime-web" in no_npm.stderr
+    assert {taken.exit_code, no_images.exit_code, no_npm.exit_code} == {1}
+    assert {path.name for path in tmp_path.iterdir()} == {"mine", "table.onnx"}
+
+
+@pytest.fixture
+def served(skkd_command, model, tmp_path):
+    """The address and the folder of a page with a photograph."""
+    if not shutil.which("npm"):
+        pytest.skip("npm is not installed, which fetches onnxruntime-web")
+    install = ["npm", "install", "--prefix", tmp_path, f"onnxruntime-web@{_VERSION}"]
+    subprocess.run([*map(str, install)], check=True, capture_output=True)
+    rows, columns = np.mgrid[:91, :70]
+    pixels = np.dstack([rows * 2, columns * 3, (rows * columns) % 256]).astype("uint8")
+    Image.fromarray(pixels).save(tmp_path / "photo.jpg", quality=90)
+    npm = tmp_path / "node_modules" / "onnxruntime-web"
+    options = ["--npm", npm, "--examples", tmp_path / "photo.jpg"]
+    result = skkd_command("demo", model, "--out", tmp_path / "page", *options)
+    assert result.exit_code == 0, result.stderr
+    handler = functools.partial(
+        http.server.SimpleHTTPRequestHandler, directory=tmp_path / "page"
+    )
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/", tmp_path / "page"
+        server.shutdown()
+
+
+@pytest.mark.network
+def test_a_click_in_a_browser_gives_the_class_of_the_runtime(served, model, tmp_path):
+    program = shutil.which("chromium")
+    if program is None:
+        pytest.skip("Chromium is not installed")
+    address, page = served
+    browser = Chromium(program, tmp_path / "profile")
+    try:
+        browser.ask(
+            "Emulation.setDeviceMetricsOverride",
+            **{"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True},
+        )
+        browser.ask("Page.navigate", url=address)
+        browser.wait_for("document.getElementById('status')?.textContent === 'Ready.'")
+        browser.click("#examples button")
+        said = browser.wait_for("document.querySelector('#answer li')?.textContent")
+        pixels = np.array(browser.value("[...window.pixels]"))
+        width = browser.value("document.documentElement.scrollWidth")
+    finally:
+        browser.close()
+    photo = page / "example-0.jpg"
+    expected = ImageReader((9, 12)).transform([photo])[0].ravel()
+    assert np.abs(pixels - expected).mean() < 2
+    assert said.startswith(OnnxClassifier(model).predict([photo])[0])
+    assert width == 390
