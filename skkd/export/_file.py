@@ -1,10 +1,8 @@
-"""One file that appears complete, or not at all."""
+"""The file of an export: its path, and its content."""
 
 from __future__ import annotations
 
 import os
-import tempfile
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,25 +35,3 @@ def serialize(model: Any) -> bytes:
             "holds 2. Export a smaller student, or use export_program."
         )
     return model.SerializeToString(deterministic=True)
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file in one step: a process that is killed leaves the old one or none."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o666 & ~_umask())  # mkstemp's are for the owner alone
-        os.replace(name, path)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(name)
-        raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

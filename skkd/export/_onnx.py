@@ -10,11 +10,12 @@ import numpy as np
 
 from skkd._evaluate.card import huggingface_hub
 from skkd._formats.onnx_metadata import KEY, OnnxMetadata, Proof
+from skkd._utils.atomic import new_file
 from skkd._utils.checks import check_number
 from skkd._utils.warn import warn
 from skkd.exceptions import DistillationWarning
 from skkd.export._card import write_card
-from skkd.export._file import check_path, serialize, write_atomically
+from skkd.export._file import check_path, serialize
 from skkd.export._fitted import Fitted, read_fitted
 from skkd.export._fp16 import store_as_fp16
 from skkd.export._graph import (
@@ -149,7 +150,8 @@ def export_onnx(
     if quantize is not None:
         model, proof = job.quantize(student, quantize)
     metadata = describe_student(parts, job.samples, quantize, proof)
-    write_atomically(target, _with_metadata(model, metadata))
+    with new_file(target) as temporary:
+        temporary.write_bytes(_with_metadata(model, metadata))
     if card:
         write_card(target, parts, job.samples, metadata)
     return proof

@@ -11,9 +11,10 @@ import numpy as np
 import torch
 
 from skkd._formats.onnx_metadata import Proof
+from skkd._utils.atomic import new_file
 from skkd._utils.checks import check_number
 from skkd._utils.modules import cast_floats, describe
-from skkd.export._file import check_path, write_atomically
+from skkd.export._file import check_path
 from skkd.export._fitted import read_fitted
 from skkd.export._metadata import describe_student
 from skkd.export._module import Probabilities, build_module, first_two
@@ -101,7 +102,8 @@ def export_program(
     text = describe_student(parts, samples, None, proof).to_json()
     buffer = io.BytesIO()
     torch.export.save(program, buffer, extra_files={_METADATA: text})
-    write_atomically(target, buffer.getvalue())
+    with new_file(target) as temporary:
+        temporary.write_bytes(buffer.getvalue())
     return proof
 
 
