@@ -2,7 +2,7 @@
 
 Claim: on adult, 16,000 rows, the student of ``skkd.recipes.distil_table`` goes at least
 60 % of the way in AUC from the same student without a teacher to the teacher, and
-predicts 10,000 rows at least 1.5 times as fast (5 times is the aim, and not reached).
+predicts 10,000 rows at least 5 times as fast (not met: 1.75 was measured).
 With this one setting there is no set on which it is worse than the student alone by
 more than two standard errors.
 
@@ -221,7 +221,7 @@ def claim(found, bounds):
             times = [
                 np.median([r["us"] for r in sides[s]]) for s in ("teacher", "both")
             ]
-            bounds.at_least(f"{what}: times as fast", times[0] / times[1], 1.5)
+            bounds.at_least(f"{what}: times as fast", times[0] / times[1], 5)
 
 
 def main():
