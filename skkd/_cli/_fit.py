@@ -51,7 +51,12 @@ def command(
     from skkd.quickstart import distill_folder
 
     asked["on_error"] = "skip" if skip_unreadable else "raise"
-    outcome = distill_folder(folder, **asked)
+    try:
+        outcome = distill_folder(folder, **asked)
+    except KeyboardInterrupt:
+        kept = f"What is finished is kept in {asked['out']}: the same command goes on."
+        click.echo(kept, err=True)
+        raise
     if as_json:
         echo_json(outcome.to_dict())
     else:

@@ -46,6 +46,16 @@ def test_other_settings_do_not_touch_a_run(skkd_command, photos, done):
     assert "--epochs 3 there, 4 now" in result.stderr
 
 
+def test_an_interrupt_says_how_to_go_on(skkd_command, photos, tmp_path, monkeypatch):
+    def interrupted(self):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("skkd.quickstart._run.Run._train", interrupted)
+    result = skkd_command("fit", photos, "--out", tmp_path / "out", "--size", 8)
+    assert result.exit_code == 130
+    assert f"kept in {tmp_path / 'out'}: the same command goes on" in result.stderr
+
+
 def test_the_test_is_of_images_that_nothing_was_trained_on(photos, done):
     from skkd.quickstart._images import read_folder
 
