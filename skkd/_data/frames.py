@@ -63,7 +63,7 @@ def to_numbers(X: Any, what: str) -> np.ndarray:
 
 def explain_columns(X: Any, error: Exception, what: str) -> Exception:
     """Return the error for a table that is refused, which names a column if it can."""
-    if getattr(X, "ndim", 2) != 2 or len(getattr(X, "shape", ())) != 2:
+    if not (is_frame(X) or (isinstance(X, np.ndarray) and X.ndim == 2)):
         return error
     try:
         for name, column in zip(names_of(X), columns_of(X), strict=True):

@@ -232,7 +232,7 @@ def test_a_gain_that_was_interrupted_is_resumed_without_the_half_fit(
 
     path = tmp_path / "fits.jsonl"
     run = {"seeds": 1, "cv": 2}
-    net = student(on_interrupt=on_interrupt)
+    net = student(Callback(), on_interrupt=on_interrupt)  # trained one by one
     with monkeypatch.context() as patch:
         patch.setattr(DistilledClassifier, "notify", interrupted)
         with pytest.raises(KeyboardInterrupt):
