@@ -78,3 +78,10 @@ class PredictsAsStudentMixin:
         check_is_fitted(self, "student_")
         unlabeled = self.student_.unlabeled
         return labelled_accuracy(self.predict, X, y, unlabeled, sample_weight)
+
+
+def chosen_student(fitted: Any) -> Any:
+    """Return the student that a search or a recipe has chosen, and predicts as."""
+    for name in ("best_estimator_", "student_"):
+        fitted = getattr(fitted, name, fitted)
+    return fitted

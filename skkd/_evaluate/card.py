@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from sklearn.pipeline import Pipeline
 
+from skkd._estimator.student_predictions import chosen_student
 from skkd._utils.atomic import new_file
 from skkd._utils.modules import describe, uncompiled
 from skkd._version import __version__
@@ -152,8 +153,7 @@ def _list(lines: Sequence[str]) -> str:
 
 def _parts_of(student: Any) -> tuple[list[Any], Any]:
     """Return the steps before a student, and the student."""
-    for name in ("best_estimator_", "student_"):
-        student = getattr(student, name, student)
+    student = chosen_student(student)
     if isinstance(student, Pipeline):
         return [step for _, step in student.steps[:-1]], student.steps[-1][1]
     return [], student

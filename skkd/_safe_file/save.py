@@ -14,6 +14,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import Pipeline
 
 from skkd._estimator.classifier import DistilledClassifier
+from skkd._estimator.student_predictions import chosen_student
 from skkd._safe_file import probe
 from skkd._safe_file.container import pack, unpack
 from skkd._safe_file.facts import facts_to_json, history_to_json
@@ -93,10 +94,10 @@ safetensors>`_. Before it takes the place of an earlier one, it is read back and
 def _parts_of(fitted: Any) -> tuple[list[tuple[str, Any]], str | None, Any]:
     """Return the steps before the student, its name in the pipeline, and itself."""
     steps: list[tuple[str, Any]] = []
-    name, student = None, _chosen(fitted)
+    name, student = None, chosen_student(fitted)
     if isinstance(student, Pipeline):
         *steps, (name, student) = student.steps
-        student = _chosen(student)
+        student = chosen_student(student)
     if type(student) is not DistilledClassifier:
         raise TypeError(
             f"save_student got a {type(student).__name__}: expected a fitted "
@@ -109,13 +110,6 @@ def _parts_of(fitted: Any) -> tuple[list[tuple[str, Any]], str | None, Any]:
             "call fit(X, y) first."
         )
     return steps, name, student
-
-
-def _chosen(fitted: Any) -> Any:
-    """Return the student that a search or a recipe has chosen, and predicts as."""
-    for name in ("best_estimator_", "student_"):
-        fitted = getattr(fitted, name, fitted)
-    return fitted
 
 
 def _to_bytes(steps: list[tuple[str, Any]], name: str | None, net: Any) -> bytes:
