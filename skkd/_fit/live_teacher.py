@@ -13,7 +13,7 @@ from skkd._data.keys import TEACHER_FEATURES, TEACHER_LOGITS
 from skkd._data.rows import len_of, with_columns
 from skkd._fit.feature_terms import features_of, flat_features
 from skkd.teachers import Teacher
-from skkd.teachers._base import check_logits
+from skkd.teachers._check_logits import check_logits
 
 
 class LiveTeacher:

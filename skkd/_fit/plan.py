@@ -26,7 +26,7 @@ from skkd._fit.teacher_cv import check_fittable
 from skkd._utils.modules import describe
 from skkd.losses._registry import needs_of
 from skkd.teachers import Finding, Teacher, as_teacher
-from skkd.teachers._base import check_logits
+from skkd.teachers._check_logits import check_logits
 from skkd.teachers._transform import check_transform
 from skkd.teachers.health._extra_classes import examine_extra_columns
 

@@ -24,7 +24,7 @@ from skkd.memory._logits import CacheInfo, as_memory
 from skkd.memory._lookup import lookup_or_compute, sum_cache_infos
 from skkd.memory._row_keys import row_keys, view_seeds
 from skkd.teachers import Teacher, as_teacher
-from skkd.teachers._base import check_logits
+from skkd.teachers._check_logits import check_logits
 
 
 class SoftTargets(NamedTuple):

@@ -11,11 +11,18 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.exceptions import NotFittedError
-from skorch.utils import to_numpy
 
 from skkd._data.rows import len_of
 from skkd._utils.modules import describe, is_out_of_memory
 from skkd._utils.rng import preserved_rng
+from skkd.teachers._outputs import (
+    check_probabilities,
+    columns_of,
+    of_both_classes,
+    remedy_for,
+    renormalized,
+    to_logits,
+)
 from skkd.teachers._whole_batches import in_whole_batches
 
 
@@ -118,7 +125,7 @@ class Teacher:
             If it lacks a class, or knows others and `extra_classes` is "error".
         """
         self.output_kind()  # raises if the model does not tell it
-        _columns(self, np.asarray(classes))
+        self._columns(np.asarray(classes))
 
     def has_extra_classes(self, classes: Any) -> bool:
         """Tell whether the teacher knows classes that are not among `classes`."""
@@ -220,11 +227,11 @@ class Teacher:
     def _logits(self, X: Any, classes: np.ndarray) -> np.ndarray:
         """Return the logits; the caller guards precision and random streams."""
         kind, values = self.output_kind(), self._raw_outputs(X)
-        columns = _columns(self, classes)
+        columns = self._columns(classes)
         width = len(classes if columns is None else self.classes_)  # type: ignore[arg-type]
         n_samples = X.shape[0] if hasattr(X, "shape") else len_of(X)
         if width == 2 and values.shape in ((n_samples,), (n_samples, 1)):
-            values = _of_both_classes(values, self.output)
+            values = of_both_classes(values, self.output)
         expected = (n_samples, width)
         if values.shape != expected or values.dtype.kind not in "fiu":
             raise ValueError(
@@ -232,16 +239,19 @@ class Teacher:
                 f"{values.shape} and dtype {values.dtype}, expected {expected} and "
                 "floating point: a row for each sample of X, a column for each class, "
                 f"{self.classes_ if columns is not None else classes}."
-                f"{_remedy_for(values, expected)}"
+                f"{remedy_for(values, expected)}"
             )
         if values.dtype.kind != "f" or values.dtype.itemsize < 4:  # float16
             values = values.astype(np.float32)
-        _check_probabilities(self.model, values, kind)
+        check_probabilities(self.model, values, kind)
         if columns is not None:
             values = values[:, columns]
             if len(columns) < width:
-                values = _renormalized(values, kind)
-        return _to_logits(values, kind)
+                values = renormalized(values, kind)
+        return to_logits(values, kind)
+
+    def _columns(self, classes: np.ndarray) -> list[int] | None:
+        return columns_of(self.model, self.classes_, classes, self.extra_classes)
 
     @property
     def _device(self) -> Any:
@@ -263,120 +273,6 @@ def undisturbed(device: Any) -> Iterator[None]:
         yield
 
 
-def _columns(teacher: Teacher, classes: np.ndarray) -> list[int] | None:
-    """Return the teacher's column of each class; None if they are in this order."""
-    known = teacher.classes_
-    if known is None:
-        return None
-    column = {label: i for i, label in enumerate(known.tolist())}
-    missing = [label for label in classes.tolist() if label not in column]
-    if missing:
-        hint = f" If it marks unlabelled samples, pass unlabeled={missing[0]!r}."
-        raise ValueError(
-            f"The teacher {describe(teacher.model)} does not know the classes "
-            f"{missing[:10]} of y; it knows {known.tolist()[:20]}."
-            f"{hint if len(missing) == 1 else ''} Name its columns by the same labels, "
-            "as_teacher(model, classes=[...]), or train it on all of them. "
-            "VotingClassifier, BaggingClassifier and others replace labels by numbers: "
-            "there, name the columns by these."
-        )
-    if len(column) > len(classes) and teacher.extra_classes == "error":
-        extra = sorted(set(column) - set(classes.tolist()), key=str)
-        raise ValueError(
-            f"The teacher {describe(teacher.model)} knows classes that y does not "
-            f"have: {extra[:10]}. If y merely lacks them here, as in a fold, declare "
-            "all of them: DistilledClassifier(classes=[...]). If their columns may be "
-            "left out, say so: as_teacher(model, extra_classes='drop')."
-        )
-    return [column[label] for label in classes.tolist()]
-
-
-def _of_both_classes(values: np.ndarray, output: str) -> np.ndarray:
-    """Return a column for each of two classes, if one is said to stand for both."""
-    positive = values.ravel()
-    if output == "logit":
-        return np.column_stack([np.zeros_like(positive), positive])
-    if output == "proba":
-        return np.column_stack([1 - positive, positive])
-    return values
-
-
-def _remedy_for(values: np.ndarray, expected: tuple[int, int]) -> str:
-    n_samples, width = expected
-    if width == 2 and values.shape in ((n_samples,), (n_samples, 1)):
-        return (
-            " If its one output stands for the second class, say what it is: "
-            "as_teacher(model, output='logit'), or output='proba' after a sigmoid."
-        )
-    if values.ndim == 2 and len(values) == n_samples and values.shape[1] > width:
-        return (
-            f" Name its {values.shape[1]} columns by their labels, those of y among "
-            "them: as_teacher(model, classes=[...], extra_classes='drop')."
-        )
-    return ""
-
-
-def _is_sorted(labels: list[Any]) -> bool:
-    try:
-        return labels == sorted(labels)
-    except TypeError:  # labels of several types
-        return False
-
-
-def _check_probabilities(model: Any, values: np.ndarray, kind: str) -> None:
-    """Raise if outputs that should be probabilities are not between 0 and 1."""
-    bounds = {"proba": (0, 1), "log_proba": (-np.inf, 0)}
-    low, high = bounds.get(kind, (-np.inf, np.inf))
-    wrong = (values < low - 1e-3) | (values > high + 1e-3)
-    if wrong.any():
-        raise ValueError(
-            f"The teacher {describe(model)} should give {kind}, by its type or by "
-            f"output=, and gives {values[wrong][0]:.4g}. Say what it gives: "
-            "as_teacher(model, output='logits'), 'proba' or 'log_proba'."
-        )
-
-
-def _renormalized(values: np.ndarray, kind: str) -> np.ndarray:
-    """Let the probabilities of some of the classes sum to one, uniform if none has any.
-
-    Before small ones are clipped, which would make rows of little probability uniform.
-    """
-    if kind == "logits":  # the softmax of the loss normalises them
-        return values
-    p = values
-    if kind == "log_proba":
-        p = np.exp(values - values.max(axis=1, keepdims=True))
-    total = p.sum(axis=1, keepdims=True)
-    p = np.where(total > 0, p / np.where(total > 0, total, 1), 1 / values.shape[1])
-    return p if kind == "proba" else np.log(np.maximum(p, np.finfo(p.dtype).tiny))
-
-
-def _to_logits(values: np.ndarray, kind: str) -> np.ndarray:
-    if kind == "logits":
-        return values
-    # As sklearn.metrics.log_loss does: a zero of a forest is "rare", not "never".
-    eps = np.finfo(values.dtype).eps
-    if kind == "log_proba":
-        return np.maximum(values, np.log(eps))
-    return np.log(np.maximum(values, eps))
-
-
-def writable(X: Any) -> np.ndarray:
-    """Return an array that torch takes without a warning, a copy only if need be."""
-    # joblib maps large arrays read-only, DataFrames show their values so, and reversed
-    # rows have negative strides.
-    return np.require(X, requirements=["C", "W"])
-
-
-def to_array(values: Any) -> np.ndarray:
-    """Return outputs, or inputs of a model that takes arrays, as a writable array."""
-    if not isinstance(values, torch.Tensor):
-        return writable(values)
-    # NumPy has no bfloat16, and float16 has too few digits for a softmax.
-    is_half = values.dtype in (torch.bfloat16, torch.float16)
-    return to_numpy(values.float() if is_half else values)
-
-
 def not_fitted(model: Any) -> NotFittedError:
     """Return the error for a teacher that is not fitted."""
     return NotFittedError(
@@ -388,34 +284,8 @@ def not_fitted(model: Any) -> NotFittedError:
     )
 
 
-def check_logits(logits: Any, n_samples: int, classes: np.ndarray) -> np.ndarray:
-    """Validate the soft targets of a fit; return them as float32."""
-    if hasattr(logits, "columns") and set(logits.columns) >= set(classes.tolist()):
-        logits = logits[classes.tolist()]  # by name, whatever their order
-    if isinstance(logits, torch.Tensor):
-        logits = to_array(logits)
-    logits = np.asarray(logits)
-    expected = (n_samples, len(classes))
-    if logits.shape != expected:
-        raise ValueError(
-            f"teacher_logits has shape {logits.shape}, expected {expected}: a row for "
-            "each sample of X and a column for each class of y, in the order "
-            f"{classes.tolist()[:20]}. If y lacks classes here, as in a fold, name the "
-            "columns, pd.DataFrame(teacher_logits, columns=labels), or declare all "
-            "classes, DistilledClassifier(classes=[...])."
-        )
-    if logits.dtype.kind not in "fiu":
-        raise ValueError(
-            f"teacher_logits has dtype {logits.dtype}, expected floating point."
-        )
-    with np.errstate(over="ignore"):  # an infinity is reported below
-        logits = logits.astype(np.float32, copy=False)
-    finite = np.isfinite(logits).all(axis=1)
-    if not finite.all():
-        raise ValueError(
-            f"The teacher's logits are not finite in {int((~finite).sum())} of "
-            f"{n_samples} rows (the first is row {int(np.argmin(finite))}). The "
-            "logarithm of a zero probability is -inf: clip probabilities first, for "
-            "instance np.log(np.clip(p, 1e-7, 1))."
-        )
-    return logits
+def _is_sorted(labels: list[Any]) -> bool:
+    try:
+        return labels == sorted(labels)
+    except TypeError:  # labels of several types
+        return False

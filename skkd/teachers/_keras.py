@@ -12,7 +12,8 @@ from skorch.utils import to_numpy
 from skkd._data.frames import to_numbers
 from skkd._data.rows import iter_inputs
 from skkd._utils.modules import describe, is_out_of_memory
-from skkd.teachers._base import Teacher, not_fitted, writable
+from skkd.teachers._arrays import writable
+from skkd.teachers._base import Teacher, not_fitted
 from skkd.teachers._feature_names import in_order
 from skkd.teachers._programs import random_states
 from skkd.teachers._whole_batches import fast_batch_size

@@ -13,7 +13,8 @@ from skorch.utils import to_numpy
 
 from skkd._data.rows import LAZY, iter_inputs, len_of
 from skkd._utils.modules import describe, is_out_of_memory
-from skkd.teachers._base import Teacher, not_fitted, to_array, writable
+from skkd.teachers._arrays import to_array, writable
+from skkd.teachers._base import Teacher, not_fitted
 from skkd.teachers._feature_names import hint_of_extra, in_order
 from skkd.teachers._keras import KerasTeacher, is_keras
 from skkd.teachers._objectives import (

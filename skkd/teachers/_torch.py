@@ -29,7 +29,8 @@ from skkd._utils.modules import (
     is_out_of_memory,
     uncompiled,
 )
-from skkd.teachers._base import Teacher, not_fitted, to_array, writable
+from skkd.teachers._arrays import to_array, writable
+from skkd.teachers._base import Teacher, not_fitted
 from skkd.teachers._feature_names import in_order
 from skkd.teachers._programs import batch_limits, padded, run_checked
 from skkd.teachers._whole_batches import fast_batch_size

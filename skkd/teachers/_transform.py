@@ -10,7 +10,8 @@ import torch
 
 from skkd._data.rows import iter_inputs
 from skkd._utils.modules import cast_floats, describe, eval_mode, is_out_of_memory
-from skkd.teachers._base import Teacher, to_array, undisturbed
+from skkd.teachers._arrays import to_array
+from skkd.teachers._base import Teacher, undisturbed
 from skkd.teachers._ensemble import EnsembleTeacher
 from skkd.teachers._image_processor import is_image_processor, process
 

@@ -9,7 +9,7 @@ from skkd import DistilledClassifier
 from skkd._fit.objective import check_hyperparameters
 from skkd._fit.views import check_augment
 from skkd.augment import Mixup, RandomHorizontalFlip
-from skkd.teachers._base import check_logits
+from skkd.teachers._check_logits import check_logits
 
 X6 = np.zeros((6, 2))
 
