@@ -53,7 +53,7 @@ def _warm():
 
 def test_a_fit_of_one_batch():
     calls = calls_of(student(150).fit, X, Y)
-    assert len(files(calls)) <= 29
+    assert len(files(calls)) <= 32
     assert calls.total() <= 650
 
 
