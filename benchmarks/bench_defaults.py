@@ -76,6 +76,13 @@ CANDIDATES = {
         for T in temperatures
         for alpha in (0.3, 0.5, 0.9)
     },
+    # What the authors of logit standardisation train with, 0.1 for the labels and 9 for
+    # the teacher, but for the factor of 9.1, which Adam divides out.
+    named("standardized_kd", 2.0, 9 / 9.1): {
+        "distillation": "standardized_kd",
+        "temperature": 2.0,
+        "alpha": 9 / 9.1,
+    },
 }
 _STUDENT = DistilledClassifier()
 DEFAULTS = named(_STUDENT.distillation, _STUDENT.temperature, _STUDENT.alpha)
