@@ -119,9 +119,9 @@ def test_timm(params, alpha, temperature, factor):
 def test_modelopt(logits, weight):
     losses = module_of("nvidia-modelopt", "modelopt/torch/distill/losses.py")
     balancers = module_of("nvidia-modelopt", "modelopt/torch/distill/loss_balancers.py")
-    alpha = weight / (weight + K * (1 - weight))
+    divided = weight / (weight + K * (1 - weight))
     for reduction, alpha, factor in (
-        ({}, alpha, (1 - weight) / (1 - alpha)),
+        ({}, divided, (1 - weight) / (1 - divided)),
         ({"reduction": "batchmean"}, weight, 1.0),
     ):
         kd = losses.LogitsDistillationLoss(temperature=2.0, **reduction)
@@ -154,7 +154,7 @@ def test_keras(logits, weight):
     keras = pytest.importorskip("keras")
     from keras.distillation import Distiller, LogitsDistillation
 
-    student, teacher = (z.detach().numpy() for z in logits)
+    student = logits[0].detach().numpy()
     identity = [keras.Sequential([keras.Input((K,)), keras.layers.Dense(K)])]
     identity.append(keras.models.clone_model(identity[0]))
     for model, scale in zip(identity, (1.0, 2.0), strict=True):
