@@ -1,0 +1,95 @@
+"""Settings of Sphinx. ``nox -s docs`` builds the pages, with warnings as errors."""
+
+import os
+from pathlib import Path
+
+import skkd
+
+ROOT = Path(__file__).parents[1]
+
+project = "skkd"
+author = "the skkd developers"
+version = release = skkd.__version__
+html_title = f"skkd {version}"
+
+extensions = [
+    "myst_parser",  # the pages are Markdown, as README and CHANGELOG are
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+    "sphinx_copybutton",
+    "sphinx_gallery.gen_gallery",
+]
+exclude_patterns = ["_build", "auto_examples/**.ipynb", "auto_examples/**.py"]
+root_doc = "index"
+
+# Links to other libraries need the network, and a build without it must not fail.
+if os.environ.get("SKKD_DOCS_ONLINE"):
+    extensions.append("sphinx.ext.intersphinx")
+    intersphinx_mapping = {
+        "numpy": ("https://numpy.org/doc/stable", None),
+        "python": ("https://docs.python.org/3", None),
+        "sklearn": ("https://scikit-learn.org/stable", None),
+        "skorch": ("https://skorch.readthedocs.io/en/stable", None),
+        "torch": ("https://docs.pytorch.org/docs/stable", None),
+    }
+
+myst_enable_extensions = ["colon_fence", "dollarmath", "fieldlist"]
+myst_heading_anchors = 3
+
+# Of a class its own methods, and those that it has from skkd, but not the hundred that
+# every skorch net, network or estimator has.
+autodoc_default_options = {
+    "members": True,
+    "inherited-members": ", ".join(
+        [
+            *("NeuralNetClassifier", "NeuralNet", "Callback", "Module"),
+            *("BaseEstimator", "ClassifierMixin", "TransformerMixin", "BaseSearchCV"),
+            *("MetaEstimatorMixin", "_BaseComposition", "SliceDataset"),
+            *("tuple", "dict", "Exception", "Warning", "UserWarning", "ValueError"),
+        ]
+    ),
+    "member-order": "bysource",
+}
+autodoc_typehints = "none"  # numpydoc says the types
+autosummary_generate = True
+numpydoc_show_class_members = False
+numpydoc_xref_param_type = False
+# References such as [1]_ are numbered in each docstring by itself.
+numpydoc_citation_re = r"[\w-]+"
+
+sphinx_gallery_conf = {
+    "examples_dirs": str(ROOT / "examples" / "gallery"),
+    "gallery_dirs": "auto_examples",
+    "filename_pattern": "plot_",
+    "within_subsection_order": "FileNameSortKey",
+    "download_all_examples": False,
+    "show_memory": False,
+    "show_signature": False,
+    "min_reported_time": 1,
+    "abort_on_example_error": True,
+    "image_scrapers": ("matplotlib",),
+    "reset_argv": lambda *_: [],
+    # A warning in an example is a mistake of the example, as in the tests.
+    "only_warn_on_example_error": False,
+}
+
+html_theme = "pydata_sphinx_theme"
+html_static_path = ["_static"]
+html_css_files = ["skkd.css"]
+html_show_sourcelink = False
+html_theme_options = {
+    "navbar_align": "left",
+    "navbar_end": ["theme-switcher"],
+    "navbar_persistent": ["search-button-field"],
+    "header_links_before_dropdown": 6,
+    "show_toc_level": 2,
+    "navigation_with_keys": False,
+    "footer_start": ["copyright"],
+    "footer_end": [],
+    "secondary_sidebar_items": ["page-toc"],
+}
+copyright = "the skkd developers, BSD-3-Clause"
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
