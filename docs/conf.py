@@ -1,11 +1,13 @@
 """Settings of Sphinx. ``nox -s docs`` builds the pages, with warnings as errors."""
 
 import os
+import sys
 from pathlib import Path
 
 import skkd
 
 ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "docs" / "_ext"))
 
 project = "skkd"
 author = "the skkd developers"
@@ -17,7 +19,7 @@ extensions = [
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.mathjax",
+    "mathml",
     "sphinx_copybutton",
     "sphinx_gallery.gen_gallery",
 ]
@@ -75,6 +77,7 @@ sphinx_gallery_conf = {
     "only_warn_on_example_error": False,
 }
 
+html_math_renderer = "mathml"
 html_theme = "pydata_sphinx_theme"
 html_static_path = ["_static"]
 html_css_files = ["skkd.css"]

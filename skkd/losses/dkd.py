@@ -15,8 +15,8 @@ class DKD(DistillationLoss):
     for each sample, with the softened probabilities :math:`p_t`, :math:`p_s` and the
     sample's class :math:`y`, where
 
-    .. math:: \mathrm{TCKD} = \mathrm{KL}\big( (p_t(y), 1 - p_t(y)) \,\|\,
-              (p_s(y), 1 - p_s(y)) \big)
+    .. math:: \mathrm{TCKD} = \mathrm{KL}\left( (p_t(y), 1 - p_t(y)) \,\|\,
+              (p_s(y), 1 - p_s(y)) \right)
 
     and NCKD is the divergence between the probabilities of the other classes, each
     divided by their sum. :class:`KD` is
