@@ -44,6 +44,14 @@ def oldest(session: nox.Session) -> None:
 
 
 @nox.session
+def docs(session: nox.Session) -> None:
+    """Build the pages into docs/_build/html, the gallery with what it prints."""
+    session.install("-e", ".[docs]")
+    build = ("sphinx-build", "-W", "--keep-going", "docs", "docs/_build/html")
+    session.run(*build, *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style and format."""
     session.install("ruff")
