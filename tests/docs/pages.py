@@ -14,7 +14,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.svm import SVC
 from torchvision.models import resnet18
 
-from skkd import DistilledClassifier, ImageReader, load_image_folder
+from skkd import DistilledClassifier, ImageReader, load_image_folder, save_student
 from skkd.students import MLP, CifarResNet, SmallCNN
 
 
@@ -50,6 +50,14 @@ def customers():
     )
     leaves = (table["age"] > 50) | (table["contract"] == "month")
     return table, leaves.map({True: "yes", False: "no"})
+
+
+def readme():
+    read = photos()
+    X = ImageReader(size=32).transform(read.data)
+    net = DistilledClassifier(SmallCNN, module__width=8, random_state=0)
+    save_student(net.fit(X, read.target), "teacher.safetensors")
+    return {}
 
 
 def getting_started():
@@ -120,6 +128,7 @@ def autogluon():
 
 
 SETUPS = {
+    "README": readme,
     "getting_started": getting_started,
     "user_guide/images": images,
     "user_guide/tables": tables,

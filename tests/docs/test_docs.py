@@ -4,9 +4,7 @@ import inspect
 import re
 from pathlib import Path
 
-import numpy as np
 import pytest
-import torch
 
 import skkd
 from skkd import DistilledClassifier, ImageReader
@@ -25,42 +23,29 @@ from skkd.students import MLP, CifarResNet, SmallCNN, torchvision_model
 ROOT = Path(__file__).parents[2]
 
 
-def test_the_code_of_the_readme_does_what_it_says(capsys, tmp_path, monkeypatch):
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
-    names = {}
+def snippets_of(page):
+    return re.findall(r"```python\n(.*?)```", (ROOT / "docs" / page).read_text(), re.S)
+
+
+def test_the_first_example_does_what_it_says(capsys):
+    (first,) = snippets_of("index.md")
     student = "teacher_cv=5, random_state=0)"
-    assert student in blocks[0]
+    assert student in first
     quick = student.replace("5, ", "2, max_epochs=10, ")
-    exec(blocks[0].replace(student, quick), names)
+    exec(first.replace(student, quick), {})
     assert float(capsys.readouterr().out.split()[-1]) > 0.95
-    names["DistilledClassifier"] = DistilledClassifier  # imported by a longer one
-    monkeypatch.chdir(tmp_path)
-    exec(next(block for block in blocks if "import compare" in block), names)
-    assert {*names["result"].measures} == {"teacher", "student", "plain"}
-    assert (tmp_path / "comparison.html").stat().st_size > 10_000
-    capsys.readouterr()
-    few_labels = next(block for block in blocks if "unlabeled=-1" in block)
-    exec(few_labels, names)
+
+
+def test_few_labels_are_worth_what_is_said(capsys):
+    (few,) = snippets_of("user_guide/few_labels.md")
+    exec(few, {})
     alone, taught = map(float, capsys.readouterr().out.split())
     assert taught > alone + 0.1
-
-
-def test_the_code_about_the_losses_does_what_it_says():
-    text = (ROOT / "skkd" / "losses" / "README.md").read_text()
-    student, variance = re.findall(r"```python\n(.*?)```", text, re.S)
-    names = {"DistilledClassifier": DistilledClassifier, "torch": torch}
-    names["resnet"] = CifarResNet(2, (3, 8, 8), depth=8).eval()
-    X = np.random.RandomState(0).randint(0, 256, (8, 3, 8, 8)).astype(np.uint8)
-    names["images"] = torch.from_numpy(X)
-    exec(variance, names)
-    assert 0 < names["variance"] < np.inf
-    exec(student, names)
-    student = names["student"].set_params(module__width=4, max_epochs=1)
-    assert student.fit(X, [0, 1] * 4).predict(X).shape == (8,)
+    assert f"about {alone:.2f} and {taught:.2f}" in few
 
 
 def test_every_name_of_a_loss_is_explained():
-    text = (ROOT / "skkd" / "losses" / "README.md").read_text()
+    text = (ROOT / "docs" / "user_guide" / "losses.md").read_text()
     for name, cls in LOSSES.items():
         assert f'`"{name}"`' in text
         assert name in DistilledClassifier.__doc__
@@ -73,8 +58,6 @@ def test_the_commands_of_the_readme_name_what_is_there():
     assert len(commands) == 2
     assert commands[0].endswith("examples/quickstart.py")
     assert commands[1].endswith("-m pytest -n auto")  # .ci/run looks for it
-    for path in re.findall(r"\b(?:examples|benchmarks)/\w+\.py", readme):
-        assert (ROOT / path).is_file()
 
 
 @pytest.mark.parametrize(

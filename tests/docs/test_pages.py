@@ -23,7 +23,8 @@ PAGES = {
     for path in sorted(DOCS.rglob("*.md"))
     if not {"_build", "auto_examples"} & set(path.relative_to(DOCS).parts)
 }
-TEXT = "\n".join([*PAGES.values(), (ROOT / "README.md").read_text()])
+PAGES["README"] = (ROOT / "README.md").read_text()
+TEXT = "\n".join(PAGES.values())
 WITH_SNIPPETS = [name for name, text in PAGES.items() if "```python\n" in text]
 
 
