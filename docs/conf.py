@@ -57,9 +57,8 @@ autodoc_default_options = {
 autodoc_typehints = "none"  # numpydoc says the types
 autosummary_generate = True
 numpydoc_show_class_members = False
+numpydoc_class_members_toctree = False
 numpydoc_xref_param_type = False
-# References such as [1]_ are numbered in each docstring by itself.
-numpydoc_citation_re = r"[\w-]+"
 
 sphinx_gallery_conf = {
     "examples_dirs": str(ROOT / "examples" / "gallery"),
@@ -72,9 +71,6 @@ sphinx_gallery_conf = {
     "min_reported_time": 1,
     "abort_on_example_error": True,
     "image_scrapers": ("matplotlib",),
-    "reset_argv": lambda *_: [],
-    # A warning in an example is a mistake of the example, as in the tests.
-    "only_warn_on_example_error": False,
 }
 
 html_math_renderer = "mathml"
