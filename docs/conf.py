@@ -23,7 +23,13 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_gallery.gen_gallery",
 ]
-exclude_patterns = ["_build", "auto_examples/**.ipynb", "auto_examples/**.py"]
+templates_path = ["_templates"]
+exclude_patterns = [
+    "_build",
+    "_templates",
+    "auto_examples/**.ipynb",
+    "auto_examples/**.py",
+]
 root_doc = "index"
 
 # Links to other libraries need the network, and a build without it must not fail.
@@ -40,20 +46,7 @@ if os.environ.get("SKKD_DOCS_ONLINE"):
 myst_enable_extensions = ["colon_fence", "dollarmath", "fieldlist"]
 myst_heading_anchors = 3
 
-# Of a class its own methods, and those that it has from skkd, but not the hundred that
-# every skorch net, network or estimator has.
-autodoc_default_options = {
-    "members": True,
-    "inherited-members": ", ".join(
-        [
-            *("NeuralNetClassifier", "NeuralNet", "Callback", "Module"),
-            *("BaseEstimator", "ClassifierMixin", "TransformerMixin", "BaseSearchCV"),
-            *("MetaEstimatorMixin", "_BaseComposition", "SliceDataset"),
-            *("tuple", "dict", "Exception", "Warning", "UserWarning", "ValueError"),
-        ]
-    ),
-    "member-order": "bysource",
-}
+autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # numpydoc says the types
 autosummary_generate = True
 numpydoc_show_class_members = False
@@ -92,3 +85,15 @@ html_theme_options = {
 copyright = "the skkd developers, BSD-3-Clause"
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
+
+
+def leave_out_others(app, what, name, member, skip, options):
+    """Leave out the hundred methods from skorch, scikit-learn and torch."""
+    code = member.fget if isinstance(member, property) else member
+    of_skkd = str(getattr(code, "__module__", "")).startswith("skkd")
+    return None if of_skkd or what == "module" else True
+
+
+def setup(app):
+    """Connect what has no setting."""
+    app.connect("autodoc-skip-member", leave_out_others)

@@ -167,7 +167,7 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
         The labels, in the order of the student's outputs.
     n_features_in_ : int
         Number of features, or of channels of images.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, where X had any.
     input_shape_ : tuple of int
         Shape of one row, as the student gets it.

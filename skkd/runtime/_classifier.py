@@ -37,7 +37,7 @@ class OnnxClassifier:
         The labels, of the type that the student was fitted on.
     n_features_in_ : int
         Number of features, or of channels of images; missing if X is a dict.
-    feature_names_in_ : ndarray of str of shape (n_features_in_,)
+    feature_names_in_ : ndarray of str of shape (`n_features_in_`,)
         Names of the columns, if there were any.
     metadata_ : OnnxMetadata
         What the file says: the inputs, how files become images, teacher and loss, the

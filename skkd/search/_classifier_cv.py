@@ -88,7 +88,7 @@ class DistilledClassifierCV(PredictsAsStudentMixin, ClassifierMixin, BaseEstimat
         ``halving=True``.
     classes_ : ndarray of shape (n_classes,)
     n_features_in_ : int
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
 
     See Also
     --------

@@ -52,7 +52,7 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):
     n_categories_ : list of int
         For each column of the output how many codes it has, 0 for one of numbers.
     n_features_in_ : int
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, if X has any.
 
     Notes

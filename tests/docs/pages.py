@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from image_folders import write_squares
 from sklearn.datasets import load_digits
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.svm import SVC
 from torchvision.models import resnet18
 
@@ -36,7 +36,7 @@ def photos():
 
 def images():
     read = photos()
-    net = DistilledClassifier(SmallCNN, module__width=4, random_state=0)
+    net = DistilledClassifier(SmallCNN, module__width=40, random_state=0)
     X = ImageReader(size=64).transform(read.data)
     return {"teacher": net.fit(X, read.target)}
 
@@ -55,7 +55,7 @@ def customers():
 def readme():
     read = photos()
     X = ImageReader(size=32).transform(read.data)
-    net = DistilledClassifier(SmallCNN, module__width=8, random_state=0)
+    net = DistilledClassifier(SmallCNN, module__width=40, random_state=0)
     save_student(net.fit(X, read.target), "teacher.safetensors")
     return {}
 
@@ -100,10 +100,15 @@ def pitfalls():
 
 def pytorch_tutorial():
     X = np.random.RandomState(0).randint(0, 256, (32, 3, 8, 8)).astype(np.uint8)
-    light = SmallCNN
-    deep = SmallCNN(2, (3, 8, 8), width=8).eval()
+    deep = SmallCNN(2, (3, 8, 8), width=40).eval()
     half = {"X_train": X[:16], "y_train": [0, 1] * 8}
-    return {"LightNN": light, "deep": deep, **half, "X_test": X, "y_test": [0, 1] * 16}
+    return {
+        "LightNN": SmallCNN,
+        "deep": deep,
+        **half,
+        "X_test": X,
+        "y_test": [0, 1] * 16,
+    }
 
 
 def keras():
@@ -121,9 +126,9 @@ def lightly_train():
 
 
 def autogluon():
-    names = digits()
-    forest = RandomForestClassifier(20, random_state=0).fit(names["X"], names["y"])
-    proba = forest.predict_proba(names["X"])
+    names = tables()
+    trees = HistGradientBoostingClassifier(categorical_features="from_dtype")
+    proba = trees.fit(names["X"], names["y"]).predict_proba(names["X"])
     return {**names, "probabilities_of_the_predictor": proba}
 
 
