@@ -46,8 +46,8 @@ for share in shares:
     print(f"{share:4.0%}:", *(f"{each[-1]:.3f}" for each in scores.values()))
 
 # %%
-# With two per cent of the labels the teacher is worth a third of the digits; with all
-# of them it is worth nothing here, as it is no better than the labels.
+# With two per cent of the labels the teacher is worth 25 points; with all of them it is
+# worth nothing here, as it is no better than the labels.
 
 fig, ax = plt.subplots(layout="constrained")
 for name, each in scores.items():

@@ -98,11 +98,11 @@ class TemperatureAlphaDisplay:
         alpha: str | None = None,
         ax: Axes | None = None,
     ) -> TemperatureAlphaDisplay:
-        """Plot a grid or random search of scikit-learn.
+        """Plot a search of scikit-learn or skkd.
 
         Parameters
         ----------
-        search : fitted GridSearchCV, RandomizedSearchCV or the like
+        search : fitted GridSearchCV, DistilledClassifierCV or the like
         metric : str, default=None
             Which of several scores; None takes that of `refit`.
         temperature, alpha : str, default=None
@@ -132,12 +132,13 @@ class TemperatureAlphaDisplay:
             )
         check_is_fitted(search, "cv_results_")
         results = search.cv_results_
-        metric = metric or (search.refit if isinstance(search.refit, str) else "score")
+        refit = getattr(search, "refit", True)  # DistilledClassifierCV has none
+        metric = metric or (refit if isinstance(refit, str) else "score")
         column = f"mean_test_{metric}"
         if column not in results:
             known = [n[10:] for n in results if n.startswith("mean_test_")]
             raise ValueError(f"metric={metric!r}: the search scored {known}.")
-        params = search.estimator.get_params()
+        params = getattr(search, "estimator", search).get_params()
         names = names_of(results["params"], params, temperature, alpha)
         temperatures, alphas = (
             values_of(results["params"], name, params.get(name)) for name in names

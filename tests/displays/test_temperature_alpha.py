@@ -9,7 +9,7 @@ from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skkd import DistilledClassifier
+from skkd import DistilledClassifier, DistilledClassifierCV
 from skkd.displays import TemperatureAlphaDisplay
 
 
@@ -53,6 +53,20 @@ def test_heat_map_holds_the_best_over_the_rest(search):
     assert labels == ["0", "0.5", "1"]
     assert [text.get_text() for text in display.text_][-1].startswith("without teacher")
     assert display.colorbar_.ax.get_ylabel().startswith("mean accuracy")
+
+
+def test_a_student_that_searched_by_itself(iris):
+    X, y = iris
+    teacher = LogisticRegression(max_iter=500)
+    student = DistilledClassifierCV(
+        teacher=teacher, teacher_cv=2, temperatures=(1, 4), alphas=(0, 0.5), cv=2
+    )
+    display = TemperatureAlphaDisplay.from_search(
+        student.set_params(max_epochs=1).fit(X, y)
+    )
+    expected = student.cv_results_["mean_test_score"]
+    np.testing.assert_array_equal(display.score, expected)
+    assert sorted(set(display.alpha)) == [0.0, 0.5]
 
 
 def test_missing_cells_are_blank_and_the_best_is_framed():
