@@ -95,7 +95,10 @@ def numbers_of(column: Any, name: str) -> np.ndarray:
         known = values[~gaps]
         if {_kind_of_value(value) for value in known.tolist()} - {"number"}:
             raise _not_a_number(known, name)
-        numbers[~gaps] = known.astype(np.float64)
+        try:
+            numbers[~gaps] = known.astype(np.float64)
+        except OverflowError:
+            numbers[~gaps] = [_float(value) for value in known.tolist()]
     else:
         raise _not_a_number(values, name)
     if np.isinf(numbers).any():
@@ -157,6 +160,13 @@ def numbers_in(X: Any) -> np.ndarray:
         if isinstance(dtype, np.dtype) and dtype.kind in "iuf":
             numbers[:, i] = np.asarray(column)[::step]
     return numbers
+
+
+def _float(value: Any) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # an int of more than 308 digits
+        return np.inf if value > 0 else -np.inf
 
 
 def _values(column: Any) -> np.ndarray:

@@ -23,12 +23,23 @@ def names_of(X: Any) -> list[Any]:
     return [*(X.column_names if hasattr(X, "column_names") else X.columns)]
 
 
+def check_names_differ(X: Any) -> None:
+    """Raise ValueError if two columns of a table have the same name."""
+    names = names_of(X)
+    if len({*names}) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(
+            f"X has {names.count(twice)} columns that are called {twice!r}: give each "
+            "a name of its own."
+        )
+
+
 def columns_of(X: Any) -> list[Any]:
     """Return the columns of a table, each as a Series or an array of pyarrow."""
     if isinstance(X, np.ndarray):
         return [*X.T]
     if hasattr(X, "iloc"):
-        return [X.iloc[:, i] for i in range(X.shape[1])]
+        return [column for _, column in X.items()]
     return [*(X.columns if hasattr(X, "column_names") else X.get_columns())]
 
 

@@ -131,12 +131,14 @@ def input_range(x: Any) -> InputRange | None:
     if not varies.any():
         return None
     whole = x.dtype.kind != "f" or bool((x == np.rint(x)).all())
+    with np.errstate(over="ignore"):  # in the mean of the two in the middle
+        typical = np.median(np.abs(x), axis=0) if x.ndim == 2 else np.zeros(0)
     return InputRange(
         np.where(varies, low, -np.inf),
         np.where(varies, high, np.inf),
         whole,
         float(max(-low.min(), high.max())),
-        np.median(np.abs(x), axis=0) if x.ndim == 2 else np.zeros(0),
+        typical,
     )
 
 
@@ -167,7 +169,8 @@ def _share_outside(x: np.ndarray, seen: InputRange) -> float:
     least, most = _extremes(x) if is_table else (x.min(), x.max())
     if _all(least >= seen.low) and _all(most <= seen.high):  # not so if they are NaN
         return 0.0
-    size = np.where(np.isfinite(seen.low), seen.high - seen.low, 0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        size = np.where(np.isfinite(seen.low), seen.high - seen.low, 0)
     low, high = seen.low - 0.1 * size, seen.high + 0.1 * size
     if _finite(seen.low).min() >= 0:  # however small: there was nothing below zero
         low = np.where(size > 0, np.maximum(low, 0), low)

@@ -16,7 +16,7 @@ from skorch.dataset import get_len
 from skorch.utils import to_numpy
 from torch.utils.data import DataLoader, IterableDataset
 
-from skkd._data.frames import explain_columns
+from skkd._data.frames import check_names_differ, explain_columns, is_frame
 from skkd._data.input_range import InputRange, jumps, ranges_of, wrong_scale
 from skkd._data.rows import LAZY, row_of
 from skkd._utils.rng import preserved_rng
@@ -74,6 +74,8 @@ def read_inputs(net: Any, X: Any) -> tuple[Any, InputFacts]:
     if not hasattr(X, "shape"):
         refuse_iterables(X)
     refuse_paths(X)
+    if is_frame(X):
+        check_names_differ(X)
     names = SimpleNamespace()  # scikit-learn writes on an estimator
     _check_feature_names(names, X, reset=True)
     X = to_numpy(X) if isinstance(X, torch.Tensor) else X
@@ -120,6 +122,8 @@ def check_inputs(net: Any, X: Any, *, to_train: bool = False) -> Any:
 
 
 def _validate(net: Any, X: Any) -> Any:
+    if is_frame(X):
+        check_names_differ(X)
     try:
         options = {"allow_nd": True, "accept_sparse": "csr"}
         return check_numbers(validate_data(net, X, reset=False, **options))

@@ -12,7 +12,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 from skorch.utils import to_numpy
 
-from skkd._data.frames import explain_columns, is_frame
+from skkd._data.frames import check_names_differ, explain_columns, is_frame
 from skkd._data.input_range import ranges_of
 from skkd._data.inputs import (
     InputFacts,
@@ -35,6 +35,7 @@ def read_table(net: Any, X: Any) -> tuple[Any, InputFacts]:
     X = _as_array(X)
     known = _Names()
     if is_frame(X):
+        check_names_differ(X)
         validate_data(known, X, skip_check_array=True)
     else:
         X = validate_data(known, X, accept_sparse="csr", **_ANY)
@@ -51,6 +52,7 @@ def check_table(net: Any, X: Any, *, to_train: bool = False) -> Any:
     """Validate X of a fitted net: the columns of the fit, in their order."""
     X = _as_array(X)
     if is_frame(X):
+        check_names_differ(X)
         validate_data(net, X, reset=False, skip_check_array=True)
     else:
         X = validate_data(net, X, reset=False, accept_sparse="csr", **_ANY)

@@ -500,7 +500,7 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
     ) -> DistilledClassifier:
         """Build the student, compute soft targets, check all of it, and train."""
         with self._undone_if_refused(plan.fresh):
-            if plan.preprocessor is not None:
+            if not plan.is_preprocessed:
                 plan = preprocess(plan, self, fit_params)
             if plan.facts is not None:
                 plan.facts.set_on(self)

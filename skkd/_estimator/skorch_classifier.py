@@ -36,6 +36,7 @@ from skkd._estimator.build_student import (
     may_be_fused,
 )
 from skkd._estimator.compute import fetch_losses, optimized_pass
+from skkd._estimator.lookups import evaluate_by_lookups
 from skkd._estimator.params import SklearnParamsMixin
 from skkd._estimator.pieces import evaluate_in_pieces, has_plain_steps, lies_in_arrays
 from skkd._fit import batch_size, gradient_check
@@ -521,13 +522,17 @@ class SkorchClassifier(SklearnParamsMixin, NeuralNetClassifier):
         Tensor of shape (n_rows, ...), or tuple of these
         """
         plain = not training and has_plain_steps(self, SkorchClassifier)
+        pieces = None
         if plain and self.preprocessor_ is not None:
-            X = student_inputs(self, X)
-        if plain and lies_in_arrays(X):
-            for outputs in evaluate_in_pieces(self, X):
-                yield to_device(outputs, device=device)
-        else:
+            pieces = evaluate_by_lookups(self, X)
+            X = student_inputs(self, X) if pieces is None else X
+        if pieces is None and plain and lies_in_arrays(X):
+            pieces = evaluate_in_pieces(self, X)
+        if pieces is None:
             yield from super().forward_iter(X, training=training, device=device)
+            return
+        for outputs in pieces:
+            yield to_device(outputs, device=device)
 
     def _get_predict_nonlinearity(self) -> Any:
         if self.predict_nonlinearity != "auto" or len(self._criteria) > 1:

@@ -91,6 +91,12 @@ class FitPlan:
     split: Any = None
 
     @property
+    def is_preprocessed(self) -> bool:
+        """Whether X is what the preprocessor, if there is one, makes of it."""
+        is_fitted = self.facts is not None and self.facts.preprocessor is not None
+        return self.preprocessor is None or is_fitted
+
+    @property
     def X_of_range(self) -> Any:
         """The samples whose range the net keeps, to tell others of another scale."""
         return self.X if self.preprocessor is None else self.X_as_given

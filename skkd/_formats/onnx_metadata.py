@@ -37,6 +37,15 @@ DTYPES = (
 )
 
 
+# In inputs of text: what stands for a gap if `text_gaps`, and for the empty text then.
+GAP, EMPTY = "", "\ufffe"
+
+
+def as_text(value: str | None) -> str:
+    """Return a text, or None for a gap, as the file of a table with gaps takes it."""
+    return GAP if value is None else value or EMPTY
+
+
 @dataclass(frozen=True)
 class Input:
     """An input of the graph: its name, the dtype of its values, the shape of a sample.
@@ -110,6 +119,8 @@ class OnnxMetadata:
     gaps : tuple of int or None
         Columns of a table, or inputs of ``kind="columns"``, in which NaN may be: what
         stands before the student fills it in. None if that is not known.
+    text_gaps : bool
+        Whether the empty text stands for a gap in inputs of text.
     image : ImageReading or None
         How paths become inputs; None if the student takes no images from files.
     steps : tuple of str
@@ -131,6 +142,7 @@ class OnnxMetadata:
     n_features_in: int | None = None
     feature_names_in: tuple[str, ...] | None = None
     gaps: tuple[int, ...] | None = ()
+    text_gaps: bool = False
     image: ImageReading | None = None
     steps: tuple[str, ...] = ()
     student: dict[str, Any] = field(default_factory=dict)
@@ -226,7 +238,12 @@ def _from_content(content: dict[str, Any]) -> OnnxMetadata:
     if content["proof"] is not None:
         content["proof"] = Proof(**content["proof"])
     meta = OnnxMetadata(**content)
-    if meta.kind not in KINDS or not meta.inputs or not len(meta.classes):
+    if (
+        type(meta.text_gaps) is not bool
+        or meta.kind not in KINDS
+        or not meta.inputs
+        or not len(meta.classes)
+    ):
         raise ValueError("kind, inputs or classes")
     if meta.kind == "array" and len(meta.inputs) != 1:
         raise ValueError("several inputs for one array")

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Hashable, Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
+import numpy as np
 from sklearn.base import BaseEstimator, clone
 from sklearn.pipeline import Pipeline
 from torch import Tensor
 
 from skkd._data.keys import TEACHER_LOGITS
+from skkd._fit.plan import FitPlan
+from skkd._fit.preprocess import preprocess
 from skkd._fit.seen_rows import is_prefit
 from skkd._packed.groups import check_module, check_settings, identity
 from skkd._packed.member import BatchOrders, Member, prepare
@@ -37,6 +42,7 @@ class FoldFits:
     ) -> None:
         self._fold, self._orders, self._refused = fold, orders, refused
         self._heads: dict[Any, tuple[Pipeline, Fold]] = {}
+        self._preprocessed: dict[Any, FitPlan] = {}  # the first of each preprocessor
         self._taught: dict[Any, Member] = {}  # the first of each teacher
         self._X: list[Tensor] = []
 
@@ -97,7 +103,14 @@ class FoldFits:
             first = self._taught[key]
             fit_params.pop("teacher_X", None)
             fit_params["teacher_logits"] = first.fields[TEACHER_LOGITS].numpy()
-        member = prepare(net, data.X, data.y, fit_params, self._orders)
+        member = prepare(
+            net,
+            data.X,
+            data.y,
+            fit_params,
+            self._orders,
+            partial(self._preprocess, data),
+        )
         if taught:
             for name in ("teacher_", "teacher_temperature_"):
                 setattr(net, name, getattr(first.net, name))
@@ -111,6 +124,41 @@ class FoldFits:
         if TEACHER_LOGITS in member.fields:
             self._taught.setdefault(key, member)
         return member
+
+    def _preprocess(self, data: Fold, plan: FitPlan, net: Any) -> FitPlan:
+        """Return the plan of a fit on `data` with X as the student takes it.
+
+        Equal preprocessors of students that start from the same seed are fitted once.
+        """
+        if isinstance(net.random_state, np.random.RandomState):  # each fit draws a seed
+            return preprocess(plan, net, {})
+        of_net = net.random_state, net.unlabeled
+        key = id(data.X), identity(of_net), _identity_of(plan.preprocessor)
+        first = self._preprocessed.get(key)
+        if first is None:
+            self._preprocessed[key] = first = preprocess(plan, net, {})
+        return replace(
+            plan,
+            X=first.X,
+            facts=first.facts,
+            preprocessor=first.preprocessor,
+            split=first.split,
+        )
+
+
+def _identity_of(value: Any) -> Any:
+    """Return what tells transformers apart that are not fitted: class and parameters.
+
+    What `clone` leaves as it is, such as a frozen one, is known by its id.
+    """
+    if isinstance(value, (list, tuple)):
+        return tuple(map(_identity_of, value))
+    if not hasattr(value, "get_params") or isinstance(value, type):
+        return identity(value)
+    if clone(value) is value:
+        return id(value)
+    params = value.get_params(deep=False)
+    return type(value), tuple((k, _identity_of(params[k])) for k in sorted(params))
 
 
 def _fit_head(whole: Pipeline, fold: Fold) -> tuple[Pipeline, Fold]:

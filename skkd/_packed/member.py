@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from skkd._data.batches import TrainingSet, make_iterator, to_tensor
 from skkd._data.keys import HARD_WEIGHT, SOFT_WEIGHT, TEACHER_LOGITS
 from skkd._estimator.build_student import adapt_standardize
 from skkd._fit.objective import Objective
-from skkd._fit.plan import plan_fit
+from skkd._fit.plan import FitPlan, plan_fit
 from skkd._packed.refusal import CannotBePacked
 from skkd._packed.schedules import schedules_of
 
@@ -64,7 +64,12 @@ class Member:
 
 
 def prepare(
-    net: Any, X: Any, y: Any, fit_params: Mapping[str, Any], orders: BatchOrders
+    net: Any,
+    X: Any,
+    y: Any,
+    fit_params: Mapping[str, Any],
+    orders: BatchOrders,
+    preprocess: Callable[[FitPlan, Any], FitPlan],
 ) -> Member:
     """Do all that ``net.fit(X, y, **fit_params)`` does before its first step.
 
@@ -77,6 +82,8 @@ def prepare(
         ``teacher_logits``, ``teacher_X``, ``sample_weight``, ``groups``.
     orders : dict
         Is filled, and read by the next members.
+    preprocess : callable
+        Returns the plan of a net with X as its preprocessor makes it.
 
     Returns
     -------
@@ -104,6 +111,8 @@ def prepare(
             schedule.on_train_begin(net)
 
     plan = plan_fit(net, X, y, fresh=True, **fit_params)
+    if not plan.is_preprocessed:
+        plan = preprocess(plan, net)
     net._run(plan, {}, stop_before_training)
     samples = found["samples"]
     if not isinstance(samples.arrays(), (np.ndarray, Tensor)):

@@ -9,6 +9,8 @@ import numpy as np
 from sklearn.utils import _safe_indexing
 
 from skkd._data.frames import columns_of, is_frame, names_of
+from skkd.export._table_inputs import preprocessor_inputs
+from skkd.tables import TablePreprocessor
 
 # Whole numbers up to here are the same in float32.
 _EXACT = 2**24
@@ -25,10 +27,13 @@ def table_inputs(step: Any, X: Any) -> tuple[str, dict[str, np.ndarray]]:
     inputs : dict of str to ndarray
         One array ``X``, of float32 or of strings; or those columns that the transformer
         uses, by name, if it names them or if numbers and strings stand side by side.
+        Of a TablePreprocessor, see :func:`preprocessor_inputs`.
     """
+    first = step.steps[0][1] if hasattr(step, "steps") else step
+    if isinstance(first, TablePreprocessor):
+        return preprocessor_inputs(first, X)
     if not is_frame(X):
         return "array", {"X": _column(_dense(X))}
-    first = step.steps[0][1] if hasattr(step, "steps") else step
     if hasattr(first, "transformers_") and _by_name(first):
         X = _safe_indexing(X, _used(first, X), axis=1)
     columns = {

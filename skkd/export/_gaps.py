@@ -29,13 +29,20 @@ def columns_with_gaps(fitted: Fitted, samples: Samples) -> tuple[int, ...] | Non
     unchanging = is_frame(X) and not hasattr(X, "iloc")  # as polars
     if unchanging or X.shape[1] > _MANY:
         return None
-    floats = [j for j in range(X.shape[1]) if np.asarray(_get(X, j)).dtype.kind in "fO"]
-    filled = [j for j in floats if _is_filled(fitted, X, j)]
+    filled = [
+        j for j in range(X.shape[1]) if _takes_gaps(X, j) and _is_filled(fitted, X, j)
+    ]
     if samples.kind == "array":
         return tuple(filled)
     names = [str(name) for name in names_of(X)]
     inputs = [one.name for one in samples.inputs]
     return tuple(inputs.index(names[j]) for j in filled if names[j] in inputs)
+
+
+def _takes_gaps(X: Any, j: int) -> bool:
+    column = _get(X, j)
+    is_extension = not isinstance(column.dtype, np.dtype)  # as categories are
+    return is_extension or np.asarray(column).dtype.kind in "fO"
 
 
 def _is_filled(fitted: Fitted, X: Any, j: int) -> bool:

@@ -13,6 +13,7 @@ from skkd._version import __version__
 from skkd.export._fitted import Fitted
 from skkd.export._gaps import columns_with_gaps
 from skkd.export._samples import Samples
+from skkd.tables import TablePreprocessor
 
 
 def describe_student(
@@ -29,6 +30,7 @@ def describe_student(
         n_features_in=_n_features(fitted),
         feature_names_in=None if names is None else tuple(map(str, names)),
         gaps=columns_with_gaps(fitted, samples),
+        text_gaps=_begins_with_table(fitted),
         image=_image_reading(fitted),
         steps=fitted.names,
         student={
@@ -40,6 +42,10 @@ def describe_student(
         proof=proof,
         versions=_versions(fitted),
     )
+
+
+def _begins_with_table(fitted: Fitted) -> bool:
+    return bool(fitted.steps) and isinstance(fitted.steps[0][1], TablePreprocessor)
 
 
 def _n_features(fitted: Fitted) -> int | None:
@@ -92,7 +98,8 @@ def _is_plain(value: Any) -> bool:
 def _versions(fitted: Fitted) -> dict[str, str]:
     names = ["numpy", "onnx", "onnxscript", "scikit-learn", "torch"]
     names += ["pillow"] * (fitted.reader is not None)
-    names += ["skl2onnx"] * bool(fitted.steps)
+    ours = all(isinstance(step, TablePreprocessor) for _, step in fitted.steps)
+    names += ["skl2onnx"] * (not ours)
     # Builds for CPUs and GPUs are one version: "2.9.0+cu130".
     found = {name: version(name).partition("+")[0] for name in names}
     python = ".".join(platform.python_version_tuple()[:2])

@@ -52,10 +52,12 @@ class Samples:
         )
 
     def in_float32(self) -> Samples:
-        """Return the same samples for a file that computes in float32."""
-        file_inputs = {k: _single(v) for k, v in self.file_inputs.items()}
-        student_inputs = {k: _single(v) for k, v in self.student_inputs.items()}
-        return replace(self, file_inputs=file_inputs, student_inputs=student_inputs)
+        """Return the same samples for a file whose student computes in float32."""
+        single = {k: _single(v) for k, v in self.student_inputs.items()}
+        # What stands before the student computes as it does.
+        alone = self.file_inputs is self.student_inputs
+        file_inputs = single if alone else self.file_inputs
+        return replace(self, file_inputs=file_inputs, student_inputs=single)
 
 
 def _single(values: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Transformers of scikit-learn, put before the student's graph by skl2onnx.
+"""Transformers, put before the student's graph; those of scikit-learn by skl2onnx.
 
 What skl2onnx converts to something else than `transform` gives is refused, by the name
 of the step: it leaves out columns of some, and takes categories that others refuse.
@@ -17,6 +17,8 @@ from skkd.export._columns import probes, table_inputs
 from skkd.export._fitted import Fitted
 from skkd.export._libraries import onnx, open_session, require
 from skkd.export._samples import Samples
+from skkd.export._table import table_to_onnx
+from skkd.tables import TablePreprocessor
 
 # Of the largest value of a column: files compute in float32.
 _TOLERANCE = 1e-4
@@ -34,7 +36,6 @@ def convert_steps(fitted: Fitted, samples: Samples, opset: int) -> list[Any]:
     """
     if not fitted.steps:
         return []
-    require("skl2onnx")
     X, models = samples.X, []
     for i, (name, step) in enumerate(fitted.steps):
         model = _converted(name, step, X, opset)
@@ -89,6 +90,10 @@ def _try(step: Any, X: Any, opset: int) -> tuple[str, Any]:
 
 
 def _convert(step: Any, inputs: dict[str, np.ndarray], opset: int) -> Any:
+    versions = {"": opset, "ai.onnx.ml": _ML_OPSET}
+    if isinstance(step, TablePreprocessor):
+        return table_to_onnx(step, inputs, versions)
+    require("skl2onnx")
     from skl2onnx import convert_sklearn
     from skl2onnx.common import data_types
 
@@ -101,7 +106,6 @@ def _convert(step: Any, inputs: dict[str, np.ndarray], opset: int) -> Any:
         (name, kinds[values.dtype.kind]([None, *values.shape[1:]]))
         for name, values in inputs.items()
     ]
-    versions = {"": opset, "ai.onnx.ml": _ML_OPSET}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of NumPy, as it casts; values are compared
         model = convert_sklearn(step, initial_types=types, target_opset=versions)

@@ -7,6 +7,9 @@ from typing import Any
 import numpy as np
 
 from skkd.export._fitted import Fitted
+from skkd.export._table_inputs import check_encoder
+from skkd.tables import TablePreprocessor
+from skkd.tables._encoders import NumberEncoder
 
 _N = 64
 # Of the transformers of scikit-learn that learn where the values of a column lie: the
@@ -69,6 +72,8 @@ def _before_steps(fitted: Fitted, rng: np.random.Generator) -> Any:
     name, step = fitted.steps[0]
     steps = getattr(step, "steps", [(name, step)])  # of a pipeline in the pipeline
     step = steps[0][1]
+    if isinstance(step, TablePreprocessor):
+        return _of_table(step, rng)
     for center, scale in _CENTER_AND_SCALE:
         if all(a is None or hasattr(step, a) for a in (center, scale)):
             break
@@ -84,6 +89,31 @@ def _before_steps(fitted: Fitted, rng: np.random.Generator) -> Any:
     if hasattr(step, "statistics_"):
         values[rng.uniform(size=values.shape) < 0.1] = step.missing_values
     return _as_frame(values, getattr(step, "feature_names_in_", None))
+
+
+def _of_table(preprocessor: TablePreprocessor, rng: np.random.Generator) -> Any:
+    columns = [_column_of(encoder, rng) for encoder in preprocessor.encoders_]
+    names = getattr(preprocessor, "feature_names_in_", None)
+    if names is None:
+        return np.column_stack(columns)
+    import pandas
+
+    return pandas.DataFrame({i: values for i, values in enumerate(columns)}).set_axis(
+        names, axis=1
+    )
+
+
+def _column_of(encoder: Any, rng: np.random.Generator) -> np.ndarray:
+    """Return values of a column as a fitted encoder knows them."""
+    if isinstance(encoder, NumberEncoder):
+        size = 1 / encoder.scale if encoder.scale else 1.0
+        values = encoder.center + size * rng.uniform(-2, 2, _N)
+        values[rng.random(_N) < 0.1 * encoder.has_gaps] = np.nan
+        return values
+    check_encoder(encoder)
+    levels = np.array([*encoder.number, None], dtype=object)
+    is_gap = bool(encoder.missing) or len(levels) == 1
+    return rng.choice(levels if is_gap else levels[:-1], _N)
 
 
 def _as_frame(values: np.ndarray, names: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from skkd._formats.onnx_metadata import Input, OnnxMetadata
+from skkd._formats.onnx_metadata import Input, OnnxMetadata, as_text
 
 
 def read_inputs(X: Any, metadata: OnnxMetadata) -> dict[str, np.ndarray]:
@@ -42,7 +42,9 @@ def _of_mapping(X: Any, metadata: OnnxMetadata) -> dict[str, np.ndarray]:
 def _of_columns(X: Any, metadata: OnnxMetadata) -> dict[str, np.ndarray]:
     names = [one.name for one in metadata.inputs]
     if isinstance(X, Mapping) or hasattr(X, "columns"):
-        columns = {str(c): c for c in (X if isinstance(X, Mapping) else X.columns)}
+        # In pyarrow `columns` are these themselves.
+        known = X if isinstance(X, Mapping) else getattr(X, "column_names", X.columns)
+        columns = {str(c): c for c in known}
         lacking = [name for name in names if name not in columns]
         if lacking:
             raise ValueError(
@@ -60,23 +62,55 @@ def _of_columns(X: Any, metadata: OnnxMetadata) -> dict[str, np.ndarray]:
         found = [*table.T]
     inputs = {}
     for i, (one, column) in enumerate(zip(metadata.inputs, found, strict=True)):
-        wanted = object if one.dtype == "str" else None
-        values = np.asarray(column, dtype=wanted)
-        if values.dtype == object and wanted is None:
-            values = _as_numbers(values, one)
+        may_be_missing = metadata.gaps is None or i in metadata.gaps
+        if one.dtype == "str":
+            text_gaps = metadata.text_gaps and may_be_missing
+            values = _texts(column, one, text_gaps)
+        else:
+            values = _numbers(column, one)
         inputs[one.name] = as_input(values.reshape(-1, 1), one)
-        gaps = metadata.gaps
-        _check_finite(inputs[one.name], (0,) if gaps is None or i in gaps else ())
+        _check_finite(inputs[one.name], (0,) if may_be_missing else (), one.name)
     return inputs
 
 
-def _as_numbers(values: np.ndarray, one: Input) -> np.ndarray:
+def _texts(column: Any, one: Input, gaps: bool) -> np.ndarray:
+    """Return texts, with what stands for a gap in the file."""
+    values = np.asarray(column, dtype=object)
+    if not gaps:
+        return values
+    texts = [None if _is_missing(value) else value for value in values.ravel()]
+    odd = next((v for v in texts if not isinstance(v, (str, type(None)))), None)
+    if odd is not None:
+        raise ValueError(
+            f"X: column {one.name!r} holds {odd!r:.40} ({type(odd).__name__}), and in "
+            "fit it held texts: pass values of the same type."
+        )
+    return np.array([as_text(text) for text in texts], dtype=object)
+
+
+def _numbers(column: Any, one: Input) -> np.ndarray:
+    values = np.asarray(column)
+    if values.dtype.kind == "m":  # seconds, as in the fit
+        return values / np.timedelta64(1, "s")
+    if values.dtype != object:
+        return values
+    items = [np.nan if _is_missing(v) else v for v in values.ravel().tolist()]
+    texts = [value for value in items if isinstance(value, (str, bytes))]
     try:
-        return np.array(values.tolist(), dtype=one.dtype)
+        if texts:
+            raise ValueError(f"{texts[0]!r:.40} is a text")
+        return np.array(items, dtype=one.dtype)
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"The column {one.name!r} has values that are no {one.dtype}: {error}."
         ) from None
+
+
+def _is_missing(value: Any) -> bool:
+    """Tell whether a value is None, NaN, NaT, or the NA of pandas."""
+    if value is None or type(value).__name__ == "NAType":
+        return True
+    return isinstance(value, (float, np.floating)) and bool(np.isnan(value))
 
 
 def _check_names(X: Any, names: tuple[str, ...] | None) -> None:
@@ -96,7 +130,9 @@ def as_input(values: np.ndarray, one: Input) -> np.ndarray:
     if values.shape[1:] != one.shape or not values.ndim:
         expected = ", ".join(map(str, ("n", *one.shape)))
         single = " For one sample pass X[None]." if values.shape == one.shape else ""
-        raise ValueError(f"X has shape {values.shape}; expected ({expected}).{single}")
+        raise ValueError(
+            f"{_name(one)} has shape {values.shape}; expected ({expected}).{single}"
+        )
     if one.dtype == "str":
         if not all(isinstance(value, str) for value in values.flat):
             raise ValueError(f"X has values in {one.name!r} that are no texts.")
@@ -114,12 +150,16 @@ def as_input(values: np.ndarray, one: Input) -> np.ndarray:
                 f"{values.max():.4g}"
             )
         raise ValueError(
-            f"X has {found}; expected {wanted}, as the student was fitted on. Values "
-            "of another scale would be taken for what they are not: convert X as for "
-            "the fit."
+            f"{_name(one)} has {found}; expected {wanted}, as the student was fitted "
+            "on. Values of another scale would be taken for what they are not: convert "
+            "X as for the fit."
         )
     with np.errstate(over="ignore"):  # infinity is refused by its name
         return np.ascontiguousarray(values, dtype=wanted)
+
+
+def _name(one: Input) -> str:
+    return "X" if one.name == "X" else f"X[{one.name!r}]"
 
 
 def _holds(values: np.ndarray, wanted: np.dtype, is_image: bool) -> bool:
@@ -141,7 +181,9 @@ def _holds(values: np.ndarray, wanted: np.dtype, is_image: bool) -> bool:
     return bool(limits.min <= values.min() and values.max() <= limits.max)
 
 
-def _check_finite(values: np.ndarray, gaps: tuple[int, ...] | None) -> None:
+def _check_finite(
+    values: np.ndarray, gaps: tuple[int, ...] | None, column: str = ""
+) -> None:
     """Raise for infinity, and for NaN in other columns than those of `gaps`."""
     if values.dtype.kind != "f" or np.isfinite(values).all():
         return
@@ -152,8 +194,9 @@ def _check_finite(values: np.ndarray, gaps: tuple[int, ...] | None) -> None:
         allowed[:, others] = False
     bad = ~(np.isfinite(values) | allowed).reshape(len(values), -1).all(axis=1)
     if bad.any():
+        where = f" in column {column!r}" if column else ""
         raise ValueError(
-            f"X has NaN, infinity or a value too large for {values.dtype}, first in "
-            f"row {int(np.flatnonzero(bad)[0])}; the student was fitted on finite "
-            "values there. Impute them as for the fit."
+            f"X has NaN, infinity or a value too large for {values.dtype}{where}, "
+            f"first in row {int(np.flatnonzero(bad)[0])}; the student was fitted on "
+            "finite values there. Impute them as for the fit."
         )

@@ -13,11 +13,13 @@ from skkd.students.cifar_resnet import CifarResNet
 from skkd.students.mlp import MLP
 from skkd.students.small_cnn import SmallCNN
 from skkd.students.standardize import Standardize, check_image_shape
+from skkd.students.table_mlp import TableMLP
 from skkd.students.torchvision_model import TorchvisionModel, torchvision_model
 
 BUILDERS: dict[str, Any] = {
     "MLP": MLP,
     "SmallCNN": SmallCNN,
+    "TableMLP": TableMLP,
     "CifarResNet": CifarResNet,
     "torchvision_model": torchvision_model,
 }
@@ -25,6 +27,7 @@ _MAX_SIDE = 4096  # to which a network that is built from a file resizes images
 _BUILT_BY = {
     MLP: "MLP",
     SmallCNN: "SmallCNN",
+    TableMLP: "TableMLP",
     CifarResNet: "CifarResNet",
     TorchvisionModel: "torchvision_model",
 }
@@ -54,9 +57,14 @@ def outline(
     However large `config` makes it, nothing is allocated. It has no more layers than
     there are weights, or ValueError is raised.
     """
-    n_layers = max(config.get("depth", 0), len(config.get("hidden", ())))
+    hidden = config.get("hidden", ())
+    n_hidden = len(hidden) if isinstance(hidden, (tuple, list)) else 1
+    n_layers = max(config.get("depth", 0), config.get("n_blocks", 0), n_hidden)
     if n_layers > len(state):
         raise ValueError(f"{n_layers} layers, and weights of {len(state)}")
+    counts = config.get("n_categories", ())
+    if name == "TableMLP" and [len(counts)] != [*config["input_shape"]]:
+        raise ValueError(f"{len(counts)} features, and {config['input_shape']}")
     with _WithoutMemory():
         if name == "torchvision_model":
             return _torchvision_outline(**config, state=state)

@@ -38,6 +38,11 @@ class TableMLP(nn.Module):
     embedding : int, default=8
         Length of the vector of a category.
 
+    Attributes
+    ----------
+    config : dict of str to object
+        The arguments that it was built with.
+
     Raises
     ------
     ValueError
@@ -89,6 +94,15 @@ class TableMLP(nn.Module):
         blocks = [_Block(hidden, float(dropout)) for _ in range(n_blocks)]
         self.blocks = nn.Sequential(*blocks)
         self.head = nn.Linear(hidden, n_classes)
+        self.config = {
+            "n_classes": int(n_classes),
+            "input_shape": (len(counts),),
+            "n_categories": tuple(counts),
+            "hidden": int(hidden),
+            "n_blocks": int(n_blocks),
+            "dropout": float(dropout),
+            "embedding": int(embedding),
+        }
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits.

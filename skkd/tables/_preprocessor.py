@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skkd._data.columns import kind_of, named_columns
-from skkd._data.frames import is_frame
+from skkd._data.frames import check_names_differ, is_frame
 from skkd._utils.checks import check_number
 from skkd.tables._encoders import CategoryEncoder, DateEncoder, NumberEncoder
 
@@ -196,6 +196,7 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):
         if not is_frame(X):
             options = {"dtype": None, "ensure_all_finite": False}
             return validate_data(self, X, reset=reset, **options)
+        check_names_differ(X)
         validate_data(self, X, reset=reset, skip_check_array=True)
         if not (X.shape[0] and X.shape[1]):
             raise ValueError(

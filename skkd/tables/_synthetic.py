@@ -6,12 +6,10 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_random_state
 
-from skkd._data.frames import is_frame
 from skkd._utils.checks import check_number
-from skkd.tables._preprocessor import TablePreprocessor
+from skkd.tables._munge import draw_around_neighbors, nearest_rows
 from skkd.tables._rows import mix_rows
 
 _METHODS = ("marginals", "neighbors")
@@ -25,7 +23,8 @@ class SyntheticRows(BaseEstimator):
     small, and a teacher can be asked about more than it was trained on.
 
     Each is a copy of a real row in which some values are those of other rows, so that
-    numbers, categories and gaps stay what they are.
+    numbers, categories and gaps stay what they are. Numbers of neighbours get noise;
+    whole ones stay whole, and within their range.
 
     Parameters
     ----------
@@ -33,12 +32,26 @@ class SyntheticRows(BaseEstimator):
         How many are made for each real row.
     method : {"marginals", "neighbors"}, default="marginals"
         Where the new values come from: any row, as in AutoGluon's SPUNGE [1]_, or the
-        row's nearest neighbour, as in MUNGE [2]_ without noise on numbers.
+        row's nearest neighbour, as in MUNGE [2]_.
     fraction : float, default=0.1
-        The share of the values that are new. In every row one is, at least.
+        The share of the values that are new, the `p` of MUNGE. In every row one is, at
+        least.
+    local_variance : float or None, default=1.0
+        The `s` of MUNGE, for ``method="neighbors"``: a new number is drawn from a
+        normal distribution around that of the neighbour, whose standard deviation is
+        their difference divided by it. None takes the neighbour's number.
     random_state : int, RandomState or None, default=0
         With an int the same rows are made in every fit on the same samples, so that
         the teacher's logits for them are cached.
+
+    Notes
+    -----
+    MUNGE goes through a copy of all rows, and changes a row and its neighbour at once,
+    so that later rows may have neighbours that were changed. Here neighbours are real
+    rows, and a synthetic row is made of one of them: every new value has the
+    distribution that it has there for the first row. As there, a category is the
+    neighbour's, numbers are scaled to 0 to 1 for the distance, and two levels are 1
+    apart.
 
     References
     ----------
@@ -61,11 +74,13 @@ class SyntheticRows(BaseEstimator):
         factor: float = 5,
         method: str = "marginals",
         fraction: float = 0.1,
+        local_variance: float | None = 1.0,
         random_state: Any = 0,
     ) -> None:
         self.factor = factor
         self.method = method
         self.fraction = fraction
+        self.local_variance = local_variance
         self.random_state = random_state
 
     def make(self, X: Any) -> Any:
@@ -101,23 +116,22 @@ class SyntheticRows(BaseEstimator):
         is_new[none, rng.randint(n_columns, size=none.sum())] = True
         if self.method == "marginals":
             other = rng.randint(n, size=is_new.shape)
-        else:
-            other = _nearest(X)[source][:, None]
-        return mix_rows(X, np.where(is_new, other, source[:, None]))
+            return mix_rows(X, np.where(is_new, other, source[:, None]))
+        near = nearest_rows(X)[source]
+        rows = mix_rows(X, np.where(is_new, near[:, None], source[:, None]))
+        if self.local_variance is None:
+            return rows
+        noise = is_new, self.local_variance, rng
+        return draw_around_neighbors(X, rows, source, near, *noise)
 
     def check(self) -> None:
         """Raise ValueError if a parameter is out of range."""
         check_number("factor", self.factor, low=0, low_inclusive=False)
         check_number("fraction", self.fraction, low=0, high=1, low_inclusive=False)
+        if self.local_variance is not None:
+            above_0 = {"low": 0, "low_inclusive": False}
+            check_number("local_variance", self.local_variance, **above_0)
         if self.method not in _METHODS:
             raise ValueError(
                 f"method={self.method!r}: expected 'marginals' or 'neighbors'."
             )
-
-
-def _nearest(X: Any) -> np.ndarray:
-    """Return the nearest other row of each."""
-    numbers = TablePreprocessor().fit_transform(X if is_frame(X) else np.asarray(X))
-    found = NearestNeighbors(n_neighbors=1).fit(numbers)
-    near = found.kneighbors(return_distance=False) if len(numbers) > 1 else [[0]]
-    return np.asarray(near)[:, 0]  # without a query no row is its own neighbour

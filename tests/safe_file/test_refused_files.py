@@ -13,7 +13,7 @@ from sklearn.preprocessing import FunctionTransformer
 from skkd import DistilledClassifier, load_student, save_student
 from skkd._safe_file.container import KEY, pack, unpack
 from skkd._safe_file.load import rebuild
-from skkd.students import MLP, SmallCNN
+from skkd.students import MLP, SmallCNN, TableMLP
 
 save = pytest.importorskip("safetensors.torch").save
 
@@ -154,6 +154,23 @@ def test_networks_larger_than_their_weights_allocate_nothing(builder, config, re
         "builder": builder,
         "config": {"n_classes": 2, "input_shape": [1, 4, 4], **config},
     }
+    assert "is damaged" in refused(pack(content, tensors))
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"n_categories": None, "input_shape": [10**11]},
+        {"n_categories": [0, 10**11]},
+        {"n_blocks": 10**9},
+        {"hidden": 10**11},
+        {"embedding": 10**11},
+    ],
+    ids=lambda config: next(iter(config)),
+)
+def test_a_table_mlp_larger_than_its_weights_allocates_nothing(config, refused):
+    content, tensors = content_of(fitted(TableMLP, X[:, :2].astype("float32")))
+    content["student"]["config"] |= config
     assert "is damaged" in refused(pack(content, tensors))
 
 

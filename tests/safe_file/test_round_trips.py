@@ -23,7 +23,7 @@ from torch import nn
 from skkd import DistilledClassifier, load_student, save_student
 from skkd.augment import Compose, RandomCrop, RandomHorizontalFlip
 from skkd.losses import DKD
-from skkd.students import MLP, CifarResNet, SmallCNN, torchvision_model
+from skkd.students import MLP, CifarResNet, SmallCNN, TableMLP, torchvision_model
 
 TEXTS = np.array(["a", "bb", "ccc"])
 
@@ -48,6 +48,8 @@ def channels_last(n_classes, input_shape):
         {},
         {"module": MLP, "module__hidden": (7, 5), "module__dropout": 0.1},
         {"module": MLP(3, (4,), hidden=3)},
+        {"module": TableMLP, "module__n_blocks": 2},
+        {"module": TableMLP(3, (4,), hidden=3)},
         {"module": in_bf16},
         {"precision": "bf16", "batch_size": 150},
         {"classes": [0, 1, 2], "criterion": nn.NLLLoss, "max_epochs": 0},
@@ -94,6 +96,7 @@ def test_every_builder_is_known_by_its_network():
     built = [
         MLP(2, (3,)),
         SmallCNN(2, (3, 8, 8)),
+        TableMLP(2, (3,), [0, 4, 2], n_blocks=2),
         CifarResNet(2, (1, 8, 8), depth=8),
         torchvision_model("regnet_y_400mf", 2, (1, 32, 32)),
     ]

@@ -14,6 +14,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from skkd import DistilledClassifier, ImageReader, load_student, save_student
 from skkd._safe_file import save
 from skkd.images import UnreadableImageError
+from skkd.students import TableMLP
 from skkd.tables import TablePreprocessor
 
 
@@ -64,18 +65,18 @@ def test_a_table_of_numbers_with_gaps_and_texts(path):
         loaded.predict(frame.drop(columns="e"))
 
 
+@pytest.mark.parametrize("module", [None, TableMLP])
 @pytest.mark.parametrize(
     "preprocessor", ["auto", TablePreprocessor(max_categories=2, min_frequency=2)]
 )
-def test_a_student_with_a_preprocessor_of_its_own(preprocessor, path):
+def test_a_student_with_a_preprocessor_of_its_own(preprocessor, module, path):
     pd = pytest.importorskip("pandas")
     frame = pd.DataFrame(X, columns=[*"abcd"])
     frame.loc[::7, "a"] = np.nan
     frame["e"] = pd.Series(np.array([*"uvwxyz"])[np.arange(150) % 6], dtype="category")
     frame["f"] = pd.date_range("2026-01-01 07:00", periods=150, freq="9h")
-    student = DistilledClassifier(
-        preprocessor=preprocessor, max_epochs=1, random_state=0, device="cpu"
-    )
+    params = {"max_epochs": 1, "random_state": 0, "device": "cpu"}
+    student = DistilledClassifier(module, preprocessor=preprocessor, **params)
     student.fit(frame, Y)
     loaded = round_trip(student, path, frame)
     assert loaded.feature_names_in_.tolist() == [*"abcdef"]

@@ -1,22 +1,30 @@
 """A student with preprocessing of its own, in fits, searches, reports, as teacher."""
 
 import pickle
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.compose import make_column_transformer
+from sklearn.frozen import FrozenEstimator
 from sklearn.impute import SimpleImputer
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, ParameterGrid
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler, TargetEncoder
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    QuantileTransformer,
+    StandardScaler,
+    TargetEncoder,
+)
 from skorch.callbacks import EpochScoring
 from skorch.dataset import Dataset, ValidSplit
 from skorch.helper import predefined_split
 from table_cases import TEACHER, N, X, Y, student, unfitted_teacher
 
 from skkd import DistilledClassifier
+from skkd._packed.fits import Fold, PackedFits
 from skkd.recipes import MutualLearning
 from skkd.report import gain
 from skkd.search import PackedSearchCV
@@ -156,6 +164,62 @@ def test_a_search_sets_the_preprocessors_parameters():
     key = "mean_test_score"
     np.testing.assert_allclose(packed.cv_results_[key], plain.cv_results_[key])
     assert packed.best_estimator_.preprocessor_.clip in (1.0, 3.0)
+
+
+class Counted(TablePreprocessor):
+    """Counts its fits."""
+
+    fits: ClassVar[list] = []
+
+    def fit(self, X, y=None):
+        self.fits.append(self)
+        return super().fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("grid", "n_fits"),
+    [
+        ({"preprocessor__clip": [1.0, 3.0], "alpha": [0, 0.5, 1]}, 2),
+        ({"alpha": [0, 0.5], "random_state": [0, 1]}, 2),
+        ({"preprocessor": [Counted(), Counted(), Counted(2.0)]}, 2),
+        ({"unlabeled": [None, "?"]}, 2),
+        ({"lr": [0.1, 0.01], "temperature": [1, 4]}, 1),
+    ],
+)
+def test_equal_preprocessors_of_a_fold_are_fitted_once(grid, n_fits):
+    Counted.fits.clear()
+    net = student(preprocessor=Counted(), max_epochs=3)
+    candidates = [*ParameterGrid(grid)]
+    fold = Fold(X, Y, {})
+    fits = PackedFits(net, candidates, [fold], None)
+    assert len(Counted.fits) == n_fits
+    assert fits.packing.n_packed == len(candidates)
+    for (c, _), packed in fits.fitted.items():
+        single = clone(net).set_params(**candidates[c]).fit(X, Y)
+        np.testing.assert_allclose(
+            packed.predict_proba(X), single.predict_proba(X), atol=1e-5
+        )
+        assert packed.preprocessor_.get_params() == single.preprocessor_.get_params()
+        assert packed.next_seed_ == single.next_seed_
+
+
+def test_random_and_frozen_preprocessors_of_a_fold():
+    numbers = make_column_transformer((SimpleImputer(), ["age", "visits"]))
+    some = QuantileTransformer(n_quantiles=9, subsample=50)  # draws rows
+    frozen = [FrozenEstimator(StandardScaler().fit([[m, 0.0]] * 2)) for m in (0, 40)]
+    choices = [*frozen, some]
+    net = student(preprocessor=make_pipeline(numbers, some), max_epochs=2)
+    grid = {
+        "preprocessor": [make_pipeline(numbers, choice) for choice in choices],
+        "random_state": [0, 1],
+    }
+    candidates = [*ParameterGrid(grid)]
+    fits = PackedFits(net, candidates, [Fold(X, Y, {})], None)
+    for (c, _), packed in fits.fitted.items():
+        single = clone(net).set_params(**clone(candidates[c], safe=False)).fit(X, Y)
+        np.testing.assert_allclose(
+            packed.predict_proba(X), single.predict_proba(X), atol=1e-5
+        )
 
 
 def test_gain_and_mutual_learning():

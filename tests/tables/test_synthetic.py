@@ -16,7 +16,7 @@ from skkd.tables import SyntheticRows
 
 @pytest.mark.parametrize("method", ["marginals", "neighbors"])
 def test_values_stay_what_they_are(method):
-    rows = SyntheticRows(factor=1.5, method=method).make(X)
+    rows = SyntheticRows(factor=1.5, method=method, local_variance=None).make(X)
     assert len(rows) == 1.5 * N
     assert rows.dtypes.tolist() == X.dtypes.tolist()
     for name in X:
@@ -39,7 +39,8 @@ def test_a_tenth_of_the_values_is_new_and_one_in_each_row():
 def test_neighbours_give_the_new_values():
     numbers = np.repeat([[0.0, 0.0], [9.0, 9.0]], 2, axis=0)
     numbers[:, 0] += [0, 1, 0, 1]
-    rows = SyntheticRows(method="neighbors", fraction=0.5).make(numbers)
+    params = {"method": "neighbors", "local_variance": None}
+    rows = SyntheticRows(fraction=0.5, **params).make(numbers)
     assert (np.abs(rows[:, 0] - rows[:, 1]) <= 1).all()
 
 
