@@ -78,7 +78,7 @@ def missing(column: Any, values: np.ndarray) -> np.ndarray:
         return np.isnan(values)
     if values.dtype.kind != "O":
         return np.zeros(len(values), dtype=bool)
-    gaps = [v is None or is_pandas_na(v) or v != v for v in values.tolist()]
+    gaps = [v is None or is_pandas_na(v) or _is_nan(v) for v in values.tolist()]
     return np.array(gaps, dtype=bool)
 
 
@@ -172,7 +172,19 @@ def _float(value: Any) -> float:
 def _values(column: Any) -> np.ndarray:
     if hasattr(column, "type") and is_categorical(column):  # of pyarrow
         column = column.cast(column.type.value_type)
-    return np.asarray(column)
+    values = np.asarray(column)
+    if values.ndim == 1:
+        return values
+    lists = np.empty(len(values), dtype=object)
+    lists[:] = values.tolist()
+    return lists
+
+
+def _is_nan(value: Any) -> bool:
+    try:
+        return bool(value != value)
+    except ValueError:  # of an array
+        return False
 
 
 def _naive(value: Any) -> dict[str, Any]:

@@ -111,6 +111,10 @@ def export_onnx(
     - The input ``X`` is uint8 if the student was fitted on uint8 images. Tables are
       float32, or float64 if the student is; a table with a ColumnTransformer, or with
       columns of text, gives an input for each column, under its name.
+    - A student that makes its numbers of a table (``preprocessor="auto"``) gives an
+      input for each column of a data frame: float64 for numbers, NaN where one is
+      missing, and text for categories, the empty text where one is missing. Columns of
+      dates are refused, by name.
     - Int8 is static, with a scale for each output channel, and ranges of activations
       that are clipped if that is closer to the student on `X_calibration`. Weights have
       7 of the 8 bits, with which processors without VNNI compute the same as those with

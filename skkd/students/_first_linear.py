@@ -47,8 +47,9 @@ def first_linear(module: nn.Module) -> FirstLinear | None:
 
 
 def _of_mlp(module: Any) -> FirstLinear | None:
-    standardize, (flatten, *layers) = module.standardize, [*module.body]
-    linear, *behind = [*layers, module.head]
+    standardize, flatten, linear, *behind = [
+        *(module.standardize, *module.body, module.head)
+    ]
     kinds = type(standardize), type(flatten), type(linear)
     if kinds != (Standardize, nn.Flatten, nn.Linear) or standardize.mean.ndim > 1:
         return None

@@ -128,9 +128,9 @@ class SyntheticRows(BaseEstimator):
         """Raise ValueError if a parameter is out of range."""
         check_number("factor", self.factor, low=0, low_inclusive=False)
         check_number("fraction", self.fraction, low=0, high=1, low_inclusive=False)
-        if self.local_variance is not None:
-            above_0 = {"low": 0, "low_inclusive": False}
-            check_number("local_variance", self.local_variance, **above_0)
+        s = self.local_variance
+        if s is not None:
+            check_number("local_variance", s, low=0, low_inclusive=False)
         if self.method not in _METHODS:
             raise ValueError(
                 f"method={self.method!r}: expected 'marginals' or 'neighbors'."

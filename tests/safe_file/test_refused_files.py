@@ -169,7 +169,8 @@ def test_networks_larger_than_their_weights_allocate_nothing(builder, config, re
     ids=lambda config: next(iter(config)),
 )
 def test_a_table_mlp_larger_than_its_weights_allocates_nothing(config, refused):
-    content, tensors = content_of(fitted(TableMLP, X[:, :2].astype("float32")))
+    module = TableMLP(3, (2,), n_categories=[0, 9])
+    content, tensors = content_of(fitted(module, X[:, :2].astype("float32")))
     content["student"]["config"] |= config
     assert "is damaged" in refused(pack(content, tensors))
 
