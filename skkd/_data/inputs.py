@@ -16,7 +16,7 @@ from skorch.dataset import get_len
 from skorch.utils import to_numpy
 from torch.utils.data import DataLoader, IterableDataset
 
-from skkd._data.frames import check_names_differ, explain_columns, is_frame
+from skkd._data.frames import check_names_differ, explain_columns
 from skkd._data.input_range import InputRange, jumps, ranges_of, wrong_scale
 from skkd._data.rows import LAZY, row_of
 from skkd._utils.rng import preserved_rng
@@ -74,7 +74,7 @@ def read_inputs(net: Any, X: Any) -> tuple[Any, InputFacts]:
     if not hasattr(X, "shape"):
         refuse_iterables(X)
     refuse_paths(X)
-    if is_frame(X):
+    if hasattr(X, "columns"):
         check_names_differ(X)
     names = SimpleNamespace()  # scikit-learn writes on an estimator
     _check_feature_names(names, X, reset=True)
@@ -122,7 +122,7 @@ def check_inputs(net: Any, X: Any, *, to_train: bool = False) -> Any:
 
 
 def _validate(net: Any, X: Any) -> Any:
-    if is_frame(X):
+    if hasattr(X, "columns"):
         check_names_differ(X)
     try:
         options = {"allow_nd": True, "accept_sparse": "csr"}
