@@ -167,7 +167,9 @@ def _share_outside(x: np.ndarray, seen: InputRange) -> float:
     """Return the share of values outside of the range, or 0 if it is ordinary."""
     is_table = seen.low.ndim > 0
     least, most = _extremes(x) if is_table else (x.min(), x.max())
-    if _all(least >= seen.low) and _all(most <= seen.high):  # not so if they are NaN
+    # Not so if they are NaN, but in columns without a range, such as categories.
+    inside = (least >= seen.low) & (most <= seen.high) | (seen.low == -np.inf)
+    if _all(inside):
         return 0.0
     with np.errstate(over="ignore", invalid="ignore"):
         size = np.where(np.isfinite(seen.low), seen.high - seen.low, 0)
