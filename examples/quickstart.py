@@ -19,7 +19,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", nargs="?", help="subfolders are classes")
     parser.add_argument("--out", default="quickstart-out", help="folder of results")
-    parser.add_argument("--teacher", default="train", help="a file, torchvision:NAME")
+    names = "train, efficientnet_lite0, torchvision:NAME or a file"
+    parser.add_argument("--teacher", default="auto", help=names)
     parser.add_argument("--size", type=int, help="pixels a side (default 64, digits 8)")
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--search", action="store_true", help="temperature and alpha")

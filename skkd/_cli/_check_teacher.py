@@ -33,7 +33,7 @@ def command(
     """
     from skkd.exceptions import TeacherWarning
     from skkd.images import ImageReader, load_image_folder
-    from skkd.quickstart._networks import teacher_of
+    from skkd.quickstart._teachers import teacher_of
     from skkd.teachers import check_health
 
     plan = teacher_of(teacher, ImageReader(size))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import io
 import json
 import re
 import sys
@@ -12,6 +13,8 @@ from collections.abc import Callable
 from typing import Any
 
 import click
+
+from skkd._utils.atomic import is_disk_full
 
 # Lines of a list in a message that are shown; the library itself shows twenty.
 _N_LINES = 3
@@ -55,8 +58,13 @@ def run_safely(function: Callable[..., Any]) -> Callable[..., Any]:
                 warnings.simplefilter("default", category)
             warnings.showwarning = _show_warning
             try:
-                return function(*args, **kwargs)
+                try:
+                    return function(*args, **kwargs)
+                finally:
+                    _flush()
             except (click.ClickException, click.exceptions.Exit):
+                raise
+            except BrokenPipeError:  # of `| head`: click ends without a word
                 raise
             except KeyboardInterrupt as error:
                 if debug:
@@ -72,10 +80,13 @@ def run_safely(function: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def one_line(error: BaseException) -> str:
+def one_line(error: Any) -> str:
     """Return the message of an error in one line, in the words of the command line."""
     text = str(error)
-    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+    if getattr(error, "errno", None) is not None and is_disk_full(error):
+        file = "" if error.filename is None else f" of {str(error.filename)!r}"
+        text = f"The disk{file} is full: free some space, and run the same again."
+    elif isinstance(error, OSError) and error.strerror and error.filename is not None:
         text = f"{error.strerror}: {str(error.filename)!r}"
     expected = isinstance(error, (ValueError, TypeError, OSError, ImportError))
     if not text or not expected:
@@ -103,6 +114,16 @@ def in_one_line(text: str) -> str:
 def echo_json(content: Any) -> None:
     """Write an object as JSON to the standard output."""
     click.echo(json.dumps(content, indent=1, default=_plain))
+
+
+def _flush() -> None:
+    """Write what was said: here a full disk is noticed."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        # Python flushes once more at its end.
+        sys.stdout = io.TextIOWrapper(io.BytesIO())
+        raise
 
 
 def _plain(value: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import tempfile
 from importlib import resources
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from skkd._cli._command import run_safely
+from skkd._cli._command import echo_json, run_safely
 from skkd._cli._predict import find_images
 
 _VERSION = "1.30.0"  # of onnxruntime-web
@@ -30,8 +31,11 @@ _N_EXAMPLES = 8
     "Without it, the page loads them from cdn.jsdelivr.net.",
 )
 @click.option("--examples", multiple=True, help="Images to show, or a folder of them.")
+@click.option("--json", "as_json", is_flag=True, help="Write what was made as JSON.")
 @run_safely
-def command(model: str, out: str, npm: str | None, examples: tuple[str, ...]) -> None:
+def command(
+    model: str, out: str, npm: str | None, examples: tuple[str, ...], as_json: bool
+) -> None:
     """Write a page that runs MODEL (.onnx, of images) in the browser.
 
     Visitors choose, drop or photograph an image; it does not leave their device.
@@ -77,7 +81,10 @@ def command(model: str, out: str, npm: str | None, examples: tuple[str, ...]) ->
         if target.exists():
             target.rmdir()
         os.replace(page, target)
-    click.echo(f"{out}: python -m http.server --directory {out}")
+    if as_json:
+        echo_json({"page": str(target), "runtime": content["runtime"]})
+    else:
+        click.echo(f"{out}: python -m http.server --directory {shlex.quote(out)}")
 
 
 def _runtime_files(npm: str | None) -> list[Path]:

@@ -15,9 +15,9 @@ from skkd._cli._command import echo_json, run_safely
 @click.option("--test", help="Images to test on, in such folders. [a quarter]")
 @click.option(
     "--teacher",
-    default="train",
-    show_default=True,
-    help="A file (.safetensors, .onnx), torchvision:NAME[:WEIGHTS], or train.",
+    default="auto",
+    help="train, efficientnet_lite0, torchvision:NAME[:WEIGHTS], or a file "
+    "(.safetensors, .onnx). [efficientnet_lite0 where installed, else train]",
 )
 @click.option(
     "--student",
@@ -43,6 +43,9 @@ def command(
     The student is trained alone and with the teacher, and both are tested on images
     that none of them saw. Whatever is finished is kept: the same command goes on where
     it was stopped.
+
+    A pretrained teacher (pip install "skkd[pretrained]", or torchvision) keeps its
+    layers; a head for these classes is fitted to its features.
 
     \b
     Example:

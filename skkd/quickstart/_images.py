@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import tempfile
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -148,13 +149,12 @@ def read_digits(root: Path) -> Images:
     paths = np.array(
         [str(root / label / f"{number:04d}.png") for number, label in enumerate(y)]
     )
-    of_file = {}
-    for path, pixels in zip(paths, digits.images, strict=True):
-        gray = (pixels * (255 / 16)).round().astype(np.uint8)
-        of_file[path] = hashlib.sha256(gray.tobytes()).hexdigest()
-        if not os.path.exists(path):
-            Path(path).parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(gray).save(path)
+    pixels = (digits.images * (255 / 16)).round().astype(np.uint8)
+    _write_images(root, paths, pixels)
+    of_file = {
+        path: hashlib.sha256(gray.tobytes()).hexdigest()
+        for path, gray in zip(paths, pixels, strict=True)
+    }
     numbers = np.arange(len(y))
     known = np.where(np.isin(numbers, labeled), y, UNLABELED)
     teacher = Rows(paths[of_teacher], y[of_teacher], numbers[of_teacher])
@@ -170,6 +170,20 @@ def read_digits(root: Path) -> Images:
         size=8,
         digest=_digest(of_file, teacher, student, tested),
     )
+
+
+def _write_images(root: Path, paths: np.ndarray, images: np.ndarray) -> None:
+    """Write images below `root`: all of them, or the folder is not there."""
+    if root.exists():
+        return
+    root.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=root.parent, prefix=".unfinished-") as folder:
+        unfinished = Path(folder) / root.name
+        for path, image in zip(paths, images, strict=True):
+            own = unfinished / Path(path).relative_to(root)
+            own.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(image).save(own)
+        unfinished.rename(root)
 
 
 def split_for_search(rows: Rows, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from sklearn.model_selection import ParameterGrid
@@ -11,7 +11,7 @@ from sklearn.model_selection import ParameterGrid
 from skkd.quickstart._images import split_for_search
 
 if TYPE_CHECKING:
-    from skkd.quickstart._run import Run
+    from skkd.quickstart._training import Training
 
 GRID = ParameterGrid(
     [
@@ -30,31 +30,28 @@ class Search:
     would forget.
     """
 
-    def __init__(self, run: Run, X: Any, X_teacher: Any, teacher: Any) -> None:
-        self.run = run
-        self.X, self.X_teacher = X, X_teacher
-        self.teacher = teacher
-        self.file = run.folder.work / "search.jsonl"
+    def __init__(self, training: Training) -> None:
+        self.training = training
+        self.file = training.folder.work / "search.jsonl"
 
     def choose(self) -> dict[str, float]:
         """Return the parameters with the best mean accuracy."""
-        images, run = self.run.images, self.run
-        run.progress.step("search")
-        folds = split_for_search(images.student, run.asked["seed"])
+        training = self.training
+        rows, labeled = training.images.student, training.images.labeled
+        folds = split_for_search(rows, training.plan.settings.seed)
         n_fits = len(folds) * len(GRID)
+        training.progress.step("search")
         scores = self._known()
         for i, (train, held_out) in enumerate(folds):
             todo = [k for k in range(len(GRID)) if (i, k) not in scores]
             if not todo:
                 continue
-            teacher = self._teacher_of(i, train)
+            teacher = training.teacher_of_fold(i, train)
             for k in todo:
                 before = f"fit {i * len(GRID) + k + 1} of {n_fits}, "
-                student = run.distill(
-                    self.X, self.X_teacher, teacher, GRID[k], train, before
-                )
-                known = held_out[images.labeled[held_out]]
-                right = student.predict(self.X[known]) == images.student.y[known]
+                student = training.distill(teacher, GRID[k], train, before)
+                known = held_out[labeled[held_out]]
+                right = student.predict(training.X[known]) == rows.y[known]
                 scores[i, k] = float(np.mean(right))
                 self._keep(i, k, scores[i, k])
         mean = [
@@ -63,21 +60,6 @@ class Search:
         return {
             name: float(value) for name, value in GRID[int(np.argmax(mean))].items()
         }
-
-    def _teacher_of(self, fold: int, train: np.ndarray) -> Any:
-        """Return a teacher that was not trained on the rows of the fold."""
-        run, images = self.run, self.run.images
-        if run.plan.fitted is not None or images.teacher is not images.student:
-            return self.teacher
-        X = self.X if self.X_teacher is None else self.X_teacher
-        name = f".skkd/teacher-{fold}"
-        return run.kept(
-            name,
-            run.plan.reader,
-            lambda: run.train_teacher(
-                X[train], images.teacher.y[train], f"teacher of fold {fold + 1}, "
-            ),
-        )[-1]
 
     def _known(self) -> dict[tuple[int, int], float]:
         """Read the scores; a line that was cut by a kill is trained again."""

@@ -22,8 +22,7 @@ _WORK = ".skkd"
 class Settings:
     """What determines the result of a run.
 
-    ``images`` is a digest of the files, their classes and their split; ``n_threads`` is
-    among them because sums depend on it in their last digits.
+    ``images`` is a digest of the files, their classes and their split.
     """
 
     folder: str
@@ -64,13 +63,26 @@ class RunFolder:
             file.write_bytes(b"")
         (self.work / "writable").unlink()
 
+    def clear(self) -> None:
+        """Remove what a process that was killed had begun to write."""
+        for folder, names in ((self.path, RESULTS), (self.work, ("*.json",))):
+            for name in names:
+                for unfinished in folder.glob(f".{name}.*.tmp"):
+                    unfinished.unlink()
+        for folder in self.path.glob(".unfinished-*"):
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def known_settings(self) -> dict[str, Any]:
+        """Return the settings of the run that is here; none if there is none."""
+        exists = self._settings_file.exists()
+        return self.read_json(self._settings_file) if exists else {}
+
     def open(self, settings: Settings) -> None:
         """Begin a run, or go on with that of the same settings."""
-        asked = asdict(settings)
-        if not self._settings_file.exists():
+        asked, known = asdict(settings), self.known_settings()
+        if not known:
             self.write_json(self._settings_file, asked)
             return
-        known = self.read_json(self._settings_file)
         other = [name for name, value in asked.items() if known.get(name) != value]
         if not other:
             return

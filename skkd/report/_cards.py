@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from skkd._evaluate.card import Card, student_of
-from skkd._utils.modules import count_parameters
+from skkd._evaluate.about_student import about_student
+from skkd._evaluate.card import Card
 
 # The names of the hub for what is measured.
 _METRICS = {"accuracy": "accuracy", "f1": "f1"}
@@ -83,13 +83,13 @@ def _name_of(result: Any, model: str | None) -> str:
 
 def _check_is(student: Any, name: str, n_parameters: Any) -> None:
     """Raise if a student is another than the one that was measured."""
-    module = getattr(student_of(student), "module_", None)
-    if module is None:
+    about = about_student(student)
+    if about is None:
         raise TypeError(
             f"student={type(student).__name__}: expected a fitted DistilledClassifier, "
-            "or a Pipeline that ends in one."
+            "a Pipeline that ends in one, or an OnnxClassifier."
         )
-    found = count_parameters(module)
+    found = about.n_parameters
     if n_parameters is not None and found != n_parameters:
         raise ValueError(
             f"student has {found:,} parameters, and {name!r} had {n_parameters:,} when "

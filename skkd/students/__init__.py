@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from torch import nn
 
 from skkd.students.cifar_resnet import CifarResNet, load_cifar_resnet
+from skkd.students.efficientnet_lite import EfficientNetLite
 from skkd.students.mlp import MLP
 from skkd.students.small_cnn import SmallCNN
 from skkd.students.standardize import Standardize
@@ -14,6 +15,7 @@ from skkd.students.torchvision_model import TorchvisionModel, torchvision_model
 __all__ = [
     "MLP",
     "CifarResNet",
+    "EfficientNetLite",
     "SmallCNN",
     "Standardize",
     "TableMLP",

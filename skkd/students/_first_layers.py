@@ -13,6 +13,7 @@ from torchvision.models import SwinTransformer, VisionTransformer
 from skkd._utils.modules import eval_mode, is_out_of_memory
 from skkd.students import _torchvision
 from skkd.students._torchvision import Weights
+from skkd.students._weights import load_strictly
 
 # Not torchvision's create_feature_extractor: pickled or copied, what it returns has
 # another fingerprint each time, and that of efficientnet_b7 cannot be pickled at all.
@@ -59,7 +60,7 @@ def with_pool(layers: nn.Module) -> nn.Module:
 def _load_own(name: str, layers: nn.Module, head: nn.Linear, weights: Weights) -> bool:
     """Load what was built here earlier; tell whether its head fits as well."""
     state = {k: v for k, v in weights.state.items() if not k.startswith("head.")}
-    _torchvision.load_strictly(name, layers, state, weights.source)
+    load_strictly(name, layers, state, weights.source)
     given = {part: weights.state[f"head.{part}"] for part in ("weight", "bias")}
     if given["weight"].shape != head.weight.shape:
         return False

@@ -10,6 +10,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from skkd.students.cifar_resnet import CifarResNet
+from skkd.students.efficientnet_lite import EfficientNetLite
 from skkd.students.mlp import MLP
 from skkd.students.small_cnn import SmallCNN
 from skkd.students.standardize import Standardize, check_image_shape
@@ -21,6 +22,7 @@ BUILDERS: dict[str, Any] = {
     "SmallCNN": SmallCNN,
     "TableMLP": TableMLP,
     "CifarResNet": CifarResNet,
+    "EfficientNetLite": EfficientNetLite,
     "torchvision_model": torchvision_model,
 }
 _MAX_SIDE = 4096  # to which a network that is built from a file resizes images
@@ -29,6 +31,7 @@ _BUILT_BY = {
     SmallCNN: "SmallCNN",
     TableMLP: "TableMLP",
     CifarResNet: "CifarResNet",
+    EfficientNetLite: "EfficientNetLite",
     TorchvisionModel: "torchvision_model",
 }
 

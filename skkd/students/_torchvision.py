@@ -18,7 +18,7 @@ from torchvision import models
 from torchvision.models import WeightsEnum
 
 from skkd._utils.modules import eval_mode, is_out_of_memory
-from skkd.students._weights import as_state_dict, read_weights
+from skkd.students._weights import as_state_dict, load_strictly, read_weights
 
 # Their weights come from TensorFlow, and torchvision rescales their input inside the
 # network: together with ImageNet's scaling, that is (x - 127.5) / 127.5.
@@ -182,20 +182,6 @@ def load(name: str, model: nn.Module, n_classes: int | None, weights: Weights) -
     return kept
 
 
-def load_strictly(name: str, model: nn.Module, state: Any, source: str) -> None:
-    """Load `state`, all names and shapes of which must fit; `source` is its file."""
-    try:
-        model.load_state_dict(state)
-    except (RuntimeError, AssertionError) as error:
-        if is_out_of_memory(error):
-            raise
-        raise ValueError(
-            f"Got {source}, whose weights are not those of {name}: "
-            f"{_difference(model.state_dict(), state) or error}. Pass the name of "
-            "the network that they belong to."
-        ) from error
-
-
 def _named_as_torchvision(model: nn.Module, weights: Weights) -> OrderedDict[str, Any]:
     head = find_head(model)
     linear = isinstance(model.get_submodule(head), nn.Linear)
@@ -210,25 +196,6 @@ def _named_as_torchvision(model: nn.Module, weights: Weights) -> OrderedDict[str
     versions = weights.state._metadata  # type: ignore[attr-defined]
     state._metadata = versions or {"": {"version": model._version}}  # type: ignore[attr-defined]
     return state
-
-
-def _difference(expected: dict[str, Tensor], got: dict[str, Tensor]) -> str:
-    """Name the first weights in which two networks differ."""
-    # Files of early versions have no num_batches_tracked, and torch needs none.
-    lacking = [
-        key for key in expected if key not in got and "num_batches_tracked" not in key
-    ]
-    extra = [key for key in got if key not in expected]
-    other = [k for k in expected if k in got and got[k].shape != expected[k].shape]
-    parts = [
-        f"{what} {keys[0]!r}" + (f" and {len(keys) - 1} more" if len(keys) > 1 else "")
-        for what, keys in (("there is no", lacking), ("there is", extra))
-        if keys
-    ]
-    if other:
-        shapes = tuple(got[other[0]].shape), tuple(expected[other[0]].shape)
-        parts.append(f"{other[0]!r} has shape {shapes[0]}, expected {shapes[1]}")
-    return ", ".join(parts)
 
 
 # Heads --------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Read files of weights that torch.save wrote."""
+"""Read files of weights that torch.save wrote, and load them."""
 
 import os
 import pickle
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from skkd._utils.modules import is_out_of_memory
 
@@ -58,3 +58,36 @@ def as_state_dict(content: Any, source: str) -> OrderedDict[str, Tensor]:
 def _plain(name: str) -> str:
     # torch.nn.DataParallel puts its own name before all others.
     return re.sub(r"^module(\.|$)", "", name)
+
+
+def load_strictly(name: str, model: nn.Module, state: Any, source: str) -> None:
+    """Load `state`, all names and shapes of which must fit; `source` is its file."""
+    try:
+        model.load_state_dict(state)
+    except (RuntimeError, AssertionError) as error:
+        if is_out_of_memory(error):
+            raise
+        raise ValueError(
+            f"Got {source}, whose weights are not those of {name}: "
+            f"{_difference(model.state_dict(), state) or error}. Pass the name of "
+            "the network that they belong to."
+        ) from error
+
+
+def _difference(expected: dict[str, Tensor], got: dict[str, Tensor]) -> str:
+    """Name the first weights in which two networks differ."""
+    # Files of early versions have no num_batches_tracked, and torch needs none.
+    lacking = [
+        key for key in expected if key not in got and "num_batches_tracked" not in key
+    ]
+    extra = [key for key in got if key not in expected]
+    other = [k for k in expected if k in got and got[k].shape != expected[k].shape]
+    parts = [
+        f"{what} {keys[0]!r}" + (f" and {len(keys) - 1} more" if len(keys) > 1 else "")
+        for what, keys in (("there is no", lacking), ("there is", extra))
+        if keys
+    ]
+    if other:
+        shapes = tuple(got[other[0]].shape), tuple(expected[other[0]].shape)
+        parts.append(f"{other[0]!r} has shape {shapes[0]}, expected {shapes[1]}")
+    return ", ".join(parts)

@@ -1,9 +1,13 @@
 """Headless Chromium, driven by its own protocol over two pipes."""
 
+import base64
 import json
+import mimetypes
 import os
 import subprocess
 import time
+
+mimetypes.add_type("text/javascript", ".mjs")
 
 
 class Chromium:
@@ -32,26 +36,60 @@ class Chromium:
         )
         os.close(theirs_in), os.close(theirs_out)
         self._buffer, self._n, self._session = b"", 0, None
+        self._stand_in, self.asked_of_others = {}, []
         target = self.ask("Target.createTarget", url="about:blank")["targetId"]
         answer = self.ask("Target.attachToTarget", targetId=target, flatten=True)
         self._session = answer["sessionId"]
 
-    def ask(self, method, **params):
+    def _send(self, method, params):
         self._n += 1
         message = {"id": self._n, "method": method, "params": params}
         if self._session:
             message["sessionId"] = self._session
-        os.write(self._to, json.dumps(message).encode() + b"\0")
+        text = memoryview(json.dumps(message).encode() + b"\0")
+        while text:
+            text = text[os.write(self._to, text) :]
+        return self._n
+
+    def _receive(self):
+        while b"\0" not in self._buffer:
+            chunk = os.read(self._ours, 2**20)
+            assert chunk, "the browser has ended"
+            self._buffer += chunk
+        text, _, self._buffer = self._buffer.partition(b"\0")
+        return json.loads(text)
+
+    def ask(self, method, **params):
+        number = self._send(method, params)
         while True:
-            while b"\0" not in self._buffer:
-                chunk = os.read(self._ours, 2**16)
-                assert chunk, "the browser has ended"
-                self._buffer += chunk
-            text, _, self._buffer = self._buffer.partition(b"\0")
-            answer = json.loads(text)
-            if answer.get("id") == self._n:
+            answer = self._receive()
+            if answer.get("method") == "Fetch.requestPaused":
+                self._answer_for_another(answer["params"])
+            if answer.get("id") == number:
                 assert "error" not in answer, answer
                 return answer["result"]
+
+    def stand_in(self, address, folder):
+        """Answer what a page asks of `address`, another machine, from a folder."""
+        self._stand_in[address] = folder
+        self.ask("Fetch.enable", patterns=[{"urlPattern": f"{address}*"}])
+
+    def _answer_for_another(self, paused):
+        url = paused["request"]["url"]
+        self.asked_of_others.append(url)
+        (address,) = (known for known in self._stand_in if url.startswith(known))
+        path = self._stand_in[address] / url.removeprefix(address)
+        headers = {
+            "Content-Type": mimetypes.guess_type(path)[0],
+            "Access-Control-Allow-Origin": "*",
+        }
+        answer = {
+            "requestId": paused["requestId"],
+            "responseCode": 200,
+            "responseHeaders": [{"name": k, "value": v} for k, v in headers.items()],
+            "body": base64.b64encode(path.read_bytes()).decode(),
+        }
+        self._send("Fetch.fulfillRequest", answer)
 
     def value(self, expression):
         options = {"returnByValue": True, "awaitPromise": True}

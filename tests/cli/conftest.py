@@ -24,7 +24,7 @@ def done(photos, tmp_path_factory):
     from skkd.quickstart import distill_folder
 
     out = tmp_path_factory.mktemp("runs") / "out"
-    distill_folder(photos, out, size=8, epochs=3)
+    distill_folder(photos, out, size=8, epochs=3, teacher="train")
     return out
 
 
@@ -49,11 +49,9 @@ def skkd_process():
         script = f"{before}\nfrom skkd._cli import main; main(prog_name='skkd')"
         return subprocess.Popen(
             [sys.executable, "-c", script, *map(str, arguments)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
             text=True,
             env=env,
-            **options,
+            **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options},
         )
 
     return start

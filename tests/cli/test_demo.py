@@ -1,10 +1,12 @@
 """`skkd demo`: a page that runs a student in the browser."""
 
+import contextlib
 import functools
 import http.server
 import json
 import shutil
 import subprocess
+import tarfile
 import threading
 
 import numpy as np
@@ -19,7 +21,7 @@ pytest.importorskip("onnxruntime")
 from sklearn.pipeline import make_pipeline
 
 from skkd import DistilledClassifier, ImageReader, load_image_folder
-from skkd._cli._demo import _VERSION
+from skkd._cli._demo import _CDN, _VERSION
 from skkd.export import export_onnx
 from skkd.runtime import OnnxClassifier
 
@@ -63,51 +65,98 @@ def test_nothing_is_written_where_something_is_wrong(skkd_command, model, tmp_pa
     assert {path.name for path in tmp_path.iterdir()} == {"mine", "table.onnx"}
 
 
-@pytest.fixture
-def served(skkd_command, model, tmp_path):
-    """The address and the folder of a page with a photograph."""
+@pytest.fixture(scope="module")
+def npm_package(tmp_path_factory):
+    """The folder of onnxruntime-web, from the registry of npm."""
     if not shutil.which("npm"):
         pytest.skip("npm is not installed, which fetches onnxruntime-web")
-    install = ["npm", "install", "--prefix", tmp_path, f"onnxruntime-web@{_VERSION}"]
-    subprocess.run([*map(str, install)], check=True, capture_output=True)
+    folder = tmp_path_factory.mktemp("npm")
+    # Without the packages that it depends on: its bundle has them.
+    pack = ["npm", "pack", "--silent", f"onnxruntime-web@{_VERSION}"]
+    made = subprocess.run(pack, cwd=folder, check=True, capture_output=True, text=True)
+    with tarfile.open(folder / made.stdout.split()[-1]) as archive:
+        archive.extractall(folder, filter="data")
+    return folder / "package"
+
+
+@pytest.fixture
+def browser(tmp_path):
+    """Chromium with a page as wide as a telephone."""
+    program = shutil.which("chromium")
+    if program is None:
+        pytest.skip("Chromium is not installed: apt-get install chromium")
+    browser = Chromium(program, tmp_path / "profile")
+    browser.ask(
+        "Emulation.setDeviceMetricsOverride",
+        **{"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True},
+    )
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def photo(tmp_path):
     rows, columns = np.mgrid[:91, :70]
     pixels = np.dstack([rows * 2, columns * 3, (rows * columns) % 256]).astype("uint8")
     Image.fromarray(pixels).save(tmp_path / "photo.jpg", quality=90)
-    npm = tmp_path / "node_modules" / "onnxruntime-web"
-    options = ["--npm", npm, "--examples", tmp_path / "photo.jpg"]
-    result = skkd_command("demo", model, "--out", tmp_path / "page", *options)
-    assert result.exit_code == 0, result.stderr
-    handler = functools.partial(
-        http.server.SimpleHTTPRequestHandler, directory=tmp_path / "page"
-    )
+    return tmp_path / "photo.jpg"
+
+
+@contextlib.contextmanager
+def served(folder):
+    """Serve a folder as `python -m http.server` does; give the address."""
+    handler = functools.partial(_Quiet, directory=folder)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/", tmp_path / "page"
+        yield f"http://127.0.0.1:{server.server_port}/"
         server.shutdown()
 
 
-@pytest.mark.network
-def test_a_click_in_a_browser_gives_the_class_of_the_runtime(served, model, tmp_path):
-    program = shutil.which("chromium")
-    if program is None:
-        pytest.skip("Chromium is not installed")
-    address, page = served
-    browser = Chromium(program, tmp_path / "profile")
-    try:
-        browser.ask(
-            "Emulation.setDeviceMetricsOverride",
-            **{"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True},
-        )
-        browser.ask("Page.navigate", url=address)
-        browser.wait_for("document.getElementById('status')?.textContent === 'Ready.'")
-        browser.click("#examples button")
-        said = browser.wait_for("document.querySelector('#answer li')?.textContent")
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
+
+
+def answer_to_a_click(browser, address):
+    """Open a page and click at its first example; return what it says of it."""
+    browser.ask("Page.navigate", url=address)
+    browser.wait_for("document.getElementById('status')?.textContent === 'Ready.'")
+    browser.click("#examples button")
+    return browser.wait_for("document.querySelector('#answer li')?.textContent")
+
+
+@pytest.mark.browser
+def test_a_click_in_a_browser_gives_the_class_of_the_runtime(
+    browser, npm_package, skkd_command, model, photo, tmp_path
+):
+    options = ["--npm", npm_package, "--examples", photo]
+    result = skkd_command("demo", model, "--out", tmp_path / "page", *options)
+    assert result.exit_code == 0, result.stderr
+    with served(tmp_path / "page") as address:
+        said = answer_to_a_click(browser, address)
         pixels = np.array(browser.value("[...window.pixels]"))
         width = browser.value("document.documentElement.scrollWidth")
-    finally:
-        browser.close()
-    photo = page / "example-0.jpg"
     expected = ImageReader((9, 12)).transform([photo])[0].ravel()
     assert np.abs(pixels - expected).mean() < 2
     assert said.startswith(OnnxClassifier(model).predict([photo])[0])
     assert width == 390
+
+
+@pytest.mark.browser
+def test_the_page_works_with_the_files_of_the_cdn(
+    browser, npm_package, skkd_command, model, photo, tmp_path
+):
+    result = skkd_command(
+        "demo", model, "--out", tmp_path / "page", "--examples", photo
+    )
+    assert result.exit_code == 0, result.stderr
+    # There may be no internet: what the page asks of it comes from the npm package,
+    # which is what the CDN serves.
+    browser.stand_in(_CDN, npm_package / "dist")
+    with served(tmp_path / "page") as address:
+        said = answer_to_a_click(browser, address)
+    assert said.startswith(OnnxClassifier(model).predict([photo])[0])
+    assert {url.rpartition("/")[2] for url in browser.asked_of_others} == {
+        *("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs"),
+        "ort-wasm-simd-threaded.wasm",
+    }

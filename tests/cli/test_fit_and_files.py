@@ -50,7 +50,7 @@ def test_an_interrupt_says_how_to_go_on(skkd_command, photos, tmp_path, monkeypa
     def interrupted(self):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("skkd.quickstart._run.Run._train", interrupted)
+    monkeypatch.setattr("skkd.quickstart._training.Training.plain", interrupted)
     result = skkd_command("fit", photos, "--out", tmp_path / "out", "--size", 8)
     assert result.exit_code == 130
     assert f"kept in {tmp_path / 'out'}: the same command goes on" in result.stderr
@@ -123,6 +123,35 @@ def test_compare_writes_a_page(skkd_command, photos, done, tmp_path):
     assert page.stat().st_size > 5_000
 
 
+def test_compare_says_what_taught_each_student(skkd_command, photos, done, tmp_path):
+    page, card = tmp_path / "page.html", tmp_path / "card.md"
+    models = [done / f"{name}.safetensors" for name in ("student", "plain")]
+    if (done / "student.onnx").exists():
+        models[0] = done / "student.onnx"
+    options = ["--data", photos, "--html", page, "--card", card]
+    result = skkd_command("compare", *models, *options)
+    assert result.exit_code == 0, result.stderr
+    html = page.read_text()
+    assert "on the labels and on a teacher, DistilledClassifier(SmallCNN(" in html
+    assert "temperature=4.0, alpha=0.9" in html
+    assert "plain: SmallCNN(" in html
+    assert "trained for 3 epochs on the labels alone, without a teacher" in html
+    text = card.read_text()
+    _, said = text.split("## What taught it")
+    assert said.split("##")[0].strip().startswith("Trained")
+    assert "a teacher, `DistilledClassifier(SmallCNN(" in said.split("##")[0]
+    assert f"({str(models[0].name)!r})" in text
+
+
+def test_a_card_is_of_one_student(skkd_command, photos, done, tmp_path):
+    pytest.importorskip("huggingface_hub")
+    models = [done / "student.safetensors", f"b={done / 'student.safetensors'}"]
+    card = tmp_path / "card.md"
+    result = skkd_command("compare", *models, "--data", photos, "--card", card)
+    assert result.exit_code == 1 and not card.exists()
+    assert "--card is of one student, and there are ['student', 'b']" in result.stderr
+
+
 def test_models_of_one_name_are_refused(skkd_command, photos, done):
     model = done / "plain.safetensors"
     result = skkd_command("compare", model, model, "--data", photos)
@@ -169,19 +198,32 @@ def test_check_folder_lists_bad_files_and_copies(skkd_command, photos, tmp_path)
 
 
 @pytest.mark.slow
-def test_a_killed_command_goes_on(skkd_process, photos, tmp_path):
-    arguments = ["fit", photos, "--out", tmp_path / "out", "--size", 32]
-    process = skkd_process(*arguments, "--epochs", 6)
-    for line in process.stderr:
-        if line.startswith("plain student"):
-            process.send_signal(signal.SIGKILL)
-            break
-    process.communicate()
-    teacher = (tmp_path / "out" / "teacher.safetensors").read_bytes()
-    assert not (tmp_path / "out" / "student.safetensors").exists()
-    process = skkd_process(*arguments, "--epochs", 6)
-    out, error = process.communicate(timeout=300)
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_a_command_goes_on_after_a_signal_in_each_stage(
+    skkd_process, photos, tmp_path, number
+):
+    out = tmp_path / "out"
+    arguments = ["fit", photos, "--out", out, "--size", 16, "--epochs", 3, "--search"]
+    stages = ["teacher", "plain student", "search", "distilled student", "measuring"]
+    kept = {}
+    for stage in [*stages, "writing"]:
+        process = skkd_process(*arguments)
+        for line in process.stderr:
+            if line.startswith(stage) and "finished before" not in line:
+                process.send_signal(number)
+                break
+        _, error = process.communicate(timeout=60)
+        assert process.returncode == (130 if number == signal.SIGINT else -number)
+        assert "Traceback" not in error
+        if number == signal.SIGINT:
+            assert f"kept in {out}: the same command goes on" in error
+        now = {path: path.read_bytes() for path in out.glob("*.safetensors")}
+        assert kept.items() <= now.items()
+        kept = now
+    assert {path.stem for path in kept} == {"teacher", "plain", "student"}
+    process = skkd_process(*arguments)
+    printed, error = process.communicate(timeout=300)
     assert process.returncode == 0, error
-    assert "finished before: teacher.safetensors" in error
-    assert (tmp_path / "out" / "teacher.safetensors").read_bytes() == teacher
-    assert out.startswith("distilled")
+    assert "finished before: student.safetensors" in error
+    assert printed.startswith("distilled")
+    assert not [*out.rglob(".*.tmp")]

@@ -1,11 +1,13 @@
 """Every command explains itself in 80 columns, and every error in one line."""
 
+import errno
+import os
 import re
 
 import pytest
 from image_folders import write_squares
 
-from skkd._cli._command import in_one_line
+from skkd._cli._command import in_one_line, one_line
 from skkd._cli._main import _COMMANDS
 
 
@@ -108,3 +110,36 @@ def test_long_lists_are_cut_in_one_line():
     text = "Cannot read 5 images:\n  a\n  b\n  c\n  d\n  e\nUse on_error='skip'."
     line = "Cannot read 5 images: a; b; c; and 2 more; Use --skip-unreadable."
     assert in_one_line(text) == line
+
+
+def test_a_full_disk_is_one_sentence():
+    error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "labels.csv")
+    expected = "is full: free some space, and run the same again."
+    assert one_line(error) == f"The disk of 'labels.csv' {expected}"
+    assert one_line(OSError(errno.ENOSPC, "")) == f"The disk {expected}"
+
+
+def model_of(done):
+    """The file that needs no torch, whose import takes seconds, if there is one."""
+    exported = done / "student.onnx"
+    return exported if exported.exists() else done / "student.safetensors"
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
+def test_an_answer_that_does_not_fit_on_the_disk(skkd_process, photos, done):
+    with open("/dev/full", "w") as full:
+        process = skkd_process("predict", model_of(done), photos, stdout=full)
+        _, error = process.communicate(timeout=300)
+    assert process.returncode == 1
+    (line,) = error.splitlines()
+    assert line.startswith("error: The disk is full")
+
+
+def test_a_reader_that_has_enough_ends_the_command_without_a_word(
+    skkd_process, photos, done
+):
+    process = skkd_process("predict", model_of(done), photos)
+    process.stdout.close()
+    with process.stderr as stderr:
+        assert stderr.read() == ""
+    assert process.wait(timeout=300) == 1

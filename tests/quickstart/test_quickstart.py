@@ -4,7 +4,6 @@ import io
 import json
 import re
 import time
-from functools import partial
 
 import numpy as np
 import pytest
@@ -14,50 +13,37 @@ pytest.importorskip("safetensors")
 
 from image_folders import write_squares
 
-from skkd.quickstart import Progress, _run, distill_folder
+from skkd.quickstart import Progress, distill_folder
 from skkd.quickstart._images import UNLABELED, read_digits, read_folder
-from skkd.quickstart._run import Run
 from skkd.quickstart._threads import choose_threads, using_threads
-from skkd.report import compare
-
-
-@pytest.fixture(autouse=True)
-def _without_files(monkeypatch):
-    """Leave out page, card, ONNX file and times: tests/cli has them."""
-    monkeypatch.setattr(_run._files, "write_all", lambda *args: {})
-    monkeypatch.setattr(_run, "compare", partial(compare, timing=False))
-
-
-@pytest.fixture
-def photos(tmp_path):
-    return write_squares(tmp_path / "photos", n=16)
+from skkd.quickstart._training import Training
 
 
 def test_the_digits_have_few_labels_and_a_teacher_trained_on_others(tmp_path):
-    images = read_digits(tmp_path)
+    images = read_digits(tmp_path / "digits")
     sets = [{*rows.paths} for rows in (images.teacher, images.student, images.test)]
     assert sum(map(len, sets)) == len(set.union(*sets)) == 1797
     assert (images.student.y != UNLABELED).sum() == 84  # of 1347 that are no test
-    assert len(list(tmp_path.glob("digit_*/*.png"))) == 1797
+    assert len(list(tmp_path.glob("digits/digit_*/*.png"))) == 1797
 
 
 def test_teachers_of_a_search_never_see_the_rows_that_are_scored(
     photos, tmp_path, monkeypatch
 ):
     seen, scored = [], []
-    train, distill = Run.train_teacher, Run.distill
+    fit_teacher, distill = Training._fit_teacher, Training.distill
 
-    def train_teacher(self, X, y, before=""):
-        seen.append(X)
-        return train(self, X, y, before)
+    def fit(self, rows=None, before=""):
+        seen.append(self.X if rows is None else self.X[rows])
+        return fit_teacher(self, rows, before)
 
-    def distill_with(self, X, X_teacher, teacher, params, rows=None, before=""):
+    def distill_with(self, teacher, params, rows=None, before=""):
         if rows is not None:
-            scored.append(np.delete(X, rows, axis=0))
-        return distill(self, X, X_teacher, teacher, params, rows, before)
+            scored.append(np.delete(self.X, rows, axis=0))
+        return distill(self, teacher, params, rows, before)
 
-    monkeypatch.setattr(Run, "train_teacher", train_teacher)
-    monkeypatch.setattr(Run, "distill", distill_with)
+    monkeypatch.setattr(Training, "_fit_teacher", fit)
+    monkeypatch.setattr(Training, "distill", distill_with)
     distill_folder(photos, tmp_path / "out", size=8, epochs=1, search=True)
     assert len(seen) == 4 and len(scored) == 15
     for fold in range(3):
@@ -66,25 +52,6 @@ def test_teachers_of_a_search_never_see_the_rows_that_are_scored(
             assert len(held_out) and not known & {image.tobytes() for image in held_out}
     lines = (tmp_path / "out" / ".skkd" / "search.jsonl").read_text().split("\n")
     assert len([json.loads(line) for line in lines if line]) == 15
-
-
-def test_a_run_goes_on_where_it_was_interrupted(photos, tmp_path, monkeypatch):
-    def interrupted(self, *args, **kwargs):
-        raise KeyboardInterrupt
-
-    out = tmp_path / "out"
-    with monkeypatch.context() as patch:
-        patch.setattr(Run, "distill", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            distill_folder(photos, out, size=8, epochs=2)
-    kept = {path: path.read_bytes() for path in out.glob("*.safetensors")}
-    assert {path.stem for path in kept} == {"teacher", "plain"}
-    again = distill_folder(photos, out, size=8, epochs=2)
-    assert all(path.read_bytes() == content for path, content in kept.items())
-    fresh = distill_folder(photos, tmp_path / "fresh", size=8, epochs=2)
-    accuracy = [m["accuracy"] for m in again.measures.values()]
-    assert accuracy == [m["accuracy"] for m in fresh.measures.values()]
-    assert again.verdict == fresh.verdict
 
 
 def test_a_file_is_a_teacher_with_a_size_of_its_own(photos, tmp_path):

@@ -23,7 +23,14 @@ from torch import nn
 from skkd import DistilledClassifier, load_student, save_student
 from skkd.augment import Compose, RandomCrop, RandomHorizontalFlip
 from skkd.losses import DKD
-from skkd.students import MLP, CifarResNet, SmallCNN, TableMLP, torchvision_model
+from skkd.students import (
+    MLP,
+    CifarResNet,
+    EfficientNetLite,
+    SmallCNN,
+    TableMLP,
+    torchvision_model,
+)
 
 TEXTS = np.array(["a", "bb", "ccc"])
 
@@ -98,6 +105,7 @@ def test_every_builder_is_known_by_its_network():
         SmallCNN(2, (3, 8, 8)),
         TableMLP(2, (3,), [0, 4, 2], n_blocks=2),
         CifarResNet(2, (1, 8, 8), depth=8),
+        EfficientNetLite(2, (3, 8, 8)),
         torchvision_model("regnet_y_400mf", 2, (1, 32, 32)),
     ]
     assert [*map(builder_of, built)] == [*BUILDERS]

@@ -235,7 +235,7 @@ class Comparison:
         model : str or None, default=None
             Name of the model that the card is of. None is the only one that is neither
             teacher nor baseline.
-        student : DistilledClassifier or Pipeline, default=None
+        student : DistilledClassifier, Pipeline or OnnxClassifier, default=None
             The fitted student, whose network, teacher and loss the card describes.
         gain : Gain or None, default=None
             What :func:`gain` returned for this student.
