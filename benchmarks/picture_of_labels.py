@@ -62,7 +62,7 @@ def draw(path: Path = PICTURE) -> None:
                 ax.annotate(
                     side,
                     (share[at], mean[at]),
-                    xytext=(8, -4) if at else (0, 7),
+                    xytext=(8, -4) if at else (0, -13),
                     textcoords="offset points",
                     color=color,
                 )

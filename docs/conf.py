@@ -47,6 +47,8 @@ myst_enable_extensions = ["colon_fence", "dollarmath", "fieldlist"]
 myst_heading_anchors = 3
 
 autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True  # torch.optim.Adam, and not <class ...>
+toc_object_entries = False
 autodoc_typehints = "none"  # numpydoc says the types
 autosummary_generate = True
 numpydoc_show_class_members = False

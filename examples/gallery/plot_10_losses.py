@@ -19,7 +19,7 @@ X_theirs, X, y_theirs, y = train_test_split(X, y, test_size=0.4, random_state=0)
 # %%
 # The teacher learnt from other samples than those that the search scores.
 
-settings = {"lr": 0.003, "max_epochs": 15, "random_state": 0}
+settings = {"lr": 0.01, "max_epochs": 30, "random_state": 0}
 teacher = DistilledClassifier(module__hidden=256, **settings).fit(X_theirs, y_theirs)
 student = DistilledClassifier(
     teacher=teacher, module__hidden=16, temperature=4, alpha=0.7, **settings

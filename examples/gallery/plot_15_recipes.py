@@ -3,7 +3,7 @@ Several students: assistants, generations, ensembles
 ====================================================
 
 Recipes are estimators that train more than one student. Here a teacher of 256
-hidden units and a student of four, which is perhaps too small to follow it.
+hidden units and a student of six, which is perhaps too small to follow it.
 """
 
 import matplotlib.pyplot as plt
@@ -15,7 +15,7 @@ from skkd.recipes import AssistantChain, BornAgain, DistilledEnsemble, MutualLea
 
 X, y = load_digits(return_X_y=True)
 X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
-settings = {"lr": 0.003, "max_epochs": 15}
+settings = {"lr": 0.01, "max_epochs": 25}
 teacher = DistilledClassifier(module__hidden=256, random_state=0, **settings)
 teacher.fit(X_train, y_train)
 
@@ -24,11 +24,11 @@ teacher.fit(X_train, y_train)
 
 scores = {}
 for seed in range(3):
-    alone = DistilledClassifier(module__hidden=4, random_state=seed, **settings)
+    alone = DistilledClassifier(module__hidden=6, random_state=seed, **settings)
     student = DistilledClassifier(
         teacher=teacher,
-        module__hidden=4,
-        temperature=4,
+        module__hidden=6,
+        temperature=2,
         alpha=0.9,
         random_state=seed,
         **settings,
