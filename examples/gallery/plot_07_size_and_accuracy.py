@@ -2,7 +2,8 @@
 How small may a student be?
 ===========================
 
-Accuracy against size, with and without a teacher, where one sample in eight has a label.
+Accuracy against size, with and without a teacher, where one sample in eight has a
+label.
 """
 
 import numpy as np
@@ -25,8 +26,9 @@ def network(hidden, **params):
 
 
 # %%
-# The teacher is a network of 256 hidden units that learnt from other digits. The students
-# have 4 to 32: alone they learn from the labelled samples, with the teacher from all.
+# The teacher is a network of 256 hidden units that learnt from other digits. The
+# students have 4 to 32: alone they learn from the labelled samples, with the teacher
+# from all.
 
 teacher = network(256).fit(X_theirs, y_theirs)
 labelled = np.arange(len(y)) % 8 == 0
