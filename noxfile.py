@@ -25,12 +25,14 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def zoo(session: nox.Session) -> None:
-    """Run the tests of teachers of other libraries, on the newest versions."""
+    """Run the tests with other libraries, on the newest versions."""
     session.install("-e", ".[test,zoo]")
     session.install("--no-deps", "-r", "tests/teachers_zoo/other_libraries.txt")
-    run = ("python", "-m", "pytest", "-m", "zoo", "tests/teachers_zoo")
-    session.run(*run, "-n", "2", *session.posargs)
-    session.run(*run, "-k", "keras", env={"KERAS_BACKEND": "jax"})
+    run = ("python", "-m", "pytest", "-m", "zoo")
+    teachers = (*run, "tests/teachers_zoo")
+    session.run(*teachers, "-n", "2", *session.posargs)
+    session.run(*teachers, "-k", "keras", env={"KERAS_BACKEND": "jax"})
+    session.run(*run, "tests/clusters")  # on Ray
 
 
 @nox.session(python=PYTHON)

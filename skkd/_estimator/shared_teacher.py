@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from torch.nn import Module
@@ -38,6 +39,7 @@ class SharedTeacherMixin:
             raise cannot_copy(module, error) from error
 
     def _clone(self) -> Any:
+        self._prepare_workers()
         if not self._is_prefit:
             return super().__sklearn_clone__()  # type: ignore[misc]
         lone = type(self)(**{**self.get_params(deep=False), "teacher": None})
@@ -47,6 +49,30 @@ class SharedTeacherMixin:
         twin = super(SharedTeacherMixin, lone).__sklearn_clone__()  # type: ignore[misc]
         twin.teacher = self.teacher
         return twin
+
+    def _prepare_workers(self) -> None:
+        """Bring the teacher to where a search that clones this is about to run."""
+        if "ray" in sys.modules:
+            from skkd._estimator.on_ray import register
+
+            register(type(self))
+        if "distributed" in sys.modules:
+            from skkd._estimator.on_dask import bring_teacher
+
+            bring_teacher(self)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Return what pickle writes: to workers that have the teacher, its key."""
+        reduced = super().__reduce_ex__(protocol)
+        if "distributed" not in sys.modules:
+            return reduced
+        from skkd._estimator.on_dask import stand_in
+
+        sent, (function, arguments, state, *rest) = stand_in(self), reduced
+        if sent is None:
+            return reduced
+        state = {k: sent if v is self.teacher else v for k, v in state.items()}
+        return function, arguments, state, *rest
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the parameters, those of a fitted teacher left out.

@@ -13,26 +13,27 @@ import threading
 import uuid
 import weakref
 from collections import OrderedDict
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
-from skkd._estimator.send_programs import refuse_session, register_programs
 from skkd.memory._known import known_fingerprint
 from skkd.teachers._as_teacher import as_teacher
-
-try:  # not public: without it a teacher is pickled as any object is
-    from joblib.externals.loky.backend import reduction
-except ImportError:
-    reduction = None
+from skkd.teachers._sending import (
+    pickle_teacher,
+    reduction,
+    refuse_session,
+    register_programs,
+)
 
 # By the object that a teacher was at first, and its content: a teacher that comes back
 # from a worker is found by these.
-_Key = tuple[str, str]
+Key = tuple[str, str]
 
-_KNOWN: dict[_Key, _Known] = {}
-_RECEIVED: OrderedDict[_Key, Any] = OrderedDict()
+_KNOWN: dict[Key, _Known] = {}
+_RECEIVED: OrderedDict[Key, Any] = OrderedDict()
 _KEPT = 2  # pickles, and received teachers
 _LOCK = threading.RLock()  # weak references may end at any time, in any thread
 _PROCESS, _NUMBERS = uuid.uuid4().hex, itertools.count()
@@ -49,24 +50,16 @@ def send_teacher_once(cls: type) -> None:
 
 
 def _reduce(estimator: Any) -> Any:
-    register_programs(reduction)
+    register_programs()
     refuse_session(estimator.teacher)
     reduced = estimator.__reduce_ex__(4)
-    teacher = estimator.teacher
-    if teacher is None or not isinstance(estimator.teacher_cv, str):
+    key = key_of(estimator)
+    if key is None:  # the teacher travels as any object does
         return reduced
-    try:
-        # Neither name nor code tell what a function of a script does, which is sent
-        # with the globals that it refers to: `as_teacher` marks such ones.
-        content = known_fingerprint(as_teacher(teacher))
-        key, pickled = _pack(teacher, content)
-    except (TypeError, ValueError):
-        # No teacher, of unknown content, or without weak references.
-        return reduced
-    function, arguments, state = reduced[:3]
+    teacher, (function, arguments, state) = estimator.teacher, reduced[:3]
     names = [name for name, value in state.items() if value is teacher]
     state = {**state, **dict.fromkeys(names)}
-    return _rebuild, (function, arguments, state, names, key, pickled)
+    return _rebuild, (function, arguments, state, names, key, _pickled(key, teacher))
 
 
 def _rebuild(
@@ -74,13 +67,35 @@ def _rebuild(
     arguments: Any,
     state: dict[str, Any],
     names: list[str],
-    key: _Key,
+    key: Key,
     pickled: np.ndarray,
 ) -> Any:
     estimator = function(*arguments)
-    teacher = _unpack(key, pickled)
+    teacher = received(key, pickled.tobytes)
     estimator.__setstate__({**state, **dict.fromkeys(names, teacher)})
     return estimator
+
+
+def key_of(estimator: Any) -> Key | None:
+    """Return by what name other processes know the fitted teacher of an estimator.
+
+    None if there is no such teacher, its content cannot be told, or there are no weak
+    references to it.
+    """
+    teacher = estimator.teacher
+    if teacher is None or not isinstance(estimator.teacher_cv, str):
+        return None
+    try:
+        # Neither name nor code tell what a function of a script does, which is sent
+        # with the globals that it refers to: `as_teacher` marks such ones.
+        content = known_fingerprint(as_teacher(teacher))
+        with _LOCK:
+            key = _origin_of(teacher), content
+            known = _KNOWN.pop(key, None) or _Known(key, teacher)
+            _KNOWN[key] = known  # the last
+    except (TypeError, ValueError):
+        return None
+    return key
 
 
 class _Known:
@@ -89,7 +104,7 @@ class _Known:
     Of a list, to which there are no weak references, the members are known.
     """
 
-    def __init__(self, key: _Key, teacher: Any) -> None:
+    def __init__(self, key: Key, teacher: Any) -> None:
         def forget(_: Any) -> None:
             _KNOWN.pop(key, None)
 
@@ -115,29 +130,39 @@ def _members_of(teacher: Any) -> list[Any]:
     return [*teacher] if type(teacher) in (list, tuple) else [teacher]
 
 
-def _pack(teacher: Any, content: str) -> tuple[_Key, np.ndarray]:
+def _pickled(key: Key, teacher: Any) -> np.ndarray:
     with _LOCK:
-        key = _origin_of(teacher), content
-        known = _KNOWN.pop(key, None) or _Known(key, teacher)
+        known = _KNOWN[key]
         if known.pickled is None:
             # joblib writes a large array to a file, once for all tasks that hold the
             # same, and the workers map it into their memory.
-            known.pickled = np.frombuffer(reduction.dumps(teacher), dtype=np.uint8)
-        _KNOWN[key] = known  # the last
+            known.pickled = np.frombuffer(pickle_teacher(teacher), dtype=np.uint8)
         for other in [*_KNOWN.values()][:-_KEPT]:
             other.pickled = None
-        return key, known.pickled
+        return known.pickled
 
 
-def _unpack(key: _Key, pickled: np.ndarray) -> Any:
+def is_own(key: Key) -> bool:
+    """Tell whether the teacher of a key comes from this process."""
+    return key[0].startswith(_PROCESS)
+
+
+def known_teacher(key: Key) -> Any:
+    """Return the teacher that this process sent, or received, under a key, or None."""
     with _LOCK:
         known = _KNOWN.get(key)
-        teacher = None if known is None else known.get()
+        return None if known is None else known.get()
+
+
+def received(key: Key, pickled: Callable[[], bytes]) -> Any:
+    """Return the teacher of a key, unpickled unless this process has it already."""
+    with _LOCK:
+        teacher = known_teacher(key)
         if teacher is None:
-            teacher = pickle.loads(pickled.tobytes())
+            teacher = pickle.loads(pickled())
             with suppress(TypeError):  # no weak references
                 _KNOWN[key] = _Known(key, teacher)
-        if not key[0].startswith(_PROCESS):  # this is a worker
+        if not is_own(key):  # this is a worker
             _RECEIVED[key] = teacher
             _RECEIVED.move_to_end(key)
             while len(_RECEIVED) > _KEPT:

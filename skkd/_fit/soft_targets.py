@@ -21,7 +21,7 @@ from skkd._fit.plan import FitPlan
 from skkd._fit.teacher_cv import fit_on_all, fit_out_of_fold
 from skkd._utils.modules import cast_floats
 from skkd.memory._logits import CacheInfo, as_memory
-from skkd.memory._lookup import lookup_or_compute, sum_cache_infos
+from skkd.memory._lookup import logits_of, lookup_or_compute, sum_cache_infos
 from skkd.memory._row_keys import row_keys, view_seeds
 from skkd.teachers import Teacher, as_teacher
 from skkd.teachers._check_logits import check_logits
@@ -132,7 +132,7 @@ def _from_teacher(
         infos.append(info)
 
     if "logits" in needs and (live is None or not live.logits):
-        forward = partial(_logits, adapter, plan.classes)
+        forward = partial(logits_of, adapter, plan.classes)
         lookup(TEACHER_LOGITS, memory, forward, adapter, plan.classes)
     if terms is not None:
         fields[INDEX] = np.arange(len(samples))
@@ -168,14 +168,6 @@ def _live_teacher(
         return None
     like = plan.teacher_X
     return LiveTeacher(adapter, plan.classes, like=like, logits=logits, layers=layers)
-
-
-def _logits(adapter: Teacher, classes: np.ndarray, X: Any) -> np.ndarray:
-    def compute(part: Any) -> np.ndarray:
-        return adapter.logits(part, classes)
-
-    logits = adapter.in_whole_batches(compute, X)
-    return check_logits(logits, len(logits), classes)
 
 
 def _features(

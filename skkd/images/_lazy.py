@@ -88,6 +88,12 @@ class LazyImages(SliceDataset):
             )
         return self.dataset.read(self.indices_).astype(dtype or self.dtype, copy=False)
 
+    def __reduce__(self) -> Any:
+        """Pickle these images without the others of the same folder."""
+        whole = np.array_equal(self.indices_, np.arange(len(self.dataset)))
+        dataset = self.dataset if whole else self.dataset.subset(self.indices_)
+        return type(self), (dataset,)
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}(shape={self.shape})"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,14 @@ class ImageRows:
 
     def __len__(self) -> int:
         return len(self.sources)
+
+    def subset(self, rows: np.ndarray) -> ImageRows:
+        """Return some of these images."""
+        part = copy(self)
+        part.sources = [self.sources[row] for row in rows]
+        part._keys = None if self._keys is None else self._keys[rows]
+        part._doubts = {}
+        return part
 
     def read(self, rows: np.ndarray) -> np.ndarray:
         """Return the images of `rows`, (m, *shape); decode what is not cached."""

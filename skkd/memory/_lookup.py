@@ -21,6 +21,7 @@ from skkd.memory._codecs import EncodedLogits, codec_for
 from skkd.memory._fingerprint import FingerprintError, fingerprint
 from skkd.memory._known import known_fingerprint, known_row_keys
 from skkd.memory._logits import _STORE, CacheInfo, LogitMemory, as_memory
+from skkd.teachers._base import Teacher, check_logits
 
 # Rows that are augmented at a time.
 _BATCH_SIZE = 1024
@@ -107,27 +108,17 @@ def _one_pass(
     get.
     """
     keys, kind = keys_and_kind
-    codec: Any = None
-    dtype, shape = np.dtype("float32"), (len(columns),)
-    if memory.dtype != "float32" or (memory.top_k or len(columns)) < len(columns):
-        codec = codec_for(memory.dtype, memory.top_k, len(columns))
-        dtype, shape = codec.dtype, codec.shape
-    table = _open_table(memory, f"{content} {kind} {columns.tolist()}", dtype, shape)
+    table, codec = open_table(memory, content, kind, columns)
     found, stored = table.lookup(keys)
     verified = _verify(memory.verify, compute, codec, np.flatnonzero(found), stored)
 
     def compute_encoded(rows: np.ndarray) -> np.ndarray:
-        values = compute(rows)
-        if not np.isfinite(values).all():
-            raise ValueError(
-                "The teacher's outputs hold infinities or NaN, which cannot be cached: "
-                "check the teacher."
-            )
-        return values if codec is None else codec.encode(values)
+        return encode(codec, compute(rows))
 
     misses = 0
     if not found.all():
-        known, stored = stored, np.empty((len(keys), *shape), dtype=dtype)
+        known = stored
+        stored = np.empty((len(keys), *table.shape), dtype=table.dtype)
         stored[found] = known
         del known
         step = max(1, min(_ROWS, _BYTES // (4 * len(columns))))
@@ -137,7 +128,40 @@ def _one_pass(
     return logits, CacheInfo(misses, len(keys) - misses, verified, table.nbytes)
 
 
-def _open_table(
+def logits_of(adapter: Teacher, classes: np.ndarray, X: Any) -> np.ndarray:
+    """Return the logits of a teacher, float32, the same whatever rows there are."""
+
+    def compute(part: Any) -> np.ndarray:
+        return adapter.logits(part, classes)
+
+    logits = adapter.in_whole_batches(compute, X)
+    return check_logits(logits, len(logits), classes)
+
+
+def encode(codec: Any, values: np.ndarray) -> np.ndarray:
+    """Return what is stored of outputs, which must be finite."""
+    if not np.isfinite(values).all():
+        raise ValueError(
+            "The teacher's outputs hold infinities or NaN, which cannot be cached: "
+            "check the teacher."
+        )
+    return values if codec is None else codec.encode(values)
+
+
+def open_table(
+    memory: LogitMemory, content: str, kind: str, columns: np.ndarray
+) -> tuple[Any, Any]:
+    """Return the table of a teacher's outputs, and the codec of its rows, or None."""
+    codec: Any = None
+    dtype, shape = np.dtype("float32"), (len(columns),)
+    if memory.dtype != "float32" or (memory.top_k or len(columns)) < len(columns):
+        codec = codec_for(memory.dtype, memory.top_k, len(columns))
+        dtype, shape = codec.dtype, codec.shape
+    content = f"{content} {kind} {columns.tolist()}"
+    return _table(memory, content, dtype, shape), codec
+
+
+def _table(
     memory: LogitMemory, content: str, dtype: np.dtype, shape: tuple[int, ...]
 ) -> Any:
     versions = f"{__version__} {torch.__version__} {np.__version__}"

@@ -13,6 +13,7 @@ from sklearn.utils.metadata_routing import get_routing_for_object
 
 from skkd._fit.seen_rows import check_teacher_saw
 from skkd._packed.fits import Fold, PackedFits
+from skkd._utils.backends import in_this_process
 from skkd.search._seen_rows import caveat_of
 
 # A parameter that tells candidates apart, whatever their values are.
@@ -144,6 +145,10 @@ n_splits_, refit_time_, multimetric_, classes_, n_features_in_, feature_names_in
             The fitted search.
         """
         self._validate_params()
+        with in_this_process():
+            return self._fit(X, y, params)
+
+    def _fit(self, X: Any, y: Any, params: dict[str, Any]) -> PackedSearchCV:
         check_teacher_saw(self.teacher_saw)
         candidates = [*ParameterGrid(self.param_grid)]
         is_classification = is_classifier(self.estimator)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing
+from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any
 
@@ -17,6 +17,7 @@ from skkd._packed.folds import Fold, FoldFits
 from skkd._packed.member import BatchOrders, Member
 from skkd._packed.refusal import CannotBePacked
 from skkd._packed.together import train_together
+from skkd._utils.backends import cluster_backend
 from skkd.recipes._base import Recipe
 from skkd.report._gain._fits import (
     Data,
@@ -27,6 +28,7 @@ from skkd.report._gain._fits import (
     fits_of,
     record_of,
 )
+from skkd.report._gain._students import net_of, split_steps
 
 # Of fits that are prepared at once. More are hardly faster; and they are recorded when
 # all of them are trained, which takes about as long as four of them by themselves.
@@ -41,23 +43,49 @@ def run_jobs(
     if n_workers <= 1:
         yield from fit_jobs(estimator, data, jobs)
         return
-    with parallel_config(inner_max_num_threads=1, backend="loky"):
-        # Unordered: each fit is recorded as soon as it is finished.
-        parallel = Parallel(n_jobs=n_jobs, return_as="generator_unordered")
+    with _workers(estimator) as return_as:
+        parallel = Parallel(n_jobs=n_jobs, return_as=return_as)
         left: list[Job] = []
         parts = _parts(jobs, n_workers)
-        tasks = (delayed(fit_apart)(estimator, data, part) for part in parts)
-        with closing(parallel(tasks)) as results:
+        # X by itself, which joblib sends to each worker once.
+        X, data = data.X, data._replace(X=None)
+        tasks = (delayed(fit_apart)(estimator, X, data, part) for part in parts)
+        with _closing(parallel(tasks)) as results:
             for records, rest in results:
                 left += rest
                 yield from records
         if not left:
             return
         # One by one, so that no worker is left with a long row of them.
-        tasks = (delayed(fit_apart)(estimator, data, [job]) for job in left)
-        with closing(parallel(tasks)) as results:
+        tasks = (delayed(fit_apart)(estimator, X, data, [job]) for job in left)
+        with _closing(parallel(tasks)) as results:
             for records, _ in results:
                 yield from records
+
+
+@contextmanager
+def _workers(estimator: Any) -> Iterator[str]:
+    """Let the fits be done by a cluster, where joblib is told of one, or by loky.
+
+    Yields how their results are to be returned: each as soon as it is finished, if that
+    can be.
+    """
+    backend = cluster_backend()
+    if backend is None:
+        with parallel_config(inner_max_num_threads=1, backend="loky"):
+            yield "generator_unordered"
+        return
+    net_of(split_steps(estimator)[1])._prepare_workers()
+    yield "generator_unordered" if backend.supports_return_generator else "list"
+
+
+@contextmanager
+def _closing(results: Any) -> Iterator[Any]:
+    try:
+        yield results
+    finally:
+        if hasattr(results, "close"):  # a generator
+            results.close()
 
 
 def _parts(jobs: Sequence[Job], n_workers: int) -> list[list[Job]]:
@@ -69,13 +97,13 @@ def _parts(jobs: Sequence[Job], n_workers: int) -> list[list[Job]]:
 
 
 def fit_apart(
-    estimator: Any, data: Data, jobs: Sequence[Job]
+    estimator: Any, X: Any, data: Data, jobs: Sequence[Job]
 ) -> tuple[list[Record], list[Job]]:
     """Do jobs in a worker process, on one thread, until a fit has to be by itself.
 
     Returns the records, and the jobs that are left.
     """
-    threads = torch.get_num_threads()
+    threads, data = torch.get_num_threads(), data._replace(X=X)
     torch.set_num_threads(1)
     records: list[Record] = []
     left, waiting = [*jobs], _Waiting()

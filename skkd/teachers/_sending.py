@@ -1,22 +1,53 @@
-"""Programs of torch, and sessions, on their way to the workers of a search.
+"""Teachers on their way to other processes: as bytes, or refused with the remedy.
 
-They have no pickle. torch's programs have a format of their own, which goes instead;
-only loky is told, which runs scikit-learn's workers, and no other pickle changes.
+Programs of torch have no pickle. They have a format of their own, which goes instead;
+only loky's pickler is told, and no other pickle changes.
 """
 
 from __future__ import annotations
 
 import io
+import pickle
 import sys
 from collections.abc import Callable
 from typing import Any
 
 import torch
 
+from skkd._utils.modules import describe
+
+try:  # not public: without it a teacher is pickled as any object is
+    from joblib.externals.loky.backend import reduction
+except ImportError:
+    reduction = None
+
 _SENT: set[str] = set()  # the classes that loky knows of
 
 
-def register_programs(reduction: Any) -> None:
+def pickle_teacher(teacher: Any) -> bytes:
+    """Return what `pickle.loads` makes the teacher of again, in another process.
+
+    Raises
+    ------
+    TypeError
+        If the teacher, or a part of it, cannot be sent.
+    """
+    refuse_session(teacher)
+    try:
+        if reduction is None:
+            return pickle.dumps(teacher)
+        register_programs()
+        return bytes(reduction.dumps(teacher))
+    except Exception as error:  # whatever a __reduce__ of others may raise
+        raise TypeError(
+            f"The teacher {describe(teacher)} cannot be sent to other processes "
+            f"({error}). Leave out what belongs to this process alone, such as locks, "
+            "open files and connections; or search in this process, with n_jobs=None "
+            "and no cluster."
+        ) from error
+
+
+def register_programs() -> None:
     """Tell loky how to send what a teacher may be, as far as it can be one by now."""
     for path, reducer in _REDUCERS.items():
         module, _, name = path.rpartition(".")
