@@ -1,7 +1,7 @@
 """A grid search over the workers of a Dask cluster, the teacher's logits computed once.
 
-    python examples/many_machines/search_on_dask.py                  two processes here
-    python examples/many_machines/search_on_dask.py --scheduler-file FILE --memory FOLDER
+    python search_on_dask.py                                     two processes here
+    python search_on_dask.py --scheduler-file FILE --memory FOLDER
 
 FILE is what ``dask scheduler --scheduler-file FILE`` writes, and FOLDER lies where all
 machines see it.

@@ -15,13 +15,12 @@ import weakref
 from contextlib import suppress
 from typing import Any
 
-from joblib.externals import cloudpickle
 from joblib.parallel import get_active_backend
 
 from skkd._estimator.sent_teacher import DELIVERED, SentTeacher
 from skkd._estimator.workers import Key, is_own, key_of
 from skkd.memory._requirements import Requirements
-from skkd.teachers._sending import pickle_teacher
+from skkd.teachers._sending import dumps, pickle_teacher
 
 _PICKLES_TASKS = "distributed.protocol.pickle"
 
@@ -99,7 +98,7 @@ def _check_sendable(estimator: Any) -> None:
     function, arguments, state = estimator.__reduce_ex__(4)[:3]
     rest = {k: v for k, v in state.items() if v is not estimator.teacher}
     try:
-        cloudpickle.dumps((function, arguments, rest))
+        dumps((function, arguments, rest))
     except Exception as error:  # whatever a __reduce__ of others may raise
         raise TypeError(
             f"The student cannot be sent to the workers of Dask ({error}). Leave out "
@@ -129,7 +128,7 @@ def _bring(client: Any, key: Key, teacher: Any) -> None:
     client.register_plugin(plugin)
     first = teacher[0] if type(teacher) in (list, tuple) else teacher
     end = weakref.finalize(first, _end, weakref.ref(client), key[0], plugin.name)
-    end.atexit = False  # type: ignore[misc]
+    end.atexit = False
 
 
 def _end(client_ref: weakref.ref[Any], origin: str, name: str) -> None:

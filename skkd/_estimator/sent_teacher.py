@@ -69,12 +69,13 @@ def arrived(
         teacher, gone = known_teacher(key), "It was dropped meanwhile."
         return SentTeacher(key, required, fetch, gone) if teacher is None else teacher
     reason = required.unmet()
-    delivered = DELIVERED.get(key)
-    if not reason and delivered is fetch is None:
-        reason = "It did not arrive: start the search anew."
     if not reason:
         try:
-            return received(key, fetch) if delivered is None else delivered.open()
+            if key in DELIVERED:
+                return DELIVERED[key].open()
+            if fetch is not None:
+                return received(key, fetch)
+            reason = "It did not arrive: start the search anew."
         except Exception as error:  # whatever the classes of others may raise
             reason = f"Reading it raised {type(error).__name__}: {error}."
     return SentTeacher(key, required, fetch, reason)

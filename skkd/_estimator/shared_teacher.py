@@ -63,7 +63,7 @@ class SharedTeacherMixin:
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         """Return what pickle writes: to workers that have the teacher, its key."""
-        reduced = super().__reduce_ex__(protocol)
+        reduced: Any = super().__reduce_ex__(protocol)
         if "distributed" not in sys.modules:
             return reduced
         from skkd._estimator.on_dask import stand_in

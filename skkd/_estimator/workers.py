@@ -132,7 +132,8 @@ def _members_of(teacher: Any) -> list[Any]:
 
 def _pickled(key: Key, teacher: Any) -> np.ndarray:
     with _LOCK:
-        known = _KNOWN[key]
+        known = _KNOWN.pop(key, None) or _Known(key, teacher)
+        _KNOWN[key] = known  # the last: another thread may have sent others meanwhile
         if known.pickled is None:
             # joblib writes a large array to a file, once for all tasks that hold the
             # same, and the workers map it into their memory.

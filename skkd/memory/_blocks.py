@@ -28,14 +28,14 @@ class Block(NamedTuple):
 
     Attributes
     ----------
-    keys : object
-        Stands for their keys and the kind of these.
+    keys : callable
+        Waits for their keys, and returns them and the kind of these.
     take : callable
         From the numbers of some of them to what stands for samples, and which of
         these are meant, None for all.
     """
 
-    keys: Any
+    keys: Callable[[], tuple[np.ndarray, str]]
     take: Callable[[np.ndarray], tuple[Any, np.ndarray | None]]
 
 
@@ -88,16 +88,19 @@ def as_in_a_fit(X: Any) -> Any:
 
 
 def _in_memory(X: Any, cluster: Here, n_rows: int) -> Iterator[Block]:
-    keys, kind = known_row_keys(X)
+    all_keys, kind = known_row_keys(X)
     X = sliceable(X)
+
+    def keys(start: int) -> tuple[np.ndarray, str]:
+        return all_keys[start : start + n_rows], kind
 
     def take(start: int, rows: np.ndarray) -> tuple[Any, None]:
         rows = start + rows
         part = X[rows] if isinstance(X, np.ndarray) else pick(X, rows)
         return cluster.send(part), None
 
-    for start in range(0, len(keys), n_rows):
-        yield Block((keys[start : start + n_rows], kind), partial(take, start))
+    for start in range(0, len(all_keys), n_rows):
+        yield Block(partial(keys, start), partial(take, start))
 
 
 def _of_chunks(X: Any, cluster: Here, n_rows: int) -> Iterator[Block]:
@@ -120,7 +123,7 @@ def _remote(samples: Any, cluster: Here) -> Block:
     def take(rows: np.ndarray) -> tuple[Any, np.ndarray]:
         return samples, rows
 
-    return Block(cluster.submit(row_keys, samples), take)
+    return Block(partial(cluster.result, cluster.submit(row_keys, samples)), take)
 
 
 def _read(reader: Any, X: Any) -> Any:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
+
+# How often a value is sent anew whose worker died meanwhile.
+_TIMES = 3
 
 
 class Here:
     """The process itself, which does at once what it is to do."""
 
     n_workers = 0
+    # What a result raises whose arguments went down with a worker.
+    lost: tuple[type[BaseException], ...] = ()
 
     def send(self, value: Any, *, to_all: bool = False) -> Any:
         """Bring a value to a worker, or to each once; return what stands for it."""
@@ -37,12 +43,18 @@ class DaskCluster(Here):
 
     def __init__(self, client: Any) -> None:
         self.client = client
+        self.lost = (sys.modules["distributed"].CancelledError,)
         # A worker that is to come may be waited for, but not for ever.
         client.wait_for_workers(1, timeout=60)
         self.n_workers = max(1, sum(client.ncores().values()))
 
     def send(self, value: Any, *, to_all: bool = False) -> Any:
-        # In a list, since of a list the items are scattered.
+        for _ in range(_TIMES):
+            try:
+                # In a list, since of a list the items are scattered.
+                return self.client.scatter([value], broadcast=to_all, hash=False)[0]
+            except OSError:  # the worker that was to have it is gone
+                time.sleep(1.0)
         return self.client.scatter([value], broadcast=to_all, hash=False)[0]
 
     def submit(self, function: Callable[..., Any], *args: Any) -> Any:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pickle
 import threading
 from collections import deque
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from functools import partial
 from itertools import chain, repeat
 from typing import Any
 
@@ -26,6 +27,8 @@ from skkd.teachers._sending import pickle_teacher
 
 # Blocks that are on their way for each worker, so that it need not wait for the next.
 _AHEAD = 2
+# How often a block is begun anew whose worker died with it.
+_TIMES = 3
 
 
 def precompute_logits(
@@ -155,7 +158,8 @@ class _Pass:
         self.codec: Any = None
         self.kind = ""
         self.asked: set[bytes] = set()  # keys, of this pass
-        self.pending: deque[tuple[np.ndarray, Any]] = deque()  # keys, and their logits
+        # Keys, what stands for their logits, and how to begin them anew.
+        self.pending: deque[tuple[np.ndarray, Any, Callable[[], Any]]] = deque()
         self.misses = self.n_samples = 0
 
     def run(self, blocks: Iterator[Block], bar: Any) -> CacheInfo:
@@ -180,7 +184,7 @@ class _Pass:
 
         Returns how many samples need not be computed.
         """
-        keys, kind = self.cluster.result(block.keys)
+        keys, kind = block.keys()
         if self.table is None:
             self.kind = kind
             parts = (self.memory, self.content, kind, self.classes)
@@ -201,14 +205,25 @@ class _Pass:
                 new.append(i)
         rows = np.array(new, dtype=np.intp)
         if len(rows):
-            samples, picked = block.take(rows)
-            given = (samples, picked, self.classes, self.codec)
-            asked = (compute, self.teacher, self.content, self.required, *given)
-            self.pending.append((keys[rows], self.cluster.submit(*asked)))
+            start = partial(self._start, block, rows)
+            self.pending.append((keys[rows], start(), start))
         return len(keys) - len(rows)
 
-    def _keep(self, keys: np.ndarray, logits: Any) -> int:
-        self.table.add(keys, self.cluster.result(logits))
+    def _start(self, block: Block, rows: np.ndarray) -> Any:
+        samples, picked = block.take(rows)
+        given = (samples, picked, self.classes, self.codec)
+        asked = (self.teacher, self.content, self.required, *given)
+        return self.cluster.submit(compute, *asked)
+
+    def _keep(self, keys: np.ndarray, logits: Any, start: Callable[[], Any]) -> int:
+        for _ in range(_TIMES):
+            with suppress(*self.cluster.lost):
+                values = self.cluster.result(logits)
+                break
+            logits = start()
+        else:
+            values = self.cluster.result(logits)
+        self.table.add(keys, values)
         self.misses += len(keys)
         return len(keys)
 

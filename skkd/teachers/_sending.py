@@ -33,22 +33,29 @@ def pickle_teacher(teacher: Any) -> bytes:
         If the teacher, or a part of it, cannot be sent.
     """
     refuse_session(teacher)
+    register_programs()
     try:
-        if reduction is None:
-            return pickle.dumps(teacher)
-        register_programs()
-        return bytes(reduction.dumps(teacher))
+        return dumps(teacher)
     except Exception as error:  # whatever a __reduce__ of others may raise
+        name = getattr(teacher, "described", None) or describe(teacher)
         raise TypeError(
-            f"The teacher {describe(teacher)} cannot be sent to other processes "
-            f"({error}). Leave out what belongs to this process alone, such as locks, "
-            "open files and connections; or search in this process, with n_jobs=None "
-            "and no cluster."
+            f"The teacher {name} cannot be sent to other processes ({error}). Leave "
+            "out what belongs to this process alone, such as locks, open files and "
+            "connections; or search in this process, with n_jobs=None and no cluster."
         ) from error
+
+
+def dumps(content: Any) -> bytes:
+    """Return a pickle, also of functions and classes of a script or a notebook."""
+    return (
+        pickle.dumps(content) if reduction is None else bytes(reduction.dumps(content))
+    )
 
 
 def register_programs() -> None:
     """Tell loky how to send what a teacher may be, as far as it can be one by now."""
+    if reduction is None:
+        return
     for path, reducer in _REDUCERS.items():
         module, _, name = path.rpartition(".")
         if module in sys.modules and path not in _SENT:

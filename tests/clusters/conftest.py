@@ -1,6 +1,7 @@
 """A Dask cluster of two worker processes, and a Ray of two, for all tests here."""
 
 import os
+import sys
 
 import logged_teacher
 import pytest
@@ -22,12 +23,15 @@ def client():
 
 @pytest.fixture(scope="session")
 def ray():
-    """Two processes."""
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    """Two processes, which find the modules of these tests."""
     ray = pytest.importorskip("ray")
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
-    yield ray
-    ray.shutdown()
+    path = os.pathsep.join(filter(None, sys.path))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("PYTHONPATH", path)
+        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+        yield ray
+        ray.shutdown()
 
 
 @pytest.fixture

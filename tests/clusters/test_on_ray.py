@@ -1,6 +1,7 @@
 """Searches, and the teacher's pass, on Ray."""
 
 import os
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -18,9 +19,7 @@ from skkd.search import PackedSearchCV
 
 pytestmark = [
     pytest.mark.zoo,
-    pytest.mark.filterwarnings(
-        r"ignore:\[(chance-level|one-sided)\]:skkd.TeacherWarning"
-    ),
+    pytest.mark.filterwarnings("ignore::skkd.TeacherWarning"),
 ]
 
 X, y = data()
@@ -40,48 +39,45 @@ def scores_of(search):
     return search.cv_results_["mean_test_score"]
 
 
+@contextmanager
+def here():
+    with parallel_config("loky", n_jobs=1):
+        yield
+
+
 def test_a_grid_search_on_ray(on_ray, teacher, student):
-    found = GridSearchCV(student, GRID, cv=3).fit(X, y)
-    assert teacher.n_rows == N
-    loads = teacher.noted("load")
-    assert 1 <= len(loads) == len({*loads}) <= 2
-    assert os.getpid() not in loads
-    assert len(teacher.noted("dump")) == 1
-    assert found.best_estimator_.teacher is teacher
-    with parallel_config("loky", n_jobs=1):
-        alone = GridSearchCV(student, GRID, cv=3).fit(X, y)
-    np.testing.assert_array_equal(scores_of(found), scores_of(alone))
-    assert teacher.n_rows == N
-
-
-@pytest.mark.parametrize("kind", ["pipeline", "recipe"])
-def test_cross_validation_on_ray(on_ray, teacher, student, kind):
-    whole = (
-        make_pipeline(StandardScaler(), student)
-        if kind == "pipeline"
-        else BornAgain(student, n_generations=2)
-    )
-    found = cross_val_score(whole, X, y, cv=3)
-    with parallel_config("loky", n_jobs=1):
-        np.testing.assert_array_equal(found, cross_val_score(whole, X, y, cv=3))
-    assert len(teacher.noted("dump")) == 1
-
-
-def test_a_teacher_that_changed_is_sent_anew_on_ray(on_ray, teacher, student):
-    student.set_params(alpha=1.0, memory=None)
-    for factor in (1.0, -1.0, 1.0):
+    """The teacher travels to each worker once, and anew once it has changed."""
+    pipeline = make_pipeline(StandardScaler(), student)
+    grid = {f"distilledclassifier__{name}": GRID[name] for name in GRID}
+    for i, factor in enumerate((1.0, -1.0)):
         teacher.factor = factor
-        done = cross_validate(student, X, y, cv=3, return_estimator=True)
-        with parallel_config("loky", n_jobs=1):
-            alone = cross_validate(student, X, y, cv=3, return_estimator=True)
-        for net, other in zip(done["estimator"], alone["estimator"], strict=True):
-            np.testing.assert_array_equal(net.predict_proba(X), other.predict_proba(X))
-            assert net.teacher is net.teacher_ is teacher
+        found = GridSearchCV(pipeline, grid, cv=3).fit(X, y)
+        loads = teacher.noted("load")
+        assert len(loads) == len({*loads}) <= 2 * (i + 1)
+        assert os.getpid() not in loads
+        assert len(teacher.noted("dump")) == i + 1
+        assert found.best_estimator_[-1].teacher is teacher
+        asked = teacher.n_rows
+        with here():
+            alone = GridSearchCV(pipeline, grid, cv=3).fit(X, y)
+        np.testing.assert_array_equal(scores_of(found), scores_of(alone))
+        assert teacher.n_rows == asked  # by the workers: each row of each fold once
+
+
+def test_a_recipe_on_ray(on_ray, teacher, student):
+    recipe = BornAgain(student, n_generations=2)
+    done = cross_validate(recipe, X, y, cv=3, return_estimator=True)
+    assert teacher.n_rows == N
+    with here():
+        alone = cross_validate(recipe, X, y, cv=3, return_estimator=True)
+    for one, other in zip(done["estimator"], alone["estimator"], strict=True):
+        np.testing.assert_array_equal(one.predict_proba(X), other.predict_proba(X))
+        assert one.estimator.teacher is teacher
 
 
 def test_a_gain_on_ray(on_ray, teacher, student):
     found = gain(student, X, y, seeds=2, cv=3, n_jobs=2, teacher_saw="other rows")
-    with parallel_config("loky", n_jobs=1):
+    with here():
         alone = gain(student, X, y, seeds=2, cv=3, teacher_saw="other rows")
     np.testing.assert_allclose(found.distilled, alone.distilled, atol=1e-6)
     assert len(teacher.noted("dump")) == 1
@@ -89,7 +85,7 @@ def test_a_gain_on_ray(on_ray, teacher, student):
 
 def test_students_that_are_trained_together_on_ray(on_ray, teacher, student):
     found = PackedSearchCV(student, GRID, cv=3).fit(X, y)
-    with parallel_config("loky", n_jobs=1):
+    with here():
         alone = PackedSearchCV(student, GRID, cv=3).fit(X, y)
     np.testing.assert_array_equal(scores_of(found), scores_of(alone))
     assert not teacher.noted("load")

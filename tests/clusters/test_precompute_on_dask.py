@@ -15,9 +15,7 @@ from skkd.memory import LogitMemory, plan_logits, precompute_logits
 from skkd.memory import _blocks as blocks
 
 pytest.importorskip("distributed")
-pytestmark = pytest.mark.filterwarnings(
-    r"ignore:\[(chance-level|one-sided)\]:skkd.TeacherWarning"
-)
+pytestmark = pytest.mark.filterwarnings("ignore::skkd.TeacherWarning")
 
 X, y = data()
 
@@ -127,5 +125,5 @@ def test_a_teacher_that_cannot_be_sent_is_refused(client, folder):
 
 
 def test_a_worker_that_dies_is_replaced(client, teacher, folder):
-    teacher.deadly = True
+    teacher.deadly_beyond = os.getpid()
     assert precompute_logits(teacher, X, folder, client=client).misses == N

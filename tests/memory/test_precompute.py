@@ -30,6 +30,11 @@ from skkd.memory import (
 from skkd.memory import _blocks as blocks
 from skkd.teachers import as_teacher
 
+# Teachers in here are asked; none has to be right.
+pytestmark = pytest.mark.filterwarnings(
+    r"ignore:\[(chance-level|random-head|one-sided)\]:skkd.TeacherWarning"
+)
+
 X, y = counted_teachers.X, counted_teachers.y
 
 

@@ -92,8 +92,10 @@ def gain(
         folds or versions is refused. A ``.lock`` file beside it keeps other processes
         from writing.
     n_jobs : int, default=None
-        Number of processes, as in joblib, with one thread each. Each caches the
-        teacher's logits for itself, unless the estimator's ``memory`` is a folder.
+        Number of processes, as in joblib, with one thread each; under
+        ``joblib.parallel_config("dask")`` those of a Dask cluster, and so with Ray.
+        Each caches the teacher's logits for itself, unless the estimator's ``memory``
+        is a folder.
     verbose : int, default=0
         1 shows a progress bar.
 
