@@ -21,7 +21,8 @@ from skkd.memory._codecs import EncodedLogits, codec_for
 from skkd.memory._fingerprint import FingerprintError, fingerprint
 from skkd.memory._known import known_fingerprint, known_row_keys
 from skkd.memory._logits import _STORE, CacheInfo, LogitMemory, as_memory
-from skkd.teachers._base import Teacher, check_logits
+from skkd.teachers._base import Teacher
+from skkd.teachers._check_logits import check_logits
 
 # Rows that are augmented at a time.
 _BATCH_SIZE = 1024
