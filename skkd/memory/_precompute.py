@@ -149,11 +149,13 @@ class _Pass:
         self, cluster: Here, adapter: Teacher, classes: np.ndarray, memory: LogitMemory
     ) -> None:
         self.cluster, self.classes, self.memory = cluster, classes, memory
-        self.content, self.teacher = known_fingerprint(adapter), adapter
+        self.content = known_fingerprint(adapter)
+        self.teacher: Any = adapter
         self.required = Requirements.of()
+        self.pickled: np.ndarray | None = None
         if cluster.n_workers:
-            pickled = np.frombuffer(pickle_teacher(adapter), dtype=np.uint8)
-            self.teacher = cluster.send(pickled, to_all=True)
+            self.pickled = np.frombuffer(pickle_teacher(adapter), dtype=np.uint8)
+            self.teacher = cluster.send(self.pickled, to_all=True)
         self.table: Any = None
         self.codec: Any = None
         self.kind = ""
@@ -220,6 +222,8 @@ class _Pass:
             with suppress(*self.cluster.lost):
                 values = self.cluster.result(logits)
                 break
+            # The teacher may be lost, too: Dask keeps one copy of what is not in use.
+            self.teacher = self.cluster.send(self.pickled, to_all=True)
             logits = start()
         else:
             values = self.cluster.result(logits)

@@ -190,9 +190,9 @@ def test_a_folder_that_workers_do_not_see(
 def pretend(version):
     from skkd.memory import _requirements as module
 
+    module._MET.clear()
     if version is None:
         module._versions = module._true
-        module._MET.clear()
         return
     module._true = module._versions
     others = {**dict(module._versions()), "torch": version}

@@ -54,7 +54,7 @@ def test_a_search_on_dask(start, tmp_path):
     start(scheduler, "--port", "0", "--dashboard-address", ":0")
     start(worker)
     done = start(search, "--epochs", "1")
-    out, _ = done.communicate(timeout=120)
+    out, _ = done.communicate(timeout=600)
     assert done.returncode == 0, (tmp_path / "log2").read_text()
     assert re.search(r"teacher: 337 samples computed by the workers", out)
     assert re.search(r"best: .*, 0\.\d+ in cross-validation", out)
@@ -65,5 +65,5 @@ def test_a_search_on_dask(start, tmp_path):
 def test_a_search_on_two_processes_of_this_machine(start):
     pytest.importorskip("distributed")
     done = start("python search_on_dask.py --epochs 1")
-    assert "on samples that nobody saw: 0." in done.communicate(timeout=120)[0]
+    assert "on samples that nobody saw: 0." in done.communicate(timeout=600)[0]
     assert done.returncode == 0
