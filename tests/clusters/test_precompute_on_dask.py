@@ -8,7 +8,7 @@ from logged_teacher import N, data
 from PIL import Image
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
-from test_search_on_dask import Locked, pretend
+from test_search_on_dask import Locked
 
 from skkd import ImageReader
 from skkd.memory import LogitMemory, plan_logits, precompute_logits
@@ -105,17 +105,6 @@ def test_a_plan_of_what_two_workers_take(client, teacher):
     assert plan.seconds > 0
 
 
-def test_workers_of_other_versions_write_nothing(client, teacher, folder):
-    client.run(pretend, "1.13.1")
-    try:
-        with pytest.raises(RuntimeError, match=r"torch \d.* and not 1\.13\.1"):
-            precompute_logits(teacher, X, folder, client=client)
-    finally:
-        client.run(pretend, None)
-    assert teacher.n_rows == 0
-    assert precompute_logits(teacher, X, folder).misses == N
-
-
 def test_a_teacher_that_cannot_be_sent_is_refused(client, folder):
     from skkd.teachers import as_teacher
 
@@ -124,6 +113,7 @@ def test_a_teacher_that_cannot_be_sent_is_refused(client, folder):
     assert not os.path.exists(folder)
 
 
+@pytest.mark.slow  # the process that takes its place
 def test_a_worker_that_dies_is_replaced(client, teacher, folder):
     teacher.deadly_beyond = os.getpid()
     assert precompute_logits(teacher, X, folder, client=client).misses == N

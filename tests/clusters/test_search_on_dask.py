@@ -213,6 +213,7 @@ def test_workers_of_other_versions(client, teacher, student):
     assert teacher.n_rows == 0
 
 
+@pytest.mark.slow  # the process that takes its place
 def test_a_worker_that_dies(client, teacher, student):
     """Its task is done by another, or by the one that takes its place.
 

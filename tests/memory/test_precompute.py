@@ -28,6 +28,8 @@ from skkd.memory import (
     precompute_logits,
 )
 from skkd.memory import _blocks as blocks
+from skkd.memory._precompute import compute
+from skkd.memory._requirements import Requirements
 from skkd.teachers import as_teacher
 
 # Teachers in here are asked; none has to be right.
@@ -237,6 +239,13 @@ def test_what_cannot_be_done_is_refused(folder):
     with pytest.raises(ValueError, match=r"ray\.init\(\) before"):
         precompute_logits(nb(), X, folder, client="ray")
     assert not os.path.exists(folder)
+
+
+def test_a_worker_of_other_versions_computes_nothing():
+    here = dict(Requirements.of().versions)
+    required = Requirements(tuple({**here, "torch": "1.13.1"}.items()))
+    with pytest.raises(RuntimeError, match=r"has torch 1\.13\.1 and not \d"):
+        compute(b"a pickle", "content", required, X, None, np.arange(3), None)
 
 
 def test_a_plan(folder):
