@@ -7,6 +7,7 @@ from skkd._version import __version__
 from skkd.exceptions import DistillationWarning, TeacherWarning
 
 __all__ = [
+    "AcceleratedClassifier",
     "DistillationWarning",
     "DistilledClassifier",
     "DistilledClassifierCV",
@@ -21,6 +22,7 @@ __all__ = [
 # What is imported when it is first used, and from where: `import skkd` is fast, and
 # works where torch is not installed.
 _LAZY = {
+    "AcceleratedClassifier": "skkd._estimator.distributed.classifier",
     "DistilledClassifier": "skkd._estimator.classifier",
     "DistilledClassifierCV": "skkd.search",
     "ImageReader": "skkd.images",
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
     from skkd import tables as tables
     from skkd import teachers as teachers
     from skkd._estimator.classifier import DistilledClassifier
+    from skkd._estimator.distributed.classifier import AcceleratedClassifier
     from skkd._safe_file import load_student, save_student
     from skkd.images import ImageReader, load_image_folder
     from skkd.search import DistilledClassifierCV

@@ -32,7 +32,7 @@ from skkd._fit.preprocess import preprocess
 from skkd._fit.soft_targets import SoftTargets, compute_soft_targets
 from skkd._fit.student_check import check_student
 from skkd._fit.synthetic import with_synthetic
-from skkd._fit.teacher_check import check_teacher_outputs
+from skkd._fit.teacher_check import TeacherCheck, check_teacher_outputs
 from skkd._fit.views import BatchViews
 from skkd._utils.modules import count_parameters, describe
 from skkd._utils.rng import seeded_rng
@@ -332,6 +332,15 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
         self.strict = strict
         self.random_state = random_state
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if any(base.__name__ == "AccelerateMixin" for base in cls.__mro__):
+            raise TypeError(
+                f"{cls.__name__}: skorch's AccelerateMixin draws other random numbers, "
+                "and knows no weights of rows and no teacher: use "
+                "skkd.AcceleratedClassifier(accelerator=...), which needs no mixin."
+            )
+
     # Fitting ------------------------------------------------------------------
 
     def fit(
@@ -514,9 +523,7 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
                 self._check_student(plan, samples, fit_params)
                 # In a stream of its own: the student's is the same without a teacher.
                 with seeded_rng(seed, self.device or "cpu"):
-                    targets = compute_soft_targets(plan, self, samples, fit_params)
-                    samples.batch_fields.update(targets.fields)
-                    check = check_teacher_outputs(plan, self, samples, targets)
+                    targets, check = self._soft_targets(plan, samples, fit_params)
                 if self.synthetic is not None:
                     more = (plan, self, samples, targets, fit_params)
                     samples, targets = with_synthetic(*more)
@@ -581,6 +588,13 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
                 "Make the student smaller.",
                 DistillationWarning,
             )
+
+    def _soft_targets(
+        self, plan: FitPlan, samples: TrainingSet, fit_params: dict[str, Any]
+    ) -> tuple[SoftTargets, TeacherCheck]:
+        targets = compute_soft_targets(plan, self, samples, fit_params)
+        samples.batch_fields.update(targets.fields)
+        return targets, check_teacher_outputs(plan, self, samples, targets)
 
     def _objective(
         self,

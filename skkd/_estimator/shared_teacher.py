@@ -20,6 +20,8 @@ class SharedTeacherMixin:
 
     teacher: Any
     teacher_cv: Any
+    # Parameters that clones hold as they are, a fitted teacher beside them.
+    _shared: tuple[str, ...] = ()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -28,6 +30,10 @@ class SharedTeacherMixin:
     @property
     def _is_prefit(self) -> bool:
         return isinstance(self.teacher_cv, str)
+
+    def _reduce_for_worker(self) -> Any:
+        """Return what goes to a worker process of a search."""
+        return self.__reduce_ex__(4)
 
     def __sklearn_clone__(self) -> Any:
         try:
@@ -40,14 +46,17 @@ class SharedTeacherMixin:
 
     def _clone(self) -> Any:
         self._prepare_workers()
-        if not self._is_prefit:
+        shared = (*self._shared, "teacher") if self._is_prefit else self._shared
+        if not shared:
             return super().__sklearn_clone__()  # type: ignore[misc]
-        lone = type(self)(**{**self.get_params(deep=False), "teacher": None})
+        params = {**self.get_params(deep=False), **dict.fromkeys(shared)}
+        lone = type(self)(**params)
         for name in ("_metadata_request", "_skl_callbacks"):  # as scikit-learn does
             if name in vars(self):
                 lone.__dict__[name] = vars(self)[name]
         twin = super(SharedTeacherMixin, lone).__sklearn_clone__()  # type: ignore[misc]
-        twin.teacher = self.teacher
+        for name in shared:
+            setattr(twin, name, getattr(self, name))
         return twin
 
     def _prepare_workers(self) -> None:

@@ -52,7 +52,7 @@ def send_teacher_once(cls: type) -> None:
 def _reduce(estimator: Any) -> Any:
     register_programs()
     refuse_session(estimator.teacher)
-    reduced = estimator.__reduce_ex__(4)
+    reduced = estimator._reduce_for_worker()
     key = key_of(estimator)
     if key is None:  # the teacher travels as any object does
         return reduced

@@ -43,6 +43,8 @@ class FeatureTerms:
         for name in self.teacher_names:  # raises for a wrong one, before any pass
             find_layer(teacher, name, "teacher")
         self.cache = _is_cached(self.losses)
+        # Where several processes share a batch: their features of it, put together.
+        self.gather: Callable[[list[Tensor]], list[Tensor]] | None = None
         self.teacher_shapes: list[tuple[int, ...]] = []
         self.comparisons = torch.nn.ModuleList()
 
@@ -112,6 +114,8 @@ class FeatureTerms:
         `on_logits` gives the value of a loss on logits.
         """
         features = [part.to(_working_dtype(part)) for part in self.recorder.last()]
+        if self.gather is not None:
+            features = self.gather(features)
         mine = dict(zip(self.student_names, features, strict=True))
         theirs = dict(zip(self.teacher_names, self._unpack(batch_fields), strict=True))
         compared = iter(zip(self.pairs, self.comparisons, strict=True))

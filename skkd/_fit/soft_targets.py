@@ -123,7 +123,7 @@ def _from_teacher(
                 "cache=True on the loss, so that it runs on all its rows before "
                 "training."
             )
-    live = _live_teacher(plan, net, adapter, needs, terms)
+    live = live_teacher(plan, net, adapter, needs, terms)
     infos = [CacheInfo()]
 
     def lookup(key: str, *computation: Any) -> None:
@@ -146,7 +146,7 @@ def _from_teacher(
     return SoftTargets(teacher, adapter, fields, live, terms, info)
 
 
-def _live_teacher(
+def live_teacher(
     plan: FitPlan,
     net: Any,
     adapter: Teacher,

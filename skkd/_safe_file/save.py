@@ -14,6 +14,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import Pipeline
 
 from skkd._estimator.classifier import DistilledClassifier
+from skkd._estimator.distributed.classifier import AcceleratedClassifier
 from skkd._estimator.student_predictions import chosen_student
 from skkd._safe_file import probe
 from skkd._safe_file.container import pack, unpack
@@ -98,6 +99,8 @@ def _parts_of(fitted: Any) -> tuple[list[tuple[str, Any]], str | None, Any]:
     if isinstance(student, Pipeline):
         *steps, (name, student) = student.steps
         student = chosen_student(student)
+    if type(student) is AcceleratedClassifier:
+        student = student.in_one_process()
     if type(student) is not DistilledClassifier:
         raise TypeError(
             f"save_student got a {type(student).__name__}: expected a fitted "

@@ -75,6 +75,36 @@ def seeded_rng(seed: int | None, device: Any = "cpu") -> Iterator[None]:
         yield
 
 
+class SecondStream:
+    """Random streams beside the global ones, which take their place in a block.
+
+    Parameters
+    ----------
+    seed : int
+    device : str or torch.device, default="cpu"
+    """
+
+    def __init__(self, seed: int, device: Any = "cpu") -> None:
+        self.device = device
+        with preserved_rng(device):
+            _seed(seed, device)
+            self._states = _get_states(device)
+
+    @contextmanager
+    def swapped(self) -> Iterator[None]:
+        """Draw from these in the block; in a block within it from the global ones."""
+        self._swap()
+        try:
+            yield
+        finally:
+            self._swap()
+
+    def _swap(self) -> None:
+        states = _get_states(self.device)
+        _set_states(self._states)
+        self._states = states
+
+
 @contextmanager
 def _overlapping_block(device: Any) -> Iterator[None]:
     global _n_blocks
