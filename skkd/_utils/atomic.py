@@ -6,8 +6,10 @@ import errno
 import os
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from skkd._utils.disk_errors import disk_errors
 
 
 @contextmanager
@@ -15,17 +17,24 @@ def new_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Give the path of a temporary file, which takes the place of `path` at the end.
 
     If the block raises, or the process is killed, an earlier file at `path` stays as
-    it was.
+    it was. An OSError names `path`.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        yield temporary
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())  # else a power cut may leave an empty file
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")
+    remedy = (
+        "Give a path in a folder that is there, and that you may write to, on a disk "
+        "with free space. A file that was there before is as it was."
+    )
+    with disk_errors(f"{str(path)!r} cannot be written", remedy):
+        try:
+            yield temporary
+            with open(temporary, "rb+") as file:
+                os.fsync(file.fileno())  # else a power cut may leave an empty file
+            os.replace(temporary, path)
+        finally:
+            with suppress(OSError):  # of a folder that is gone, or a disk that is
+                temporary.unlink(missing_ok=True)
+
 
 
 def is_disk_full(error: BaseException | None) -> bool:
