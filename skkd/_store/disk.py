@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
+import stat
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,7 +15,9 @@ from typing import Any
 import numpy as np
 
 from skkd._store.lock import FolderLock
-from skkd._store.process import Segment, checksums, merged
+from skkd._store.process import Segment, merged
+from skkd._store.row_file import RowFile
+from skkd._utils.checksum import row_checksums
 from skkd._utils.warn import warn
 from skkd.exceptions import DistillationWarning
 
@@ -24,7 +28,7 @@ _TINY = 2**16
 
 
 class DiskTable:
-    """Rows by key in a folder: immutable segments, memory-mapped.
+    """Rows by key in a folder: immutable segments, of which rows are read as needed.
 
     A segment is a folder of three ``.npy`` files that gets its name when it is
     complete, so that a process that is killed while writing leaves nothing that would
@@ -58,9 +62,10 @@ class DiskTable:
             here, places = segment.find(keys[missing])
             if not places.size:
                 continue
-            # Only the pages of these rows are read from the disk.
-            part, where = segment.rows[places], missing[here]
-            if (checksums(keys[where], part) != segment.checks[places]).any():
+            part, where = self._read(folder, segment, places), missing[here]
+            if part is None:
+                continue
+            if (row_checksums(keys[where], part) != segment.checks[places]).any():
                 self._drop(folder, "the checksum of a row is wrong")
                 continue
             rows[where], found[where] = part, True
@@ -94,8 +99,11 @@ class DiskTable:
             if n_bytes > 2 * new.nbytes + _TINY or n_bytes + new.nbytes > _SMALL:
                 break
             segment = self._open(folder)
-            if segment is not None:
-                new = merged(segment, new)
+            if segment is None:
+                continue
+            every = self._read(folder, segment, np.arange(len(segment.keys)))
+            if every is not None:
+                new = merged(segment._replace(rows=every), new)
                 old.append(folder)
         try:
             self._write(new)
@@ -127,31 +135,44 @@ class DiskTable:
         )
 
     def _open(self, folder: Path) -> Segment | None:
-        try:
+        with self._reading(folder):
+            for name in Segment._fields:
+                _check_regular(folder / f"{name}.npy")
             segment = Segment(
                 keys=np.load(folder / "keys.npy"),
-                rows=np.load(folder / "rows.npy", mmap_mode="r"),
+                rows=RowFile(folder / "rows.npy"),
                 checks=np.load(folder / "checks.npy"),
             )
             self._check(segment, folder)
+            return segment
+        return None
+
+    def _read(
+        self, folder: Path, segment: Segment, places: np.ndarray
+    ) -> np.ndarray | None:
+        """Return rows of a segment; None if they cannot be read."""
+        with self._reading(folder):
+            return segment.rows.read(places)
+        return None
+
+    @contextmanager
+    def _reading(self, folder: Path) -> Iterator[None]:
+        """Remove a segment that is damaged; leave one that cannot be read now."""
+        try:
+            yield
         except FileNotFoundError:
-            if folder.exists():
+            if folder.exists():  # else merged into another one meanwhile
                 self._drop(folder, "a file of it is missing")
-            return None  # merged into another one meanwhile
         except (IsADirectoryError, NotADirectoryError) as error:
             self._drop(folder, str(error))
-            return None
         except (OSError, MemoryError) as error:  # too many open files, no permission
             warn(
                 f"{folder} cannot be read now ({error!r}): it stays as it is, and its "
                 "rows are computed again.",
                 DistillationWarning,
             )
-            return None
         except Exception as error:  # whatever a damaged header leads to
             self._drop(folder, str(error))
-            return None
-        return segment
 
     def _check(self, segment: Segment, folder: Path) -> None:
         n, word = segment.keys.size // 2, np.dtype(np.uint64)
@@ -169,6 +190,13 @@ class DiskTable:
             DistillationWarning,
         )
         _remove(folder)
+
+
+def _check_regular(path: Path) -> None:
+    """Raise for what is no file: to open a named pipe would wait for ever."""
+    mode = os.stat(path).st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # of folders `open` tells
+        raise ValueError(f"{path.name} is no regular file")
 
 
 def _n_bytes(folder: Path) -> int:

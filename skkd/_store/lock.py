@@ -10,6 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from skkd._utils.printable import printable
 from skkd._utils.warn import warn
 from skkd.exceptions import DistillationWarning
 
@@ -66,12 +67,13 @@ class FolderLock:
     def _say(self, waited: float, goes_on: bool) -> None:
         holder = "another process"
         with suppress(OSError, UnicodeDecodeError):
-            holder = self._holder.read_text(encoding="utf-8")[:100] or holder
+            text = self._holder.read_text(encoding="utf-8")[:100]
+            holder = printable(text) or holder
         end = "waits until that is done."
         if goes_on:
             end = "does not wait any longer, and computes the same by itself."
         warn(
-            f"memory={str(self._folder)!r}: after {waited:.0f} s {holder} still "
-            f"computes logits there, and this process {end}",
+            f"memory={str(self._folder)!r}: after {waited:.0f} s {holder} is still at "
+            f"work there, and this process {end}",
             DistillationWarning,
         )

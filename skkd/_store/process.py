@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import threading
 from collections import OrderedDict
 from contextlib import AbstractContextManager
@@ -10,8 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-# Bytes of rows whose checksums are computed at a time.
-_CHUNK = 2**24
+from skkd._utils.checksum import row_checksums
+
 # Rows are dropped in pieces, of which this many fill the bound.
 _PIECES = 16
 
@@ -20,7 +19,7 @@ class Segment(NamedTuple):
     """Rows that were written together, sorted by the first word of their key."""
 
     keys: np.ndarray  # (m, 2), uint64: 128 bits of a hash
-    rows: np.ndarray  # (m, ...)
+    rows: Any  # (m, ...), an array, or a RowFile
     checks: np.ndarray  # (m,), uint64
 
     @classmethod
@@ -28,7 +27,7 @@ class Segment(NamedTuple):
         """Sort the rows and compute checksums; of equal keys the first stays."""
         order = np.unique(keys, axis=0, return_index=True)[1]
         keys, rows = keys[order], rows[order]
-        return cls(keys, rows, checksums(keys, rows))
+        return cls(keys, rows, row_checksums(keys, rows))
 
     @property
     def nbytes(self) -> int:
@@ -51,39 +50,6 @@ def merged(older: Segment, newer: Segment) -> Segment:
     order = np.unique(keys, axis=0, return_index=True)[1]
     pairs = zip(older, newer, strict=True)
     return Segment(*(np.concatenate(pair)[order] for pair in pairs))
-
-
-def checksums(keys: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Return a checksum of each key and its row.
-
-    It changes with any single bit; of changes of several bits it misses about one in
-    2^60.
-    """
-    sums = np.empty(len(rows), dtype=np.uint64)
-    n_bytes = rows[:1].nbytes
-    n_words = -(-n_bytes // 8)
-    factors = _factors(n_words + 2)
-    step = max(1, _CHUNK // max(1, n_bytes))
-    for start in range(0, len(rows), step):
-        part = slice(start, start + step)
-        raw = np.ascontiguousarray(rows[part]).view(np.uint8).reshape(-1, n_bytes)
-        if n_bytes % 8:
-            raw = np.pad(raw, ((0, 0), (0, -n_bytes % 8)))
-        key_sum = _spread(keys[part]) @ factors[:2]
-        sums[part] = key_sum + _spread(raw.view(np.uint64)) @ factors[2:] + np.uint64(1)
-    return sums
-
-
-def _spread(words: np.ndarray) -> np.ndarray:
-    # The top bit times any odd number is the top bit: two signs would cancel.
-    return words ^ (words >> np.uint64(32))
-
-
-@functools.lru_cache(maxsize=16)
-def _factors(n: int) -> np.ndarray:
-    # Odd factors are invertible modulo 2**64, so that each changed word shows.
-    factors = np.random.default_rng(0).integers(2**63, size=n, dtype="u8")
-    return factors * np.uint64(2) + np.uint64(1)
 
 
 class ProcessStore:

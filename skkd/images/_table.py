@@ -29,33 +29,20 @@ _DECODING = 2
 _OPTIONAL = ("pydicom", "pillow-heif")
 _CODECS = ("libjpeg_turbo", "jpg", "jpg_2000", "webp", "avif")
 _KEY_BYTES = 16
-# Pages of a mapped file count as memory of the process, so files are closed after so
-# many bytes were read. (The system may have mapped five times as much around them.)
-_MAPPED_BYTES = 2**24
 
 
 class ImageTable(DiskTable):
     """Images by key of their file, in a folder of their own for each kind.
 
-    Segments stay open for a while, since lazy images read from them for every batch.
+    The keys of segments stay in memory, since lazy images are looked up in every batch.
     """
 
     def __init__(self, folder: Path, dtype: Any, shape: tuple[int, ...]) -> None:
         super().__init__(folder, dtype, shape)
         self._opened: dict[Path, Segment] = {}
-        self._n_read = 0
 
     def __getstate__(self) -> dict[str, Any]:
-        # A pickled memory map would contain the whole file.
         return {**vars(self), "_opened": {}}
-
-    def lookup(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return which of `keys` (n, 2) are here, and the rows of these."""
-        found, rows = super().lookup(keys)
-        self._n_read += rows.nbytes
-        if self._n_read > _MAPPED_BYTES:
-            self._opened, self._n_read = {}, 0
-        return found, rows
 
     def contains(self, keys: np.ndarray) -> np.ndarray:
         """Tell which of `keys` (n, 2) are here, without reading their rows."""

@@ -28,7 +28,8 @@ from skorch.dataset import ValidSplit
 
 from skkd import DistillationWarning
 from skkd._store.disk import _digest
-from skkd._store.process import Segment, checksums
+from skkd._store.process import Segment
+from skkd._utils.checksum import row_checksums
 from skkd.memory import LogitMemory
 
 # Teachers in here are asked, counted and remembered; none has to be right.
@@ -226,7 +227,7 @@ def test_a_tampered_store(tmp_path):
     (folder,) = files_in(tmp_path)
     keys, rows = (np.load(folder / f"{name}.npy") for name in ("keys", "rows"))
     rows[:, 0] += 1
-    forged = Segment(keys, rows, checksums(keys, rows))
+    forged = Segment(keys, rows, row_checksums(keys, rows))
     for name, values in forged._asdict().items():
         np.save(folder / f"{name}.npy", values)
     folder.rename(folder.with_name(f"rows-{_digest(forged)}-0"))

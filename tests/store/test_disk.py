@@ -245,14 +245,18 @@ def test_a_file_that_goes_away_while_it_is_measured(tmp_path):
 def test_a_segment_that_goes_away_while_it_is_opened(tmp_path, monkeypatch, moment):
     table = on_disk(tmp_path)
     add(table, [1, 2])
-    load = np.load
+    load, rows = np.load, _disk.RowFile
 
-    def late(file, **kwargs):
-        if file.stem == moment:
-            shutil.rmtree(file.parent)
-        return load(file, **kwargs)
+    def late(opened):
+        def first(file):
+            if file.stem == moment:
+                shutil.rmtree(file.parent)
+            return opened(file)
 
-    monkeypatch.setattr(_disk.np, "load", late)
+        return first
+
+    monkeypatch.setattr(_disk.np, "load", late(load))
+    monkeypatch.setattr(_disk, "RowFile", late(rows))
     check(table, [1, 2], [])
 
 

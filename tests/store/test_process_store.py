@@ -9,7 +9,8 @@ import pytest
 from numpy.testing import assert_array_equal
 from stored_rows import add, check, folders, in_process, keys_of, on_disk, rows_of
 
-from skkd._store.process import ProcessStore, ProcessTable, Segment, checksums, merged
+from skkd._store.process import ProcessStore, ProcessTable, Segment, merged
+from skkd._utils.checksum import row_checksums
 
 # --- Segments -----------------------------------------------------------------------
 
@@ -50,7 +51,7 @@ def test_merged_segments_keep_their_checksums():
     one.rows[0] += 1  # damage is not covered up
     both = merged(one, other)
     assert len(both.keys) == 4
-    wrong = checksums(both.keys, both.rows) != both.checks
+    wrong = row_checksums(both.keys, both.rows) != both.checks
     assert_array_equal(both.keys[wrong], one.keys[:1])
 
 
@@ -60,40 +61,48 @@ def test_merged_segments_keep_their_checksums():
 def test_every_bit_shows_in_the_checksum(dtype):
     rows = np.zeros((1, 5) if isinstance(dtype, str) else 1, dtype=dtype)
     keys = keys_of([3])
-    seen = {int(checksums(keys, rows)[0])}
+    seen = {int(row_checksums(keys, rows)[0])}
     raw = rows.view(np.uint8).reshape(-1)
     for place in range(len(raw)):
         for bit in range(8):
             raw[place] ^= 1 << bit
-            seen.add(int(checksums(keys, rows)[0]))
+            seen.add(int(row_checksums(keys, rows)[0]))
             raw[place] ^= 1 << bit
     for word in range(2):
         for bit in range(64):
             keys[0, word] ^= np.uint64(1 << bit)
-            seen.add(int(checksums(keys, rows)[0]))
+            seen.add(int(row_checksums(keys, rows)[0]))
             keys[0, word] ^= np.uint64(1 << bit)
     assert len(seen) == 1 + 8 * len(raw) + 128
-    assert checksums(np.zeros((1, 2), np.uint64), rows) != 0
+    assert row_checksums(np.zeros((1, 2), np.uint64), rows) != 0
 
 
 def test_two_signs_do_not_cancel():
     rows = rows_of([3], width=16)
-    right, keys = checksums(keys_of([3]), rows), keys_of([3])
+    right, keys = row_checksums(keys_of([3]), rows), keys_of([3])
     for one in range(16):
         for other in range(one):
             wrong = rows.copy()
             wrong[0, [one, other]] *= -1
-            assert checksums(keys, wrong) != right
+            assert row_checksums(keys, wrong) != right
             wrong = rows.copy()
             wrong[0, [one, other]] = rows[0, [other, one]]
-            assert checksums(keys, wrong) != right
+            assert row_checksums(keys, wrong) != right
+
+
+def test_signs_of_all_numbers_do_not_cancel():
+    # Both in one word of 64 bits, in an even number of words.
+    for width in (2, 4, 8, 1000):
+        rows = rows_of([3], width) + 1
+        right = row_checksums(keys_of([3]), rows)
+        assert row_checksums(keys_of([3]), -rows) != right
 
 
 def test_checksums_in_chunks(monkeypatch):
     keys, rows = keys_of(range(100)), rows_of(range(100))
-    whole = checksums(keys, rows)
-    monkeypatch.setattr("skkd._store.process._CHUNK", 50)
-    assert_array_equal(checksums(keys, rows), whole)
+    whole = row_checksums(keys, rows)
+    monkeypatch.setattr("skkd._utils.checksum._ROW_CHUNK", 50)
+    assert_array_equal(row_checksums(keys, rows), whole)
     assert (whole != 0).all()
 
 
