@@ -19,6 +19,7 @@ from torch.utils.data import (
 )
 
 from skkd._data.keys import HARD_WEIGHT, INPUT, SOFT_WEIGHT
+from skkd._data.mapped import check_mapped, in_memory
 from skkd._data.rows import pair_of
 from skkd._data.weights import of_mean_1
 
@@ -65,6 +66,7 @@ class TrainingSet(Dataset):
         inputs, _ = pair_of(self.base, i)
         if self.batch_fields:
             # Copies, since torch warns of views of read-only arrays.
+            check_mapped(self.batch_fields)
             fields = {k: np.array(v[i]) for k, v in self.batch_fields.items()}
             inputs = {INPUT: inputs, **{k: torch.as_tensor(fields[k]) for k in fields}}
         return inputs, self.y_encoded[i]
@@ -89,6 +91,7 @@ class TrainingSet(Dataset):
         if self.batch_fields:
             X = {INPUT: X}
             for key, values in self.batch_fields.items():
+                check_mapped(values)
                 X[key] = torch.as_tensor(values[index])
         return X, torch.as_tensor(self.y_encoded[index])
 
@@ -251,6 +254,7 @@ def take(X: Any, index: np.ndarray) -> Any:
     """
     if isinstance(X, Mapping):
         return {key: take(value, index) for key, value in X.items()}
+    check_mapped(X)
     reads_batches = isinstance(X, SliceDataset) and hasattr(X, "__getitems__")
     rows = X.__getitems__(index) if reads_batches else X[index]
     return torch.as_tensor(rows.toarray() if hasattr(rows, "toarray") else rows)
@@ -322,7 +326,10 @@ def _to(values: Any, device: Any) -> Any:
 
 
 def to_tensor(values: Any) -> torch.Tensor:
-    """Return a tensor that shares memory with an array, if that can be written to."""
+    """Return a tensor that shares memory with an array, if that can be written to.
+
+    And lies in no file.
+    """
     if isinstance(values, np.ndarray):  # torch warns of arrays that are read-only
-        values = np.require(values, requirements=["C", "W"])
+        values = np.require(in_memory(values), requirements=["C", "W"])
     return torch.as_tensor(values)

@@ -14,6 +14,7 @@ from skorch.utils import is_dataset
 from torch.utils.data import Subset, default_collate
 
 from skkd._data.frames import frame_like
+from skkd._data.mapped import check_mapped, in_memory
 
 # Types whose samples are fetched one by one, on demand.
 LAZY = (torch.utils.data.Dataset, SliceDataset)
@@ -57,11 +58,12 @@ def iter_inputs(X: Any, batch_size: int) -> Iterator[Any]:
             else:
                 yield default_collate([row_of(X, i) for i in rows])
         elif isinstance(X, Mapping):
+            check_mapped(X)
             yield {key: value[start:stop] for key, value in X.items()}
         elif hasattr(X, "iloc"):
             yield X.iloc[start:stop]
         else:
-            yield X[start:stop]
+            yield in_memory(X[start:stop])
 
 
 def len_of(X: Any) -> int:
@@ -75,6 +77,7 @@ def len_of(X: Any) -> int:
 def take_rows(X: Any, rows: Sequence[int] | np.ndarray) -> Any:
     """Return some rows of `X`, whatever holds them; lazy images as an array."""
     rows = np.asarray(rows, dtype=np.intp)
+    check_mapped(X)
     if isinstance(X, Mapping) and not hasattr(X, "toarray"):
         return {key: take_rows(value, rows) for key, value in X.items()}
     if is_dataset(X):
@@ -94,6 +97,7 @@ def sliceable(X: Any) -> Any:
 
 def pick(X: Any, numbers: np.ndarray) -> Any:
     """Return the rows of these numbers."""
+    check_mapped(X)
     if is_dataset(X):
         return Subset(X, numbers.tolist())
     return _safe_indexing(sliceable(X), numbers)

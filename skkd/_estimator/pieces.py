@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.data import DataLoader
 
+from skkd._data.mapped import check_mapped
 from skkd._estimator.compute import device_of, resolve_precision
 from skkd._utils.modules import uncompiled
 
@@ -86,6 +87,7 @@ def _take(X: Any, rows: slice) -> Any:
     """Copy rows as tensors: a student may work in place, and not on the user's data."""
     if _is_mapping(X):
         return {key: _take(value, rows) for key, value in X.items()}
+    check_mapped(X)
     part = X[rows]
     if isinstance(part, Tensor):
         return part.detach().clone()

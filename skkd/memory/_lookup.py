@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from skorch.utils import to_numpy
 
+from skkd._data.mapped import check_mapped
 from skkd._data.rows import iter_inputs, len_of, pick
 from skkd._store.disk import DiskTable
 from skkd._store.process import ProcessTable
@@ -56,8 +57,10 @@ def lookup_or_compute(
     (n, n_views, n_columns), is to be indexed by rows.
     """
     n = len_of(X) if n_samples is None else n_samples
+    check_mapped(X)
 
     def compute(rows: np.ndarray, view: int | None) -> np.ndarray:
+        check_mapped(X)
         part = X
         if len(rows) < n:
             part = X[rows] if isinstance(X, np.ndarray) else pick(X, rows)
