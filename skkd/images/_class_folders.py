@@ -9,18 +9,12 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from skkd.images._files import (
-    FoundFile,
-    is_hidden,
-    list_archives,
-    list_files,
-    looks_like_image,
-    unpack_call,
-)
+from skkd.images._files import list_archives, looks_like_image, unpack_call
 from skkd.images._layout import check_layout, find_class_root
 from skkd.images._names import are_contents, call_of, shorten_names
 from skkd.images._spelling import check_alike
 from skkd.images._tables import COLUMNS, suggest_table
+from skkd.images._walk import FoundFile, Listing, is_hidden, list_files
 
 # What is between the class and the rest of a file's name: cat.1.jpg, big_dog_2.jpg.
 _NUMBER = r"[\W_]*\d"
@@ -29,7 +23,7 @@ _NUMBER = r"[\W_]*\d"
 class Samples(NamedTuple):
     """Files with the class of each, and what is to be said of how they were found.
 
-    `stray` are files that have no class.
+    `stray` are files that have no class, `listing` is all that is below `root`.
     """
 
     root: Path
@@ -38,10 +32,14 @@ class Samples(NamedTuple):
     classes: list[Any]
     stray: list[FoundFile]
     notes: list[str]
+    listing: Listing
 
 
 def find_samples(
-    root: Path, classes: Sequence[str] | None, exclude: str | Sequence[str] | None
+    root: Path,
+    classes: Sequence[str] | None,
+    exclude: str | Sequence[str] | None,
+    on_error: str,
 ) -> Samples:
     """Find the class folders of `root`, or those named by `classes`."""
     notes = []
@@ -54,7 +52,12 @@ def find_samples(
                 f"it. Pass root={str(root)!r} to say so."
             )
     names = _list_classes(root, classes)
-    found = leave_out(list_files(root), exclude)
+    listing = list_files(root)
+    if on_error == "raise":
+        listing.check_readable()
+    if classes is None:  # a link to one of the others has no images of its own
+        names = [name for name in names if name not in listing.repeated]
+    found = leave_out(listing.files, exclude)
     if classes is None:
         check_layout(root, found)
         notes.append(check_alike(names))
@@ -66,6 +69,7 @@ def find_samples(
         classes=names,
         stray=[file for file in found if len(file.parts) == 1],
         notes=notes,
+        listing=listing,
     )
 
 

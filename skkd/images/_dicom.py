@@ -7,15 +7,14 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image
 
-from skkd.images._errors import (
-    NotAnImageError,
-    UnsupportedImageError,
-    check_n_pixels,
-)
+from skkd.images._errors import NotAnImageError, UnsupportedImageError
 from skkd.images._levels import Levels, choose_levels, scale_levels
+from skkd.images._limits import check_n_bytes, check_n_pixels
 
 _GRAY = {"MONOCHROME1", "MONOCHROME2"}
 _FAR = 1e9  # beyond the window of any image
+# Of a pixel: compressed or not, decoded, as numbers of rescaled levels, shown.
+_BYTES_OF_GRAY, _BYTES_OF_COLOR = 24, 16
 
 
 def read_dicom(file: BinaryIO, levels: Levels) -> Image.Image:
@@ -29,7 +28,11 @@ def read_dicom(file: BinaryIO, levels: Levels) -> Image.Image:
     dataset = dcmread(file)
     _check_one_frame(dataset)
     check_n_pixels(dataset.Columns, dataset.Rows)
-    if dataset.PhotometricInterpretation in _GRAY:
+    is_gray = dataset.PhotometricInterpretation in _GRAY
+    per_pixel = _BYTES_OF_GRAY if is_gray else _BYTES_OF_COLOR
+    n_bytes = dataset.Columns * dataset.Rows * per_pixel
+    check_n_bytes(n_bytes, "a DICOM image that is decoded in memory")
+    if is_gray:
         return Image.fromarray(_gray_pixels(dataset, levels))
     return Image.fromarray(_color_pixels(dataset))
 

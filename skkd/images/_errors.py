@@ -57,14 +57,6 @@ class UnreadableImageError(OSError):
         self.failures = list(failures)
 
 
-def check_n_pixels(width: int, height: int) -> None:
-    """Raise if an image is larger than Pillow's limit."""
-    limit = Image.MAX_IMAGE_PIXELS
-    # Pillow itself raises only above twice the limit, and warns below that.
-    if limit is not None and width * height > limit:
-        raise Image.DecompressionBombError
-
-
 def describe_failure(error: Exception) -> str:
     """Return in one line why a file could not be read, and what would help."""
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):

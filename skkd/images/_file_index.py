@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from skkd.images._files import FoundFile, looks_like_image
+from skkd.images._files import looks_like_image
 from skkd.images._names import words_of
+from skkd.images._walk import FoundFile
 
 _FILE_WORDS = {"file", "filename", "filepath", "filepaths", "path", "id", "name"}
 _FILE_WORDS |= {"image", "images", "img", "index"}

@@ -1,61 +1,42 @@
-"""Find the files of an image folder, decode each, and compare their contents."""
+"""Look at the files of an image folder, decode each, and compare their contents."""
 
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import shutil
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from joblib import Parallel, delayed
 
+from skkd.images._decoder_warnings import catching_warnings, warnings_of_image
 from skkd.images._decoding import decode_image, get_image_suffixes
 from skkd.images._errors import (
     NotAnImageError,
     describe_failure,
     shorten,
 )
-
-_SYSTEM_NAMES = {
-    *("thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "@eadir", "lost+found"),
-    *("$recycle.bin", "system volume information", "__pycache__"),
-}
-
-
-@dataclass(frozen=True)
-class FoundFile:
-    """One file below the root; `parts` are the parts of its relative path."""
-
-    path: str
-    parts: tuple[str, ...]
-
-    @property
-    def name(self) -> str:
-        """Path relative to the root, with forward slashes on every system."""
-        return "/".join(self.parts)
+from skkd.images._opening import read_image_file
+from skkd.images._walk import FoundFile
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What the content of one file is."""
+    """What the content of one file is, and what its decoder warns of."""
 
     kind: Literal["image", "other", "broken"]
     reason: str = ""
     sha256: str = ""
+    warnings: tuple[str, ...] = ()
 
     def as_image(self) -> Finding:
         """Return the finding for a file that is meant to be an image."""
         return Finding("broken", self.reason) if self.kind == "other" else self
-
-
-def is_hidden(name: str) -> bool:
-    """Tell whether a file was left behind by the system or a tool."""
-    return name.startswith(".") or name.casefold() in _SYSTEM_NAMES
 
 
 def looks_like_image(name: str) -> bool:
@@ -65,7 +46,9 @@ def looks_like_image(name: str) -> bool:
 
 def list_archives(folder: Path) -> list[Path]:
     """List archives directly in a folder, as they are downloaded."""
-    return sorted(path for path in folder.iterdir() if is_archive(path.name))
+    with suppress(OSError):  # a folder that cannot be read is named elsewhere
+        return sorted(path for path in folder.iterdir() if is_archive(path.name))
+    return []
 
 
 def is_archive(name: str) -> bool:
@@ -82,58 +65,31 @@ def unpack_call(path: Path) -> str:
     return f"Unpack the archive: shutil.unpack_archive({str(path)!r}, {str(folder)!r})"
 
 
-def list_files(root: Path) -> list[FoundFile]:
-    """List the files at any depth, in the same order on every system."""
-    found = [
-        FoundFile(str(root.joinpath(*parts)), parts) for parts in _walk(root, (), ())
-    ]
-    # By parts, so that "a/x" and "a/y" are neighbours even if there is an "a.b".
-    return sorted(found, key=lambda file: file.parts)
-
-
-def _walk(
-    folder: Path, parts: tuple[str, ...], ancestors: tuple[str, ...]
-) -> Iterator[tuple[str, ...]]:
-    real_path = os.path.realpath(folder)
-    # A link to an ancestor would recurse endlessly.
-    if real_path in ancestors:
-        return
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if is_hidden(entry.name):
-                continue
-            here = (*parts, entry.name)
-            if entry.is_dir():
-                yield from _walk(Path(entry.path), here, (*ancestors, real_path))
-            else:
-                yield here
-
-
 def map_files(function: Callable[[str], Any], files: Iterable[FoundFile]) -> list[Any]:
     """Apply a function to all paths in parallel threads, keeping the order."""
     # Hashing and decoding release the GIL, so threads are enough.
-    return Parallel(n_jobs=-1, require="sharedmem")(
-        delayed(function)(file.path) for file in files
-    )
+    with catching_warnings:
+        return Parallel(n_jobs=-1, require="sharedmem")(
+            delayed(function)(file.path) for file in files
+        )
 
 
 def inspect_file(path: str) -> Finding:
     """Decode a file completely and hash its content, reading it once."""
-    # Reading a named pipe would block.
-    if os.path.exists(path) and not os.path.isfile(path):
-        return Finding("other", "not a regular file")
     try:
-        content = Path(path).read_bytes()
+        content = read_image_file(path)
         # "RGB", because it tests every conversion; a small size, because only whether
         # it can be decoded matters; "minmax", because a reader may be told the levels.
-        decode_image(io.BytesIO(content), (16, 16), "RGB", "minmax")
+        with warnings_of_image() as warnings:
+            decode_image(content, (16, 16), "RGB", "minmax")
     except NotAnImageError as error:
         is_meant = Path(path).suffix.lower() in get_image_suffixes()
         return Finding("broken" if is_meant else "other", str(error))
     # Damaged files make Pillow's decoders raise errors of any type.
     except Exception as error:
         return Finding("broken", describe_failure(error))
-    return Finding("image", sha256=hashlib.sha256(content).hexdigest())
+    sha256 = hashlib.sha256(content.getbuffer()).hexdigest()
+    return Finding("image", sha256=sha256, warnings=tuple(warnings))
 
 
 def hash_file(path: str) -> str:
@@ -156,6 +112,22 @@ def describe_ignored(others: Sequence[str], stray: Sequence[str]) -> str:
             f"folder of its class:{shorten(stray)}"
         )
     return "\n".join(messages)
+
+
+def describe_warnings(files: Sequence[FoundFile], findings: Sequence[Finding]) -> str:
+    """List the images of which a decoder has warned."""
+    lines = [
+        f"{file.name}: {text}"
+        for file, found in zip(files, findings, strict=True)
+        for text in found.warnings
+    ]
+    if not lines:
+        return ""
+    n_files = sum(bool(found.warnings) for found in findings)
+    return (
+        f"{n_files} image(s) can be read, with a warning of their decoder:"
+        f"{shorten(lines)}\nLook at them; those that are right can be saved again."
+    )
 
 
 def describe_leaks(

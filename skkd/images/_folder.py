@@ -19,18 +19,18 @@ from skkd.images._class_folders import (
 from skkd.images._errors import (
     ImageFolderWarning,
     UnreadableImageError,
+    describe_failure,
     describe_unreadable,
 )
 from skkd.images._files import (
     Finding,
-    FoundFile,
     describe_duplicates,
     describe_ignored,
     describe_leaks,
+    describe_warnings,
     hash_file,
     inspect_file,
     is_archive,
-    list_files,
     map_files,
     unpack_call,
 )
@@ -42,6 +42,7 @@ from skkd.images._layout import (
 )
 from skkd.images._masks import describe_masks
 from skkd.images._spelling import describe_other_spelling
+from skkd.images._walk import FoundFile, list_files
 
 
 def load_image_folder(
@@ -62,7 +63,7 @@ def load_image_folder(
     refused by name. Files are recognised as images by their content, not by their
     suffix. Every image is decoded once, so that a damaged file is found here and not in
     the middle of a training. Hidden and system files (``Thumbs.db``, ``desktop.ini``,
-    ``__MACOSX``) are left out, links are followed.
+    ``__MACOSX``) are left out. Links are followed, to each folder once.
 
     Parameters
     ----------
@@ -70,7 +71,8 @@ def load_image_folder(
         The folder that contains the class folders; ``~`` is your home folder.
     on_error : {"raise", "skip"}, default="raise"
         What to do if images cannot be read: raise one error that lists them all, or
-        leave them out, with a warning, and return them as `skipped`.
+        leave them out, with a warning, and return them as `skipped`. So too for folders
+        that cannot be read.
     compare_with : Bunch or str or path-like, default=None
         Another image folder, loaded or not, typically the training images if `root`
         has the test images: warns of files that are in both.
@@ -109,7 +111,7 @@ def load_image_folder(
         sha256 : ndarray of str, shape (n,)
             Content hashes; ``np.isin(test.sha256, train.sha256)`` finds leaks.
         skipped : list of (str, str)
-            Path and reason of the images left out.
+            Path and reason of the images left out, and of folders that cannot be read.
 
     Raises
     ------
@@ -119,7 +121,9 @@ def load_image_folder(
         If `root` is a file.
     UnreadableImageError
         If images cannot be read: damaged, empty, not an image in spite of their
-        suffix, or beyond ``PIL.Image.MAX_IMAGE_PIXELS``. Its `failures` lists all.
+        suffix, beyond ``PIL.Image.MAX_IMAGE_PIXELS``, or beyond 6 bytes for each of
+        these pixels, in the file or once decoded. Its `failures` lists all. Or if a
+        folder cannot be read.
     ValueError
         If there is no class folder, a class folder has no images, the first-level
         folders are splits, copies or contents such as images and masks, two classes
@@ -129,11 +133,13 @@ def load_image_folder(
     Warns
     -----
     ImageFolderWarning
-        About files that are not images, images outside the class folders, skipped
-        images, identical files, classes that differ only in case or blanks, images
-        that look like masks of others, splits and classes inside the classes, or beside
-        them, rows of several splits, labels that join others, classes that may be one
-        level deeper, and a folder that holds nothing but the one with the classes.
+        About files that are not images, named pipes and devices, images of which a
+        decoder warns, images outside the class folders, skipped images, identical
+        files, folders that links repeat, classes that differ only in case or blanks,
+        images that look like masks of others, splits and classes inside the classes, or
+        beside them, rows of several splits, labels that join others, classes that may
+        be one level deeper, and a folder that holds nothing but the one with the
+        classes.
 
     Examples
     --------
@@ -157,7 +163,7 @@ def load_image_folder(
     folder = _check_folder(root, "root")
     known, known_classes = _hash_other(compare_with)
     if labels is None:
-        samples = find_samples(folder, classes, exclude)
+        samples = find_samples(folder, classes, exclude, on_error)
     elif classes is None:
         columns = file_column, label_column
         samples = find_labelled(folder, labels, columns, exclude, on_error)
@@ -184,7 +190,9 @@ def load_image_folder(
     )
     notes = [
         *samples.notes,
+        *samples.listing.notes(),
         unreadable and f"{unreadable}\nThey are left out and returned as `skipped`.",
+        describe_warnings(samples.files, inspected),
         describe_duplicates(photos, hashes, targets),
         describe_leaks(photos, hashes, known),
         describe_other_spelling(samples.classes, known_classes),
@@ -201,7 +209,7 @@ def load_image_folder(
         target_names=samples.classes,
         groups=np.array([seen.setdefault(sha256, len(seen)) for sha256 in hashes]),
         sha256=np.array(hashes),
-        skipped=skipped,
+        skipped=[*samples.listing.unreadable, *skipped],
     )
 
 
@@ -244,6 +252,16 @@ def _check_folder(folder: str | os.PathLike[str], name: str) -> Path:
             f"{name}={str(path)!r} is a file; expected a folder that contains one "
             f"folder per class.{hint}"
         )
+    try:
+        with os.scandir(path):
+            pass
+    except OSError as error:
+        reason = describe_failure(error)
+        raise UnreadableImageError(
+            f"{name}={str(path)!r} cannot be read: {reason}. Get the permission to "
+            "read it, or pass another folder.",
+            [(str(path), reason)],
+        ) from error
     return path
 
 
@@ -259,7 +277,9 @@ def _hash_other(other: Any) -> tuple[dict[str, str], list[Any]]:
             "compare_with must be a folder or a Bunch returned by load_image_folder, "
             f"got {type(other).__name__}."
         )
-    files = list_files(_check_folder(other, "compare_with"))
+    listing = list_files(_check_folder(other, "compare_with"))
+    listing.check_readable()  # else images that are in both would not be found
+    files = listing.files
     hashes = map_files(hash_file, files)
     paths = {sha256: file.path for sha256, file in zip(hashes, files, strict=True)}
     return paths, sorted({file.parts[0] for file in files if len(file.parts) > 1})

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from skkd.images._class_folders import Samples, leave_out
 from skkd.images._errors import shorten
 from skkd.images._file_index import FileIndex
-from skkd.images._files import FoundFile, list_files, looks_like_image
+from skkd.images._files import looks_like_image
 from skkd.images._label_table import (
     Column,
     LabelColumn,
@@ -20,6 +20,7 @@ from skkd.images._label_table import (
 )
 from skkd.images._names import find_splits, split_of
 from skkd.images._spelling import check_alike
+from skkd.images._walk import FoundFile, list_files
 
 
 class Row(NamedTuple):
@@ -39,7 +40,10 @@ def find_labelled(
     on_error: str,
 ) -> Samples:
     """Find the files that a table names, in its order, with their labels."""
-    all_files = list_files(root)
+    listing = list_files(root)
+    if on_error == "raise":
+        listing.check_readable()
+    all_files = listing.files
     files = leave_out(all_files, exclude)
     index = FileIndex(root, files)
     table = LabelTable.read(root, labels, index)
@@ -68,7 +72,7 @@ def find_labelled(
     classes = _sorted_classes(targets)
     texts = [name for name in classes if isinstance(name, str)]
     notes += [check_alike(texts), _describe_several_labels(texts)]
-    return Samples(root, list(found), targets, classes, [], notes)
+    return Samples(root, list(found), targets, classes, [], notes, listing)
 
 
 def _match(

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from glob import escape
 from pathlib import Path
 
-from skkd.images._files import FoundFile, is_hidden, looks_like_image
+from skkd.images._files import looks_like_image
 from skkd.images._names import (
     are_contents,
     call_of,
@@ -23,6 +23,7 @@ from skkd.images._names import (
     words_of,
 )
 from skkd.images._tables import COLUMNS, has_table, suggest_table
+from skkd.images._walk import FoundFile, is_hidden
 
 _DATE = re.compile(r"[\d\W_]{4,}")  # or another number that tells no class
 
@@ -40,7 +41,10 @@ def find_class_root(root: Path) -> Path:
 
 
 def _list(folder: Path) -> tuple[list[Path], list[Path]]:
-    entries = [entry for entry in folder.iterdir() if not is_hidden(entry.name)]
+    try:
+        entries = [entry for entry in folder.iterdir() if not is_hidden(entry.name)]
+    except OSError:  # which is said where all files are listed
+        return [], []
     folders = [entry for entry in entries if entry.is_dir()]
     images = [e for e in entries if not e.is_dir() and looks_like_image(e.name)]
     return folders, images

@@ -20,6 +20,8 @@ _LOW = 2**14
 # Photographs with alpha are opaque or transparent in most of their pixels.
 _CLEAR = 0.1
 _TYPES = {"u": "unsigned", "i": "signed", "f": "float"}
+# Levels that are scaled at a time: numbers take more memory than pixels.
+_STRIP = 2**20
 
 
 def check_levels(levels: Any) -> Levels:
@@ -52,8 +54,12 @@ def scale_levels(values: np.ndarray, levels: tuple[float, float]) -> np.ndarray:
         return np.zeros(values.shape, np.uint8)
     # float32 holds every 16-bit level, and large images need half the memory.
     exact = np.dtype("f4" if values.dtype.itemsize <= 2 else "f8")
-    scaled = (values.astype(exact) - low) * (255 / (high - low))
-    return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+    pixels = np.empty(values.shape, np.uint8)
+    step = max(1, _STRIP // max(1, values[:1].size))
+    for rows in (slice(i, i + step) for i in range(0, len(values), step)):
+        scaled = (values[rows].astype(exact) - low) * (255 / (high - low))
+        pixels[rows] = np.clip(np.rint(scaled), 0, 255)
+    return pixels
 
 
 def to_8_bits(
@@ -88,10 +94,12 @@ def _values_of(image: Image.Image, storage: Storage) -> np.ndarray:
         return values
     if image.format == "PPM" and storage.white != 65535:
         # Pillow has scaled them to 0 ... 65535.
-        return np.rint(values * (storage.white / 65535)).astype(np.uint16)
+        scaled = values * (storage.white / 65535)
+        return np.rint(scaled, out=scaled).astype(np.uint16)
     # Pillow reads 8 bits as unsigned, and 32 bits as signed.
     dtype = f"{storage.kind}{max(1, 2 ** (storage.bits - 1).bit_length() // 8)}"
-    return values.astype(dtype) >> storage.shift
+    values = values.astype(dtype, copy=False)
+    return values >> storage.shift if storage.shift else values
 
 
 def _agreed_levels(
@@ -152,14 +160,20 @@ def doubts_of_alpha(image: Image.Image, storage: Storage) -> list[Doubt]:
 
 def doubts_of_white(image: Image.Image, shown: Image.Image) -> list[Doubt]:
     """Find an image of which nothing is seen over white, such as white strokes."""
-    if np.asarray(shown).min() < 255:
+    if min(low for low, _ in _bands_of(shown)) < 255:
         return []
-    pixels = np.asarray(image.convert("RGBA"))
-    if (pixels == pixels[0, 0]).all():  # of one colour, with transparency or without
+    # Of one colour, with transparency or without.
+    if all(low == high for low, high in _bands_of(image.convert("RGBA"))):
         return []
     return [
         Doubt("it is white everywhere once transparent pixels are shown over white")
     ]
+
+
+def _bands_of(image: Image.Image) -> list[Any]:
+    """Return lowest and highest level of each band."""
+    found: Any = image.getextrema()
+    return [*found] if isinstance(found[0], tuple) else [found]
 
 
 def describe_doubts(doubts: Sequence[tuple[str, Doubt]]) -> str:

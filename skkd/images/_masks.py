@@ -8,8 +8,8 @@ from glob import escape
 from pathlib import Path, PurePosixPath
 
 from skkd.images._errors import shorten
-from skkd.images._files import FoundFile
 from skkd.images._names import letters_of, words_of
+from skkd.images._walk import FoundFile
 
 _MASKS = {
     *("mask", "masks", "gt", "groundtruth", "seg", "segmentation", "segmentations"),

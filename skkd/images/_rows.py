@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from joblib import effective_n_jobs
 
+from skkd.images._decoder_warnings import catching_warnings
 from skkd.images._errors import UnreadableImageError, describe_unreadable
 from skkd.images._levels import Levels
 from skkd.images._reading import read_image, warn_of_doubts
@@ -79,16 +80,10 @@ class ImageRows:
         rows = np.setdiff1d(np.arange(len(self)), [*unstated])
         missing = self._absent(rows, images)
         if missing.size:
-            try:
-                # The lock keeps other processes from decoding the same files.
-                with self.table.writing():
-                    for piece in self._pieces(missing):
-                        failures += self._add(piece, images)
-            except OSError as error:
-                raise OSError(
-                    f"memory={str(self.table.folder)!r} cannot be written: {error}. "
-                    "Free some space, pass another folder, or leave out memory=."
-                ) from error
+            # The lock keeps other processes from decoding the same files.
+            with self.table.writing():
+                for piece in self._pieces(missing):
+                    failures += self._add(piece, images)
         self._check_none(sorted(failures), np.arange(len(self)))
         self._warn_of_doubts()
 
@@ -153,13 +148,14 @@ class ImageRows:
             return failures
 
         starts = range(0, len(rows), _BATCH_SIZE)
-        if self.n_threads == 1 or len(starts) < 2:
-            failures = [*map(decode, starts)]
-        else:
-            # Pillow's decoders release the GIL. Starting joblib's threads would take
-            # longer than decoding a batch of small images.
-            with ThreadPoolExecutor(self.n_threads) as threads:
-                failures = [*threads.map(decode, starts)]
+        with catching_warnings:
+            if self.n_threads == 1 or len(starts) < 2:
+                failures = [*map(decode, starts)]
+            else:
+                # Pillow's decoders release the GIL. Starting joblib's threads would
+                # take longer than decoding a batch of small images.
+                with ThreadPoolExecutor(self.n_threads) as threads:
+                    failures = [*threads.map(decode, starts)]
         return [failure for batch in failures for failure in batch]
 
     def _read(self, row: int, image: np.ndarray) -> str:

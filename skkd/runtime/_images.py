@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from skkd._formats.onnx_metadata import ImageReading
+from skkd.images._decoder_warnings import catching_warnings
 from skkd.images._errors import UnreadableImageError, describe_unreadable
 from skkd.images._reading import read_image, warn_of_doubts
 from skkd.images._sources import Source, as_source, is_source, name_of
@@ -50,9 +51,13 @@ def read_batches(
     for start in range(0, len(files), size):
         some = files[start : start + size]
         images = np.empty((len(some), *shape), dtype=np.uint8)
-        for i, file in enumerate(some):
-            reason, found = read_image(file, images[i], reading.mode, levels)
-            name = name_of(file, start + i)
+        with catching_warnings:  # and not while the caller has the images
+            read = [
+                read_image(file, image, reading.mode, levels)
+                for file, image in zip(some, images, strict=True)
+            ]
+        for i, (reason, found) in enumerate(read):
+            name = name_of(some[i], start + i)
             if reason:
                 failures.append((name, reason))
             if found:

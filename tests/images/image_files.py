@@ -111,11 +111,11 @@ def save_photos(tmp_path):
 def spy_on_decoding(monkeypatch):
     """Return the names of the files that were decoded from now on."""
     names = []
-    decode = skkd.images._reading.decode_image
+    read = skkd.images._reading.read_image_file
 
-    def spy(file, *args):
-        names.append(Path(file.name).name)
-        return decode(file, *args)
+    def spy(path):
+        names.append(Path(path).name)
+        return read(path)
 
-    monkeypatch.setattr("skkd.images._reading.decode_image", spy)
+    monkeypatch.setattr("skkd.images._reading.read_image_file", spy)
     return names

@@ -61,7 +61,7 @@ def test_order_is_by_name_parts_whatever_the_system_lists(tmp_path, monkeypatch)
 
     expected = ["a/1.png", "a.b/1.png", "b/B.png", "b/a.png", "b/x/1.png"]
     assert names(load_image_folder(tmp_path), tmp_path) == expected
-    monkeypatch.setattr("skkd.images._files.os.scandir", Reversed)
+    monkeypatch.setattr("skkd.images._walk.os.scandir", Reversed)
     photos = load_image_folder(tmp_path)
     assert names(photos, tmp_path) == expected
     assert photos.target_names == ["a", "a.b", "b"]

@@ -123,7 +123,7 @@ def test_known_files_are_not_opened(photos, tmp_path, monkeypatch):
     def refuse(*args):
         raise AssertionError(f"opened {args}")
 
-    monkeypatch.setattr("skkd.images._reading.open", refuse, raising=False)
+    monkeypatch.setattr("skkd.images._reading.read_image_file", refuse)
     np.testing.assert_array_equal(reader.transform(paths), expected)
 
 
@@ -197,7 +197,7 @@ def test_wrong_memory(photos, lazy):
 def test_memory_that_cannot_be_written(photos, tmp_path):
     (tmp_path / "memory" / "joblib").mkdir(parents=True)
     (tmp_path / "memory" / "joblib" / "skkd-images").touch()
-    with pytest.raises(OSError, match=r"cannot be written.*leave out memory="):
+    with pytest.raises(OSError, match=r"nothing can be written there.*memory=None"):
         ImageReader(4, memory=tmp_path / "memory").transform(photos[0])
 
 
