@@ -12,6 +12,7 @@ import numpy as np
 
 from skkd._evaluate.about_student import AboutStudent, about_student
 from skkd._utils.atomic import new_file
+from skkd._utils.printable import printable
 
 _LOADERS = {
     ".onnx": """\
@@ -76,7 +77,7 @@ class Card:
                 f"file={self.file!r}: expected a file of export_onnx, *.onnx, or of "
                 "save_student, *.safetensors, which the card says how to load."
             )
-        text = str(self._as_model_card())
+        text = printable(str(self._as_model_card()), keep="\n")
         with new_file(path) as temporary:
             temporary.write_text(text, encoding="utf-8")
 
@@ -93,7 +94,7 @@ class Card:
             for name, value in self.metrics.items()
         ]
         data = hub.ModelCardData(
-            model_name=self.title,
+            model_name=printable(self.title),
             library_name="skkd",
             pipeline_tag=task,
             license=self.license,
@@ -106,7 +107,7 @@ class Card:
         data = self.data or "_The author of this card has not described the data._"
         limits = [*([self.limits] if self.limits else []), *self.known_limits]
         parts = [
-            (f"# {self.title}", self._what()),
+            (f"# {printable(self.title)}", self._what()),
             ("## What taught it", _training_of(about_student(self.student))),
             ("## Data and splits", data),
             ("## Evaluation", self.evaluation),
@@ -118,7 +119,8 @@ class Card:
 
     def _what(self) -> str:
         n = len(self.classes)
-        names = ", ".join(f"`{label}`" for label in self.classes[:_MAX_CLASSES])
+        shown = (printable(str(label)) for label in self.classes[:_MAX_CLASSES])
+        names = ", ".join(f"`{label}`" for label in shown)
         more = f" and {n - _MAX_CLASSES} more" if n > _MAX_CLASSES else ""
         text = f"A classifier of {n} classes: {names}{more}."
         about = about_student(self.student)

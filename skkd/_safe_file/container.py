@@ -10,6 +10,8 @@ from typing import Any, NoReturn
 
 import torch
 
+from skkd._utils.disk_errors import disk_errors
+
 KEY = "skkd"
 FORMAT = 1
 # Of 1,000 layers and 100,000 columns with names it has 3 MB. What JSON makes of a text
@@ -57,7 +59,8 @@ def _safetensors() -> Any:
 def read_file(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     """Return what a file holds; its header is checked before the rest is read."""
     name = str(path)
-    with open(path, "rb") as file:
+    remedy = "Check the path, and that you may read it."
+    with disk_errors(f"{name!r} cannot be read", remedy), open(path, "rb") as file:
         size = path.stat().st_size
         start = file.read(8)
         n_header = _length_of_header(start, size, name)

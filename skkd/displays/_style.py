@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from skkd._utils.printable import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -58,7 +61,7 @@ def base_size(ax: Axes) -> float:
 def dress(ax: Axes, **labels: Any) -> None:
     """Set labels of `ax`, with all font sizes suited to the figure."""
     size = base_size(ax)
-    ax.set(**labels)
+    ax.set(**{name: literal(text) for name, text in labels.items()})
     for text in (ax.xaxis.label, ax.yaxis.label, ax.title):
         text.set_fontsize(size)
     ax.tick_params(which="both", labelsize=size * 0.9)
@@ -139,23 +142,36 @@ def split(
     return panels
 
 
+def literal(name: Any) -> str:
+    """Return `name` as matplotlib shows it letter by letter.
+
+    A dollar begins no formula, and what cannot be shown is escaped. Artists whose label
+    begins with an underscore would be left out of the legend.
+    """
+    text = re.sub(r"(?<!\\)\$", r"\\$", printable(str(name)))
+    return f" {text}" if text.startswith("_") else text
+
+
 def shorten(name: Any, length: int) -> str:
     """Return `name` in at most `length` letters, with an ellipsis in the middle."""
-    name = str(name)
-    if len(name) <= length:
-        return name
-    tail = (length - 1) // 2
-    return name[: length - 1 - tail] + "…" + (name[-tail:] if tail else "")
+    return literal(_cut(printable(str(name)), length))
 
 
 def shorten_all(names: Iterable[Any], length: int) -> list[str]:
     """Shorten `names`; those that would become the same keep more of their end."""
-    names = [str(name) for name in names]
-    short = [shorten(name, length) for name in names]
+    names = [printable(str(name)) for name in names]
+    short = [_cut(name, length) for name in names]
     for i, (name, brief) in enumerate(zip(names, short, strict=True)):
         if brief != name and short.count(brief) > 1:
             short[i] = "…" + name[1 - length :]
-    return short
+    return [*map(literal, short)]
+
+
+def _cut(name: str, length: int) -> str:
+    if len(name) <= length:
+        return name
+    tail = (length - 1) // 2
+    return name[: length - 1 - tail] + "…" + (name[-tail:] if tail else "")
 
 
 def text_width(text: str, size: float) -> float:

@@ -131,7 +131,7 @@ def add_colorbar(ax: Axes, scores: Any, score_name: str, baseline: float | None)
     bar = ax.figure.colorbar(scores, ax=ax, pad=0.02)
     bar.ax.tick_params(labelsize=0.9 * size)
     bar.outline.set_visible(False)
-    label = score_name.replace("_", " ")
+    label = _style.shorten(score_name.replace("_", " "), 40)
     if baseline is not None:
         bar.ax.axhline(baseline, color="black", lw=3)
         bar.ax.axhline(baseline, color="white", lw=1.2)

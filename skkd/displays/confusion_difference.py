@@ -203,7 +203,9 @@ class ConfusionDifferenceDisplay:
         self.figure_ = ax.figure
         values = (100 if self.normalize else 1) * np.asarray(self.difference)
         bound = max(np.abs(values).max(), 1)
-        matrix = ConfusionMatrixDisplay(values, display_labels=self.display_labels)
+        # Until they are named as there is room.
+        names = _style.shorten_all(self.display_labels, 6)
+        matrix = ConfusionMatrixDisplay(values, display_labels=names)
         matrix.plot(
             ax=ax,
             include_values=False,  # until it is known whether they fit

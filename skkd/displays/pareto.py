@@ -222,8 +222,10 @@ class ParetoDisplay:
         ax.set_xscale("log")
         ax.margins(x=0.12, y=0.14)
         units = {"bytes": "bytes on disk", "latency": "latency of one row, ms"}
-        label = units.get(self.cost_name, self.cost_name.replace("_", " "))
-        _style.dress(ax, xlabel=label, ylabel=self.score_name.replace("_", " "))
+        names = (name.replace("_", " ") for name in (self.cost_name, self.score_name))
+        cost_label, score_label = (_style.shorten(name, 40) for name in names)
+        label = units.get(self.cost_name, cost_label)
+        _style.dress(ax, xlabel=label, ylabel=score_label)
         _style.without_frame(ax)
         _style.plain_log_ticks(ax)
         # The corners of the steps: first to the right, then up.

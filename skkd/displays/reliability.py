@@ -204,7 +204,9 @@ class ReliabilityDisplay:
         return self
 
     def _label(self, ax: Axes, below: Axes) -> None:
-        about = "predicted class" if self.pos_label is None else f"{self.pos_label}"
+        about = "predicted class"
+        if self.pos_label is not None:
+            about = _style.shorten(self.pos_label, 22)
         label = "accuracy" if self.pos_label is None else "fraction of positives"
         _style.dress(ax, ylabel=label)
         _style.dress(below, xlabel=f"probability of {about}", ylabel="rows")

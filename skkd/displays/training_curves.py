@@ -158,8 +158,8 @@ class TrainingCurvesDisplay:
         if len(keys) > 1:
             for j, key in enumerate(keys):
                 line: dict[str, Any] = {"color": _style.QUIET, "linestyle": _line(j)}
-                ax.plot([], [], **line, label=key.replace("_", " "))
-        shared = keys[0].replace("_", " ") if len(keys) == 1 else "value"
+                ax.plot([], [], **line, label=_key_name(key))
+        shared = _key_name(keys[0]) if len(keys) == 1 else "value"
         _style.dress(ax, xlabel="epoch", ylabel=shared)
         _style.without_frame(ax)
         ax.xaxis.get_major_locator().set_params(integer=True)  # type: ignore[call-arg]
@@ -180,6 +180,10 @@ class TrainingCurvesDisplay:
         epochs = np.arange(1, len(values) + 1)
         options: dict[str, Any] = {"ms": 4, "lw": 1.4, "markevery": (first, stride)}
         self.lines_ += ax.plot(epochs, values, **options, **style)
+
+
+def _key_name(key: str) -> str:
+    return _style.shorten(key.replace("_", " "), 40)
 
 
 def _line(index: int) -> Any:

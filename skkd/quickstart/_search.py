@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import numpy as np
 from sklearn.model_selection import ParameterGrid
 
+from skkd._utils.disk_errors import disk_errors
+from skkd._utils.records import sealed, unsealed
 from skkd.quickstart._images import split_for_search
 
 if TYPE_CHECKING:
@@ -65,14 +66,19 @@ class Search:
         """Read the scores; a line that was cut by a kill is trained again."""
         scores = {}
         if self.file.exists():
-            for line in self.file.read_text(encoding="utf-8").splitlines():
+            for line in self.file.read_text("utf-8", errors="replace").splitlines():
                 try:
-                    fold, candidate, score = json.loads(line)
+                    record = unsealed(line)
                 except ValueError:
                     continue
-                scores[fold, candidate] = score
+                scores[record["fold"], record["candidate"]] = record["score"]
         return scores
 
     def _keep(self, fold: int, candidate: int, score: float) -> None:
-        with open(self.file, "a", encoding="utf-8") as file:
-            file.write(f"\n{json.dumps([fold, candidate, score])}\n")
+        record = {"fold": fold, "candidate": candidate, "score": score}
+        remedy = "Free some space there; the same call then goes on."
+        with (
+            disk_errors(f"{str(self.file)!r} cannot be written", remedy),
+            open(self.file, "a", encoding="utf-8") as file,
+        ):
+            file.write(f"\n{sealed(record)}")

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from skkd._utils.printable import printable
+
 BLANK = "\N{EN DASH}"
 
 
@@ -25,7 +27,7 @@ class Table:
 
     def text(self) -> str:
         """Return lines with aligned columns."""
-        lines = [self.head, *self.rows]
+        lines = [[*map(printable, line)] for line in (self.head, *self.rows)]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         return "\n".join(
             "  ".join(
@@ -39,7 +41,9 @@ class Table:
         """Return a table of GitHub's Markdown."""
         bars = ["---" if i < self.n_left else "---:" for i in range(len(self.head))]
         lines = [self.head, bars, *self.rows]
-        escaped = [[cell.replace("|", "\\|") for cell in line] for line in lines]
+        escaped = [
+            [printable(cell).replace("|", "\\|") for cell in line] for line in lines
+        ]
         return "\n".join(f"| {' | '.join(line)} |" for line in escaped)
 
     def html(self) -> str:
@@ -66,7 +70,7 @@ class Table:
         style = f'style="text-align:{side}"'
         if side == "left":
             attributes += 'class="word" '
-        return f"<{tag} {attributes}{style}>{escape(text)}</{tag}>"
+        return f"<{tag} {attributes}{style}>{escape(printable(text))}</{tag}>"
 
 
 def import_pandas(method: str, instead: str) -> Any:

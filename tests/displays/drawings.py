@@ -1,6 +1,7 @@
 """A drawing of each display, for tests that look at all of them."""
 
 import numpy as np
+from matplotlib.text import Text
 
 from skkd.displays import (
     ConfusionDifferenceDisplay,
@@ -115,3 +116,39 @@ DRAWN = [
     draw_difference,
     draw_shares,
 ]
+
+
+def texts_of(figure):
+    """Return (text, box) of everything written in a figure."""
+    found = []
+    for ax in figure.axes:
+        for axis in (ax.xaxis, ax.yaxis):
+            if not ax.axison:
+                continue
+            low, high = sorted(axis.get_view_interval())
+            labels = [
+                (tick.label1, place)
+                for major in (True, False)
+                for tick, place in zip(
+                    axis.get_major_ticks() if major else axis.get_minor_ticks(),
+                    axis.get_majorticklocs() if major else axis.get_minorticklocs(),
+                    strict=True,
+                )
+            ]
+            labels += [
+                (tick.label2, p)
+                for tick, p in zip(
+                    axis.get_major_ticks(), axis.get_majorticklocs(), strict=True
+                )
+            ]
+            found += [one for one, place in labels if low <= place <= high]
+            found += [axis.label, axis.offsetText]
+        found += [ax.title, *ax.texts]
+        legend = ax.get_legend()
+        if legend is not None:
+            found += [*legend.get_texts(), legend.get_title()]
+    return [
+        (one.get_text(), Text.get_window_extent(one))  # of an annotation, not its line
+        for one in found
+        if one.get_visible() and one.get_text()
+    ]

@@ -8,49 +8,12 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from drawings import DRAWN, FEW, MANY
-from matplotlib.text import Text
+from drawings import DRAWN, FEW, MANY, texts_of
 
 import skkd.displays
 from skkd.displays._style import shorten, shorten_all
 
 SIZES = [(3.5, 2.6), (8, 6)]
-
-
-def texts_of(figure):
-    """Return (text, box) of everything written in a figure."""
-    found = []
-    for ax in figure.axes:
-        for axis in (ax.xaxis, ax.yaxis):
-            if not ax.axison:
-                continue
-            low, high = sorted(axis.get_view_interval())
-            labels = [
-                (tick.label1, place)
-                for major in (True, False)
-                for tick, place in zip(
-                    axis.get_major_ticks() if major else axis.get_minor_ticks(),
-                    axis.get_majorticklocs() if major else axis.get_minorticklocs(),
-                    strict=True,
-                )
-            ]
-            labels += [
-                (tick.label2, p)
-                for tick, p in zip(
-                    axis.get_major_ticks(), axis.get_majorticklocs(), strict=True
-                )
-            ]
-            found += [one for one, place in labels if low <= place <= high]
-            found += [axis.label, axis.offsetText]
-        found += [ax.title, *ax.texts]
-        legend = ax.get_legend()
-        if legend is not None:
-            found += [*legend.get_texts(), legend.get_title()]
-    return [
-        (one.get_text(), Text.get_window_extent(one))  # of an annotation, not its line
-        for one in found
-        if one.get_visible() and one.get_text()
-    ]
 
 
 def check_legible(figure):

@@ -140,7 +140,7 @@ def test_a_damaged_line_is_reported(tmp_path):
     gain(student(), X, y, seeds=1, cv=2, resume=path)
     lines = path.read_text().splitlines()
     path.write_text("\n".join([*lines[:2], lines[2][:-9], *lines[3:]]) + "\n")
-    with pytest.raises(ValueError, match="line 3 cannot be read"):
+    with pytest.raises(ValueError, match="line 3 is not what gain wrote"):
         gain(student(), X, y, seeds=1, cv=2, resume=path)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from skkd._utils.printable import printable
 from skkd.report._compare._plots import plots_of
 from skkd.report._compare._table_rows import MEASURES
 
@@ -43,7 +44,7 @@ def page_of(result: Any, title: str = "", about: Sequence[str] = ()) -> str:
             values.get(measure.key) is not None for values in result.measures.values()
         )
     ]
-    return _template().render(
+    page = _template().render(
         title=title or f"{', '.join(result.measures)}: a comparison",
         about=about,
         about_rows=f"{result.caveat} {about_rows}".strip(),
@@ -58,6 +59,7 @@ def page_of(result: Any, title: str = "", about: Sequence[str] = ()) -> str:
         notes=notes,
         machine=result.machine.splitlines(),
     )
+    return printable(page, keep="\n")
 
 
 def _template() -> Any:

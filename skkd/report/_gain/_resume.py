@@ -6,8 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from functools import partial
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import FunctionType
 from typing import Any
@@ -19,6 +18,8 @@ from sklearn.pipeline import Pipeline
 from skorch import NeuralNet
 
 from skkd._evaluate.machine import version
+from skkd._utils.disk_errors import disk_errors
+from skkd._utils.records import sealed, unsealed
 from skkd.memory._fingerprint import FingerprintError, _ContentHasher, fingerprint
 from skkd.memory._row_keys import row_keys
 from skkd.recipes._base import Recipe
@@ -26,7 +27,6 @@ from skkd.report._gain._folds import Fold
 from skkd.teachers._as_teacher import as_teacher
 
 _FORMAT = 2
-_CHECK = "check"  # of the rest of a line
 # Parameters that do not affect what is learnt.
 _IGNORED = {"verbose", "memory", "device", "n_jobs", "strict", "on_interrupt"}
 
@@ -45,26 +45,36 @@ class Journal:
     @contextmanager
     def opened(self) -> Iterator[list[dict[str, Any]]]:
         """Lock the file, and return the records in it."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(f"{self.path}.lock", timeout=0)
         try:
-            lock.acquire()
+            with self._disk_errors():
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                lock.acquire()
         except Timeout as error:
             raise ValueError(
                 f"resume={str(self.path)!r}: another process is writing to this file. "
                 "Pass another path, or wait until it is finished."
             ) from error
         try:
-            yield self._read()
+            with self._disk_errors():
+                records = self._read()
+            yield records
         finally:
             lock.release()
 
     def add(self, record: dict[str, Any]) -> None:
         """Append a record, which is on disk when this returns."""
-        with open(self.path, "a", encoding="utf-8") as file:
-            file.write(_sealed(record))
+        with self._disk_errors(), open(self.path, "a", encoding="utf-8") as file:
+            file.write(sealed(record))
             file.flush()
             os.fsync(file.fileno())
+
+    def _disk_errors(self) -> AbstractContextManager[None]:
+        return disk_errors(
+            f"resume={str(self.path)!r} cannot be read or written",
+            "Give a file in a folder that you may write to, on a disk with free space. "
+            "Fits that are in the file stay there.",
+        )
 
     def _read(self) -> list[dict[str, Any]]:
         raw = self.path.read_bytes() if self.path.exists() else b""
@@ -78,34 +88,34 @@ class Journal:
             self.add({"skkd.report.gain": _FORMAT, **self.about})
             return []
         header, *lines = whole.decode("utf-8", "replace").splitlines()
-        self._check_header(self._parsed(1, header))
+        self._check_header(self._parsed_header(header))
         return [self._parsed(i, line) for i, line in enumerate(lines, start=2)]
 
     def _parsed(self, number: int, line: str) -> dict[str, Any]:
         try:
-            record = json.loads(line)
+            return unsealed(line)
         except ValueError as error:
-            if number == 1:
-                raise self._foreign() from error
-            raise ValueError(
-                f"resume={str(self.path)!r}: line {number} cannot be read. Delete it, "
-                "and its fit is repeated."
-            ) from error
-        if not isinstance(record, dict):
-            raise self._foreign()
-        record.pop(_CHECK, None)
-        if number == 1 and record.get("skkd.report.gain") != _FORMAT:
-            return record  # of another format, which is said
-        if line + "\n" != _sealed(record):
             raise ValueError(
                 f"resume={str(self.path)!r}: line {number} is not what gain wrote. "
-                + (
-                    "Delete it, and its fit is repeated."
-                    if number > 1
-                    else "Pass another path, or delete the file to start again."
-                )
-            )
-        return record
+                "Delete it, and its fit is repeated."
+            ) from error
+
+    def _parsed_header(self, line: str) -> dict[str, Any]:
+        try:
+            header = json.loads(line)
+        except ValueError as error:
+            raise self._foreign() from error
+        if not isinstance(header, dict):
+            raise self._foreign()
+        if header.get("skkd.report.gain") != _FORMAT:
+            return header  # of another format, which is said
+        try:
+            return unsealed(line)
+        except ValueError as error:
+            raise ValueError(
+                f"resume={str(self.path)!r}: line 1 is not what gain wrote. Pass "
+                "another path, or delete the file to start again."
+            ) from error
 
     def _foreign(self) -> ValueError:
         return ValueError(
@@ -152,12 +162,6 @@ def split_key(fold: Fold) -> str:
     """Return a hash of the rows of a fold."""
     parts = [np.ascontiguousarray(part, dtype=np.int64).tobytes() for part in fold]
     return _digest(b"|".join(parts))
-
-
-def _sealed(record: Mapping[str, Any]) -> str:
-    """Return the line of a record, with a checksum of it."""
-    dump = partial(json.dumps, separators=(",", ":"))
-    return dump({**record, _CHECK: _digest(dump(record).encode())}) + "\n"
 
 
 def _digest(content: bytes) -> str:
