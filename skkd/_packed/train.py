@@ -12,6 +12,7 @@ from skkd._packed.dropout import StackedDropout
 from skkd._packed.member import Member
 from skkd._packed.objective import StackedObjective
 from skkd._packed.optimizer import StackedOptimizer, by_settings
+from skkd._packed.progress import Progress
 from skkd._packed.refusal import CannotBePacked
 from skkd._packed.samples import StackedRows, batch_indices
 from skkd._packed.schedules import begin_epoch, end_epoch
@@ -47,6 +48,7 @@ def train(members: Sequence[Member]) -> None:
     rows = _Batches(members, stack)
     _check_stack(members, stack, objective, rows, dropout.is_used)
     changes = any(member.schedules for member in members)
+    progress = Progress(members)
     for epoch in range(members[0].net.max_epochs):
         start, losses = time.perf_counter(), []
         begin_epoch(members)
@@ -62,10 +64,11 @@ def train(members: Sequence[Member]) -> None:
             loss.sum().backward()
             optimizer.step()
             losses.append(loss.detach())
-        seconds = (time.perf_counter() - start) / len(members)
+        seconds = time.perf_counter() - start
         weight = torch.stack([sizes for _, sizes in steps])
         mean = (torch.stack(losses).cpu() * weight).sum(0) / weight.sum(0)
-        _record(members, epoch, mean.tolist(), seconds)
+        _record(members, epoch, mean.tolist(), seconds / len(members))
+        progress.show(mean.tolist(), seconds)
         end_epoch(members)
     stack.unstack()
     optimizer.unstack()
