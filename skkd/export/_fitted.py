@@ -10,6 +10,7 @@ from sklearn.pipeline import Pipeline
 
 from skkd._estimator.skorch_classifier import SkorchClassifier
 from skkd._estimator.student_predictions import PredictsAsStudentMixin
+from skkd._evaluate.parts import unwrapped
 from skkd._utils.modules import describe
 from skkd.images import ImageReader
 
@@ -85,13 +86,8 @@ def _own_step(net: Any) -> tuple[tuple[str, Any], ...]:
 
 def _unwrapped(fitted: Any) -> Any:
     """Return the student of a search, a recipe or a frozen one."""
-    for _ in range(5):  # a search in a frozen one in a ...
-        if isinstance(fitted, PredictsAsStudentMixin):
-            fitted = getattr(fitted, "student_", None) or _not_fitted(fitted)
-        elif hasattr(fitted, "best_estimator_"):
-            fitted = fitted.best_estimator_
-        elif type(fitted).__name__ == "FrozenEstimator":
-            fitted = fitted.estimator
+    while isinstance(fitted := unwrapped(fitted), PredictsAsStudentMixin):
+        fitted = getattr(fitted, "student_", None) or _not_fitted(fitted)
     return fitted
 
 
