@@ -91,7 +91,8 @@ class TrainingSet(Dataset):
         if self.batch_fields:
             X = {INPUT: X}
             for key, values in self.batch_fields.items():
-                check_mapped(values)
+                if getattr(values, "base", None) is not None:
+                    check_mapped(values)
                 X[key] = torch.as_tensor(values[index])
         return X, torch.as_tensor(self.y_encoded[index])
 
@@ -254,7 +255,8 @@ def take(X: Any, index: np.ndarray) -> Any:
     """
     if isinstance(X, Mapping):
         return {key: take(value, index) for key, value in X.items()}
-    check_mapped(X)
+    if getattr(X, "base", None) is not None:  # a view, maybe of a file
+        check_mapped(X)
     reads_batches = isinstance(X, SliceDataset) and hasattr(X, "__getitems__")
     rows = X.__getitems__(index) if reads_batches else X[index]
     return torch.as_tensor(rows.toarray() if hasattr(rows, "toarray") else rows)

@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from skkd._data.frames import check_names_differ, explain_columns
 from skkd._data.input_range import InputRange, jumps, ranges_of, wrong_scale
+from skkd._data.mapped import check_mapped
 from skkd._data.rows import LAZY, row_of
 from skkd._utils.rng import preserved_rng
 from skkd._utils.warn import warn
@@ -65,11 +66,13 @@ def read_inputs(net: Any, X: Any) -> tuple[Any, InputFacts]:
     Arrays and data frames become NumPy arrays of their own dtype, sparse ones CSR.
     Mappings of arrays and lazy datasets are left as they are.
     """
+    if getattr(X, "base", None) is not None:  # a view, maybe of a file
+        check_mapped(X)
     dtype = getattr(X, "dtype", None)
     if isinstance(X, LAZY):
         return X, InputFacts(_shape_of_sample(X), dtype, None, None, ranges_of(X))
     if _is_mapping(X):
-        get_len(X)
+        _check_lengths(X)
         return X, InputFacts(None, dtype, None, None, ranges_of(X))
     if not hasattr(X, "shape"):
         refuse_iterables(X)
@@ -84,7 +87,7 @@ def read_inputs(net: Any, X: Any) -> tuple[Any, InputFacts]:
         X = check_numbers(check_array(X, estimator=net, **options))
     except (TypeError, ValueError) as error:
         seen = error if type(error) is TypeError else explain_columns(X, error, "X")
-        raise _with_preprocessor(net, seen) from error
+        raise _with_preprocessor(net, _with_name(seen)) from error
     X = _short_indices(X) if hasattr(X, "indptr") else X
     named = getattr(names, "feature_names_in_", None)
     return X, InputFacts(X.shape[1:], X.dtype, X.shape[1], named, ranges_of(X))
@@ -95,8 +98,10 @@ def check_inputs(net: Any, X: Any, *, to_train: bool = False) -> Any:
 
     With `to_train` of any range: `partial_fit` may be given one class at a time.
     """
+    if getattr(X, "base", None) is not None:  # a view, maybe of a file
+        check_mapped(X)
     if _is_mapping(X):
-        get_len(X)
+        _check_lengths(X)
         check_scale(net, X, to_train)
         return X
     if isinstance(X, LAZY):
@@ -128,7 +133,32 @@ def _validate(net: Any, X: Any) -> Any:
         options = {"allow_nd": True, "accept_sparse": "csr"}
         return check_numbers(validate_data(net, X, reset=False, **options))
     except (TypeError, ValueError) as error:
-        raise _with_preprocessor(net, explain_columns(X, error, "X")) from error
+        seen = explain_columns(X, error, "X")
+        raise _with_preprocessor(net, _with_name(seen)) from error
+
+
+def _check_lengths(X: Any) -> None:
+    """Raise if the inputs of a mapping do not have the same number of rows."""
+    check_mapped(X)
+    try:
+        get_len(X)
+    except ValueError as error:
+        lengths = {name: get_len(values) for name, values in X.items()}
+        raise ValueError(
+            f"X has inputs of {lengths} rows: expected as many in each."
+        ) from error
+
+
+def _with_name(error: Exception) -> Exception:
+    """Say of what NumPy cannot make an array that it is X."""
+    if "inhomogeneous" in str(error):
+        return ValueError(
+            "X has rows of several lengths: expected an array (n, n_features), or of "
+            f"images of one size. {error}"
+        )
+    if type(error) is TypeError and "float()" in str(error):
+        return TypeError(f"X holds objects that are no numbers: {error}.")
+    return error
 
 
 def _is_in_order(net: Any, X: Any) -> bool:
@@ -309,6 +339,11 @@ def refuse_paths(X: Any) -> None:
         return
     if isinstance(X, np.ndarray) and X.dtype.kind in "biufc":
         return
+    if isinstance(X, (str, os.PathLike)):
+        raise ValueError(
+            f"X={str(X)!r} is one string: expected rows. Read a table before, as by "
+            "pandas.read_csv; of images pass a list of paths to ImageReader."
+        )
     if hasattr(X, "collect"):
         raise TypeError(
             f"X is a {type(X).__name__}, whose rows are not in memory: X.collect()."

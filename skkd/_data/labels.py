@@ -53,16 +53,27 @@ def check_labels(
             "DistilledClassifier requires y to be passed, but the target y is None."
         )
     y = given = to_numpy(y) if isinstance(y, torch.Tensor) else y
-    shape: Any = np.shape(y) if isinstance(y, list) else getattr(y, "shape", ())
+    shape: Any = _shape_of(y) if isinstance(y, list) else getattr(y, "shape", ())
     if len(shape) == 2 and shape[1] > 1:
         raise ValueError(
             f"y should be a 1d array, got an array of shape {shape}: expected one "
             "label for each row of X. Of one-hot rows pass y.argmax(axis=1); rows with "
             "several labels are not supported."
         )
-    y = column_or_1d(y, warn=True)
+    try:
+        y = column_or_1d(y, warn=True)
+    except ValueError as error:
+        raise ValueError(
+            f"y holds no labels, one for each row of X: {error} Rows with several "
+            "labels are not supported."
+        ) from error
     samples: Any = range(len(X)) if isinstance(X, LAZY) else _first(X)  # type: ignore[arg-type]
-    check_consistent_length(samples, y)
+    try:
+        check_consistent_length(samples, y)
+    except ValueError as error:
+        raise ValueError(
+            f"{error}: y has {len(y)} labels, expected one for each row of X."
+        ) from error
     labelled = np.ones(len(y), dtype=bool)
     if unlabeled is not None:
         labelled = ~_equal_to(unlabeled, given)
@@ -74,10 +85,10 @@ def check_labels(
             check_classification_targets(known)
     except (TypeError, ValueError) as error:
         _explain_missing(given, labelled, error)
-        if isinstance(error, ValueError):
+        kinds = sorted({type(label).__name__ for label in known.tolist()})
+        if isinstance(error, ValueError) and not {"int", "str"} <= {*kinds}:
             raise
         # They cannot be sorted.
-        kinds = sorted({type(label).__name__ for label in known})
         raise TypeError(
             f"y has labels of several types, {', '.join(kinds)}: expected labels of "
             "one. Rows without a label are marked by unlabeled=."
@@ -88,6 +99,17 @@ def check_labels(
         y = np.full(len(y), np.nan)
         y[labelled] = known
     return y, labelled
+
+
+def _shape_of(y: list[Any]) -> tuple[int, ...]:
+    try:
+        return np.shape(y)
+    except ValueError as error:  # lists of several lengths
+        raise ValueError(
+            f"y is a list of {type(y[0]).__name__}s of several lengths: expected one "
+            "label for each row of X; rows with several labels are not supported. "
+            f"{error}"
+        ) from error
 
 
 def known_labels(y: np.ndarray, labelled: np.ndarray, given: Any) -> np.ndarray:

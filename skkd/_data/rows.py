@@ -63,7 +63,9 @@ def iter_inputs(X: Any, batch_size: int) -> Iterator[Any]:
         elif hasattr(X, "iloc"):
             yield X.iloc[start:stop]
         else:
-            yield in_memory(X[start:stop])
+            part = X[start:stop]
+            is_own = getattr(X, "base", None) is None
+            yield part if is_own else in_memory(part)
 
 
 def len_of(X: Any) -> int:
@@ -97,7 +99,8 @@ def sliceable(X: Any) -> Any:
 
 def pick(X: Any, numbers: np.ndarray) -> Any:
     """Return the rows of these numbers."""
-    check_mapped(X)
+    if getattr(X, "base", None) is not None:  # a view, maybe of a file
+        check_mapped(X)
     if is_dataset(X):
         return Subset(X, numbers.tolist())
     return _safe_indexing(sliceable(X), numbers)

@@ -35,9 +35,15 @@ def check_sample_weight(sample_weight: Any, y: np.ndarray) -> np.ndarray | None:
     """Validate ``sample_weight``, as float64."""
     if sample_weight is None:
         return None
-    return _check_sample_weight(
-        sample_weight, y, dtype=np.float64, ensure_non_negative=True
-    )
+    try:
+        return _check_sample_weight(
+            sample_weight, y, dtype=np.float64, ensure_non_negative=True
+        )
+    except (TypeError, ValueError) as error:
+        raise type(error)(
+            f"{error} In sample_weight expected a finite number of at least 0 for each "
+            f"of the {len(y)} rows of X."
+        ) from error
 
 
 def combine_weights(
@@ -49,7 +55,14 @@ def combine_weights(
     """Return the weight of each sample, float64; None if all weigh the same."""
     if class_weight is not None and labelled.any():
         by_class = np.ones(len(y))
-        by_class[labelled] = compute_sample_weight(class_weight, y[labelled])
+        try:
+            by_class[labelled] = compute_sample_weight(class_weight, y[labelled])
+        except ValueError as error:
+            raise ValueError(
+                f"class_weight={class_weight!r} names labels that are no label of y, "
+                f"and lacks others, {np.unique(y[labelled]).tolist()[:20]}: expected a "
+                "weight for each of these."
+            ) from error
         sample_weight = by_class if sample_weight is None else sample_weight * by_class
     if sample_weight is None:
         return None

@@ -88,6 +88,15 @@ class SklearnParamsMixin:
                     f"{did_you_mean(name, self._named_params)} Valid parameters are: "
                     f"{sorted(self._named_params - {'kwargs'})!r}."
                 )
+        before = {**vars(self), "_params_to_validate": {*self._params_to_validate}}
+        try:
+            self._set_params(params)
+        except BaseException:  # a part that cannot be built
+            object.__setattr__(self, "__dict__", before)
+            raise
+        return self
+
+    def _set_params(self, params: dict[str, Any]) -> None:
         # skorch takes some of them at once, whatever their name.
         if not {"callbacks", *CLASSES} & params.keys():
             check_arguments(self, [name for name in params if "__" in name])
@@ -112,6 +121,11 @@ class SklearnParamsMixin:
                 super().set_params(**params)  # type: ignore[misc]
         else:
             super().set_params(**params)  # type: ignore[misc]
+        for name, value in params.items():
+            # skorch changes the optimizer that is there, and no later one.
+            if name.startswith("optimizer__") and "param_groups" not in name:
+                setattr(self, name, value)
+                self._params_to_validate.add(name)
         for name, value in later.items():
             setattr(self, name, value)
             if name not in self._named_params:
@@ -126,7 +140,6 @@ class SklearnParamsMixin:
                     "to set. Pass an object that has."
                 )
             vars(self)[part].set_params(**{parameter: value})
-        return self
 
     def _has_param(self, name: str) -> bool:
         prefixes = getattr(self, "prefixes_", ())

@@ -87,7 +87,8 @@ def _take(X: Any, rows: slice) -> Any:
     """Copy rows as tensors: a student may work in place, and not on the user's data."""
     if _is_mapping(X):
         return {key: _take(value, rows) for key, value in X.items()}
-    check_mapped(X)
+    if getattr(X, "base", None) is not None:  # a view, maybe of a file
+        check_mapped(X)
     part = X[rows]
     if isinstance(part, Tensor):
         return part.detach().clone()

@@ -42,6 +42,7 @@ from skkd._estimator.pieces import evaluate_in_pieces, has_plain_steps, lies_in_
 from skkd._fit import batch_size, gradient_check
 from skkd._fit.objective import Objective, loss_by_sample
 from skkd._fit.param_names import check_names
+from skkd._fit.student_check import no_parameters
 from skkd._utils.modules import (
     first_tensor,
     log_probabilities,
@@ -145,6 +146,22 @@ class SkorchClassifier(SklearnParamsMixin, NeuralNetClassifier):
         if may_be_fused(getattr(self, prefix), args[0], kwargs):
             kwargs["fused"] = True
         return args, kwargs
+
+    def _initialize_optimizer(self, reason: str | None = None) -> Any:
+        # Not `initialize_optimizer`: a subclass that has one takes other arguments.
+        try:
+            return super()._initialize_optimizer(reason)
+        except (TypeError, ValueError) as error:
+            if "empty parameter list" in str(error):
+                raise no_parameters(self.module_) from error
+            given = {"lr": self.lr, **self.get_params_for("optimizer")}
+            told = ", ".join(f"{name}={value!r}" for name, value in given.items())
+            name = getattr(self.optimizer, "__name__", repr(self.optimizer))
+            kind = ValueError if isinstance(error, ValueError) else TypeError
+            raise kind(
+                f"optimizer={name} cannot be built with {told}: {error}. Set others by "
+                "lr= and optimizer__*=."
+            ) from error
 
     def initialize_history(self) -> Any:
         """Start a new history; that of the last fit stays as it was."""

@@ -26,6 +26,8 @@ def check_callbacks(net: Any) -> None:
             f"callbacks={net.callbacks!r}: expected a list of callbacks, None or "
             "'disable'."
         )
+    for item in net.callbacks:
+        _check_callback(item)
     if net.train_split:
         return
     recorded: set[str] = {key for row in net.history for key in row}
@@ -48,6 +50,20 @@ def check_callbacks(net: Any) -> None:
                 f"there are no validation data that would give it. {_REMEDY}, or let "
                 "it follow the training, monitor='train_loss'."
             )
+
+
+def _check_callback(item: Any) -> None:
+    is_pair = isinstance(item, (tuple, list))
+    callback = item
+    if is_pair and len(item) == 2 and isinstance(item[0], str):
+        callback = item[1]
+    # What skorch calls of each.
+    known = hasattr(callback, "initialize") and hasattr(callback, "on_train_begin")
+    if not known and not (callback is None and is_pair):
+        raise TypeError(
+            f"callbacks=[{item!r:.80}]: expected callbacks, as of skorch.callbacks or "
+            "skkd.callbacks, or pairs of a name and a callback."
+        )
 
 
 def _callbacks(net: Any) -> Iterator[tuple[str, Any, dict[str, Any]]]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 import torch
+from sklearn.utils import check_random_state
 from torch.utils.data import DataLoader
 
 from skkd._fit.callback_checks import check_callbacks
@@ -19,6 +22,13 @@ from skkd.losses import FeatureLoss
 from skkd.losses._registry import flatten, loss_of, need_of
 from skkd.memory._logits import as_memory
 
+_CHOICES = {
+    "precision": (
+        ("fp32", "bf16", "auto"),
+        "'fp32', 'bf16' or 'auto' (bf16 if the hardware multiplies in it)",
+    ),
+    "on_interrupt": (("raise", "keep"), "'raise' or 'keep'"),
+}
 # What is called to build a part, and an example of what may be passed.
 _BUILDERS = {
     "module": "skkd.students.MLP, a module, or None",
@@ -35,25 +45,12 @@ def check_parameters(net: Any, teacher_logits: Any, teacher_X: Any) -> Any:
     _check_stored(net)
     check_hyperparameters(net.temperature, net.alpha)
     _check_training(net)
+    _check_options(net)
     cv, view = net.teacher_cv, net.teacher_view
-    if isinstance(cv, str) and cv != "prefit":
-        raise ValueError(
-            f"teacher_cv={cv!r}: expected 'prefit', None, an int, a cross-validation "
-            "splitter or an iterable of splits."
-        )
     if not (net.augment is None and net.n_views is None and view == "same"):
         check_augment(net.augment, net.n_views, view, cv, teacher_logits, teacher_X)
     if net.memory is not None:
         as_memory(net.memory)
-    if net.precision not in ("fp32", "bf16", "auto"):
-        raise ValueError(
-            f"precision={net.precision!r}: expected 'fp32', 'bf16' or 'auto' (bf16 if "
-            "the hardware multiplies in it)."
-        )
-    if net.on_interrupt not in ("raise", "keep"):
-        raise ValueError(
-            f"on_interrupt={net.on_interrupt!r}: expected 'raise' or 'keep'."
-        )
     if net._params_to_validate:
         check_arguments(net, net._params_to_validate, later=True)
     return _check_loss(net, teacher_logits)
@@ -78,17 +75,108 @@ def _check_stored(net: Any) -> None:
         )
 
 
+def _check_options(net: Any) -> None:
+    """Raise ValueError if one of the smaller parameters of a net makes no sense."""
+    for name, (choices, expected) in _CHOICES.items():
+        value = getattr(net, name)
+        if not isinstance(value, str) or value not in choices:
+            raise ValueError(f"{name}={value!r}: expected {expected}.")
+    for name in ("strict", "warm_start"):
+        value = getattr(net, name)
+        if not isinstance(value, bool | np.bool_):
+            raise ValueError(f"{name}={value!r}: expected True or False.")
+    if not isinstance(net.verbose, Integral | np.bool_):
+        raise ValueError(
+            f"verbose={net.verbose!r}: expected an int, 1 to print a line for each "
+            "epoch, 0 for none."
+        )
+    nonlinearity = net.predict_nonlinearity
+    is_auto = isinstance(nonlinearity, str) and nonlinearity == "auto"
+    if not (nonlinearity is None or is_auto or callable(nonlinearity)):
+        raise ValueError(
+            f"predict_nonlinearity={nonlinearity!r}: expected 'auto', None or a "
+            "function of the student's outputs."
+        )
+    _check_random_state(net.random_state)
+    _check_device(net.device)
+    _check_class_weight(net.class_weight)
+    _check_cv(net.teacher_cv)
+
+
+def _check_random_state(random_state: Any) -> None:
+    try:
+        check_random_state(random_state)
+    except ValueError as error:
+        raise ValueError(
+            f"random_state={random_state!r}: expected None, an int from 0 to 2**32 - 1 "
+            "or a numpy.random.RandomState."
+        ) from error
+
+
+def _check_device(device: Any) -> None:
+    if device is None:  # accelerate's
+        return
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, TypeError, AssertionError, NotImplementedError) as error:
+        text = str(error).partition("\n")[0]
+        raise ValueError(
+            f"device={device!r}: expected 'auto', 'cpu', or an accelerator of this "
+            f"machine, such as 'cuda' or 'mps'. torch says: {text}"
+        ) from error
+
+
+def _check_class_weight(class_weight: Any) -> None:
+    if class_weight is None:
+        return
+    if isinstance(class_weight, Mapping):
+        bad = {
+            label: weight
+            for label, weight in class_weight.items()
+            if not is_number(weight) or weight < 0
+        }
+        if bad:
+            raise ValueError(
+                f"class_weight={bad!r}: expected finite weights of at least 0."
+            )
+    elif not (isinstance(class_weight, str) and class_weight == "balanced"):
+        raise ValueError(
+            f"class_weight={class_weight!r}: expected None, 'balanced' or a dict of "
+            "labels to weights, such as {'cat': 1, 'dog': 2}."
+        )
+
+
+def _check_cv(cv: Any) -> None:
+    if isinstance(cv, str) and cv == "prefit":
+        return
+    is_splits = hasattr(cv, "split") or hasattr(cv, "__iter__")
+    if isinstance(cv, str) or not (cv is None or is_splits or is_number(cv, Integral)):
+        raise ValueError(
+            f"teacher_cv={cv!r}: expected 'prefit', None, an int, a cross-validation "
+            "splitter or an iterable of splits."
+        )
+    if is_number(cv) and cv < 2:
+        raise ValueError(
+            f"teacher_cv={cv!r}: expected at least 2 folds, or None to fit the teacher "
+            "on all rows."
+        )
+
+
 def _check_training(net: Any) -> None:
     check_number("max_epochs", net.max_epochs, Integral, low=0)
     if net.iterator_train is DataLoader and net.batch_size != -1:
         hint = "-1 takes all samples as one batch."
         check_number("batch_size", net.batch_size, Integral, low=1, hint=hint)
-    if not isinstance(net.lr, (torch.Tensor, np.ndarray)):  # torch has its own check
-        check_number("lr", net.lr, Real, low=0)
+    lr = net.lr  # one number for all, or as many as torch takes
+    if not isinstance(lr, (torch.Tensor, np.ndarray)) or math.prod(lr.shape) == 1:
+        check_number("lr", getattr(lr, "item", lambda: lr)(), Real, low=0)
     for name, example in _BUILDERS.items():
         part = getattr(net, name)
-        if not callable(part) and not (part is None and name == "module"):
-            raise TypeError(f"{name}={part!r}: expected a class, such as {example}.")
+        is_other = name == "optimizer" and isinstance(part, type)
+        is_other = is_other and not issubclass(part, torch.optim.Optimizer)
+        if is_other or not (callable(part) or (part is None and name == "module")):
+            shown = getattr(part, "__name__", f"{part!r:.80}")
+            raise TypeError(f"{name}={shown}: expected a class, such as {example}.")
     if net.train_split and not callable(net.train_split):
         given, expected = repr(net.train_split), _splitter_for(net.train_split)
         raise ValueError(

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.utils import check_consistent_length
 from skorch import NeuralNet
 
 from skkd._data.inputs import InputFacts, check_inputs, read_inputs
@@ -216,7 +215,11 @@ def _check_groups(net: Any, groups: Any, y: np.ndarray) -> np.ndarray | None:
     if groups is None:
         return None
     groups = np.asarray(groups)
-    check_consistent_length(groups, y)
+    if groups.shape != y.shape:
+        raise ValueError(
+            f"groups has shape {groups.shape}, expected {y.shape}: one for each row of "
+            "X."
+        )
     cv = net.teacher_cv
     splits_teacher = net.teacher is not None and not (cv is None or isinstance(cv, str))
     if not net.train_split and not splits_teacher:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from skorch.dataset import get_len
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -40,11 +41,7 @@ def check_student(
 ) -> None:
     """Raise, before training, if the student does not fit the data; or warn."""
     if not any(p.requires_grad for p in net.module_.parameters()):
-        raise ValueError(
-            f"The student {describe(net.module_)} has no parameter to train: all have "
-            "requires_grad=False. Set it on those of the last layer at least: "
-            "module.head.requires_grad_()."
-        )
+        raise no_parameters(net.module_)
     n_classes, size = len(plan.classes), len(samples)
     size = size if net.batch_size == -1 else min(net.batch_size, size)
     given = plan.teacher_logits is not None
@@ -62,12 +59,21 @@ def check_student(
     net._set_training(False)
     outputs = _outputs(net, inputs)
     logits = outputs if isinstance(outputs, Tensor) else first_tensor(outputs)
-    _check_shape(net, logits)
+    _check_shape(net, logits, get_len(inputs))
     _check_dependence(net, inputs, logits)
     _check_rows_alone(net, inputs, logits)
     if plan.fresh:
         _check_size(net, logits)
     _check_last_layer(net, logits)
+
+
+def no_parameters(module: Any) -> ValueError:
+    """Return the error of a student that has nothing to train."""
+    return ValueError(
+        f"The student {describe(module)} has no parameter to train: expected those of "
+        "the last layer at least. Of one that is frozen, set requires_grad=True there: "
+        "module.head.requires_grad_()."
+    )
 
 
 def _outputs(net: Any, inputs: Any) -> Any:
@@ -106,7 +112,7 @@ def _without_compiling(net: Any) -> Iterator[None]:
         vars(net)["module_"] = module
 
 
-def _check_shape(net: Any, logits: Any) -> None:
+def _check_shape(net: Any, logits: Any, n_rows: int) -> None:
     if not isinstance(logits, Tensor):
         raise TypeError(
             f"The student {describe(net.module_)} returns a "
@@ -114,8 +120,20 @@ def _check_shape(net: Any, logits: Any) -> None:
             "starts with one, or an object that has them as its `logits`."
         )
     shape, n_classes = tuple(logits.shape), len(net.classes_)
-    if len(shape) == 2 and shape[1] == n_classes:
+    if not logits.is_floating_point():
+        raise TypeError(
+            f"The student {describe(net.module_)} gives outputs of {logits.dtype}, "
+            "expected logits of floating point: leave out an argmax, a round or a "
+            "comparison at its end."
+        )
+    if len(shape) == 2 and shape == (n_rows, n_classes):
         return
+    if shape[:1] != (n_rows,):
+        raise ValueError(
+            f"The student {describe(net.module_)} gives outputs of shape {shape} for "
+            f"{n_rows} rows, expected ({n_rows}, {n_classes}): a row of logits for "
+            "each. Keep the first axis in its forward."
+        )
     remedy = "A module whose __init__ takes n_classes is built with the right number."
     if n_classes == 2 and logits[0].numel() == 1:
         remedy = "Give it two outputs in place of one, and no sigmoid at the end."

@@ -69,7 +69,7 @@ def _partition(
     leaks = any(np.isin(test, train).any() for train, test in splits)
     if leaks or not np.array_equal(held_out, known):
         raise ValueError(
-            f"teacher_cv={cv!r} does not hold out each labelled row exactly once, so "
+            f"teacher_cv={cv!r:.100} does not hold out each labelled row once, so "
             "some rows would have no out-of-fold teacher, or two: use a partition, "
             "such as StratifiedKFold."
         )
@@ -100,7 +100,10 @@ def _splits(
         splits = [*check_cv(cv, y, classifier=True).split(known, y, groups)]
     except ValueError as error:
         if groups is not None or "groups" not in str(error):
-            raise
+            raise ValueError(
+                f"teacher_cv={cv!r:.100} cannot split the labelled rows: {error} Pass "
+                "fewer folds, or another splitter."
+            ) from error
         raise ValueError(
             f"teacher_cv={cv!r} splits by groups: pass fit(..., groups=groups)."
         ) from error

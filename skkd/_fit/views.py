@@ -147,9 +147,16 @@ def _check_n_views(augment: Any, n_views: Any, clean: bool) -> None:
             "runs the teacher before there are batches. Leave out n_views: the teacher "
             "then runs on every batch."
         )
-    if "seeds" not in inspect.signature(augment).parameters:
+    if not _takes_seeds(augment):
         raise ValueError(
             f"n_views={n_views} needs views that can be drawn again from a seed, and "
             f"augment={augment!r} takes no `seeds`: use an object of skkd.augment, or "
             "leave out n_views."
         )
+
+
+def _takes_seeds(augment: Any) -> bool:
+    try:
+        return "seeds" in inspect.signature(augment).parameters
+    except ValueError:  # some functions written in C have no signature
+        return False

@@ -57,10 +57,10 @@ def lookup_or_compute(
     (n, n_views, n_columns), is to be indexed by rows.
     """
     n = len_of(X) if n_samples is None else n_samples
-    check_mapped(X)
 
     def compute(rows: np.ndarray, view: int | None) -> np.ndarray:
-        check_mapped(X)
+        if getattr(X, "base", None) is not None:  # a view, maybe of a file
+            check_mapped(X)
         part = X
         if len(rows) < n:
             part = X[rows] if isinstance(X, np.ndarray) else pick(X, rows)
@@ -76,6 +76,8 @@ def lookup_or_compute(
 
     views = [None] if view_seeds is None else range(view_seeds.shape[1])
     cache, note = _OF_PROCESS if memory is None else as_memory(memory), ""
+    if getattr(X, "base", None) is not None:
+        check_mapped(X)
     if cache is not None:
         try:
             contents = [known_fingerprint(content)] * len(views)

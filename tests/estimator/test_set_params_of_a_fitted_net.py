@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
 from sklearn.datasets import load_iris
 from skorch.callbacks import Callback, EpochScoring
 
@@ -38,6 +39,34 @@ def test_the_same_optimizer_keeps_its_state():
 def test_another_learning_rate_is_that_of_the_optimizer():
     net = student().fit(X, Y).set_params(lr=0.5)
     assert net.optimizer_.param_groups[0]["lr"] == 0.5
+
+
+def test_settings_of_the_optimizer_are_those_of_later_fits():
+    net = student().fit(X, Y).set_params(optimizer__weight_decay=0.5)
+    assert net.optimizer_.param_groups[0]["weight_decay"] == 0.5
+    assert net.get_params()["optimizer__weight_decay"] == 0.5
+    for again in (net, clone(net)):
+        assert again.fit(X, Y).optimizer_.param_groups[0]["weight_decay"] == 0.5
+    fresh = student(optimizer__weight_decay=0.5).fit(X, Y)
+    np.testing.assert_array_equal(net.predict_proba(X), fresh.predict_proba(X))
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"module__width": 3},
+        {"module": torch.nn.Linear, "temperature": 4},
+        {"optimizer": 3},
+    ],
+)
+def test_what_cannot_be_built_changes_nothing(params):
+    net = student().fit(X, Y)
+    answers = net.predict_proba(X)
+    before = {**vars(net), "_params_to_validate": {*net._params_to_validate}}
+    with pytest.raises((TypeError, ValueError)):
+        net.set_params(**params)
+    assert vars(net) == before
+    np.testing.assert_array_equal(net.predict_proba(X), answers)
 
 
 class Counts(Callback):
