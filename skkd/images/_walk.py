@@ -107,7 +107,8 @@ def _read(
     root: Path, top: _Parts, found: Listing, known: dict[str, _Parts]
 ) -> list[_Parts]:
     """Add what is below one folder to `found`; return the links to folders in it."""
-    links, stack = [], [top]
+    links: list[_Parts] = []
+    stack = [top]
     while stack:
         parts = stack.pop()
         folder = root.joinpath(*parts)
