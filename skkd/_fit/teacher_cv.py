@@ -69,8 +69,8 @@ def _partition(
     leaks = any(np.isin(test, train).any() for train, test in splits)
     if leaks or not np.array_equal(held_out, known):
         raise ValueError(
-            f"teacher_cv={cv!r:.100} does not hold out each labelled row once, so "
-            "some rows would have no out-of-fold teacher, or two: use a partition, "
+            f"teacher_cv={cv!r:.80} does not hold out each labelled row exactly once, "
+            "so some rows would have no out-of-fold teacher, or two: use a partition, "
             "such as StratifiedKFold."
         )
     for fold, (train, _) in enumerate(splits):

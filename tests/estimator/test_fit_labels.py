@@ -120,7 +120,7 @@ def test_a_column_of_labels_warns(X, y):
         (np.full(N, np.nan), ValueError, "NaN"),
         ([*"ab" * 29, None, None], ValueError, "2 rows of y have no label"),
         (np.array([*"ab" * 29, 1, 2], object), TypeError, "several types, int, str"),
-        (np.array([1, "b"] * 30, dtype=object), ValueError, "unknown"),
+        (np.array([1, "b"] * 30, dtype=object), TypeError, "several types"),
         (np.zeros(N - 1), ValueError, "inconsistent"),
     ],
 )
