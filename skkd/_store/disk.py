@@ -7,7 +7,7 @@ import os
 import shutil
 import stat
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -135,31 +135,33 @@ class DiskTable:
         )
 
     def _open(self, folder: Path) -> Segment | None:
-        with self._reading(folder):
-            for name in Segment._fields:
-                _check_regular(folder / f"{name}.npy")
-            segment = Segment(
-                keys=np.load(folder / "keys.npy"),
-                rows=RowFile(folder / "rows.npy"),
-                checks=np.load(folder / "checks.npy"),
-            )
-            self._check(segment, folder)
-            return segment
-        return None
+        return self._attempt(folder, self._load, folder)
+
+    def _load(self, folder: Path) -> Segment:
+        for name in Segment._fields:
+            _check_regular(folder / f"{name}.npy")
+        segment = Segment(
+            keys=np.load(folder / "keys.npy"),
+            rows=RowFile(folder / "rows.npy"),
+            checks=np.load(folder / "checks.npy"),
+        )
+        self._check(segment, folder)
+        return segment
 
     def _read(
         self, folder: Path, segment: Segment, places: np.ndarray
     ) -> np.ndarray | None:
         """Return rows of a segment; None if they cannot be read."""
-        with self._reading(folder):
-            return segment.rows.read(places)
-        return None
+        return self._attempt(folder, segment.rows.read, places)
 
-    @contextmanager
-    def _reading(self, folder: Path) -> Iterator[None]:
-        """Remove a segment that is damaged; leave one that cannot be read now."""
+    def _attempt(self, folder: Path, read: Callable[[Any], Any], what: Any) -> Any:
+        """Return what is read of a segment; None if it cannot be read.
+
+        One that is damaged is removed, one that cannot be read now stays.
+        """
+        # No context manager: a warning is to point at the user's line.
         try:
-            yield
+            return read(what)
         except FileNotFoundError:
             if folder.exists():  # else merged into another one meanwhile
                 self._drop(folder, "a file of it is missing")
@@ -173,6 +175,7 @@ class DiskTable:
             )
         except Exception as error:  # whatever a damaged header leads to
             self._drop(folder, str(error))
+        return None
 
     def _check(self, segment: Segment, folder: Path) -> None:
         n, word = segment.keys.size // 2, np.dtype(np.uint64)
