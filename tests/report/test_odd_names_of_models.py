@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from pages import Fixed, Page
+from report_pages import Fixed, Page
 
 from skkd.report import compare
 

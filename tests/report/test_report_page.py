@@ -9,7 +9,7 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import pytest
-from pages import Fixed, Page
+from report_pages import Fixed, Page
 from PIL import Image
 from sklearn.dummy import DummyClassifier
 from sklearn.pipeline import make_pipeline
