@@ -36,7 +36,6 @@ def new_file(path: str | os.PathLike[str]) -> Iterator[Path]:
                 temporary.unlink(missing_ok=True)
 
 
-
 def is_disk_full(error: BaseException | None) -> bool:
     """Tell whether an error, or the one that it was made of, is that of a full disk."""
     while error is not None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import pytest
-from report_pages import Fixed, Page
 from PIL import Image
+from report_pages import Fixed, Page
 from sklearn.dummy import DummyClassifier
 from sklearn.pipeline import make_pipeline
 
