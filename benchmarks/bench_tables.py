@@ -17,6 +17,9 @@ have. Time is that of the process, on one thread, best of five calls of
 teacher encodes these itself, HistGradientBoosting and LightGBM by dtype, CatBoost after
 they were made text, as it takes no gap in a category.
 
+TabTune's distiller and its own network (see ``tabtune_peer``) are beside them where it
+is installed: they learn from the teacher that was fitted on the same rows.
+
     python benchmarks/bench_tables.py --data FOLDER [--results figures.jsonl]
 
 FOLDER holds tables.tar.xz. With --results a run that was cut short goes on from there.
@@ -36,6 +39,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import accuracy_score, log_loss, roc_auc_score
 from sklearn.model_selection import train_test_split
 from skorch.dataset import ValidSplit
+from tabtune_peer import TabTuneStudent, is_installed
 from threadpoolctl import threadpool_limits
 
 from skkd.recipes import distil_table
@@ -53,6 +57,7 @@ SETS = {
 }
 SIZES = (1000, 4000, 16000)
 SIDES = ("teacher", "alone", "prefit", "out of fold", "synthetic", "both")
+PEER = "TabTune"  # if it is installed
 MAX_EPOCHS = 60
 
 
@@ -195,8 +200,10 @@ def run(seed, archive, name, teacher, n, side):
     unfitted = teachers()[teacher]
     if side == "teacher":
         return measure(clone(unfitted).fit(X, y), X_test, y_test)
-    is_prefit = side in ("prefit", "synthetic")
+    is_prefit = side in ("prefit", "synthetic", PEER)
     fitted = clone(unfitted).fit(X, y) if is_prefit else None
+    if side == PEER:
+        return measure(TabTuneStudent(fitted, seed).fit(X, y), X_test, y_test)
     student = students(unfitted, fitted, seed)[side]
     trained = fit_alone(student, X, y) if side == "alone" else student.fit(X, y)
     return measure(trained, X_test, y_test)
@@ -205,11 +212,12 @@ def run(seed, archive, name, teacher, n, side):
 def show(found):
     """Print a table for each figure; return those of AUC and time."""
     for figure, digits in (("AUC", 4), ("log loss", 4), ("accuracy", 4), ("us", 2)):
+        shown = [*next(iter(found.values()))]
         rows = [
-            [*key, *(Mean.of(r[figure] for r in sides[s]).show(digits) for s in SIDES)]
+            [*key, *(Mean.of(r[figure] for r in sides[s]).show(digits) for s in shown)]
             for key, sides in found.items()
         ]
-        head = ["data", "rows", "teacher", *SIDES]
+        head = ["data", "rows", "teacher", *shown]
         print(f"\n{figure}\n\n{table(head, rows)}", flush=True)
 
 
@@ -251,7 +259,7 @@ def main():
         available = len(split(*read(archive, name), name, None, 0)[0])
         for n in [n for n in sizes if n < available] or [None]:
             for teacher in wanted:
-                for side in SIDES:
+                for side in [*SIDES, *[PEER] * is_installed()]:
                     key = f"{name}, {n}, {teacher}, {side}"
                     places[name, str(n or available), teacher, side] = key
                     setting = dict(name=name, n=n, teacher=teacher, side=side)
@@ -265,6 +273,7 @@ def main():
     show(found)
     bounds = Bounds(enforced=not args.quick)
     bounds.left_out += sorted({"LightGBM", "CatBoost"} - {*teachers()})
+    bounds.left_out += [PEER] * (not is_installed())
     claim(found, bounds)
     bounds.finish()
 

@@ -22,7 +22,8 @@ from sklearn.exceptions import InconsistentVersionWarning
 from skkd._safe_file.values import Encoder, NotEncodable, decode
 from skkd.images import ImageReader
 from skkd.tables import TablePreprocessor
-from skkd.tables._encoders import CategoryEncoder, DateEncoder, NumberEncoder
+from skkd.tables._categories import CategoryEncoder
+from skkd.tables._numbers import DateEncoder, NumberEncoder
 
 # Their state is numbers and text, and they call nothing that they were given.
 _CLASSES = {

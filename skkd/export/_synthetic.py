@@ -9,7 +9,7 @@ import numpy as np
 from skkd.export._fitted import Fitted
 from skkd.export._table_inputs import check_encoder
 from skkd.tables import TablePreprocessor
-from skkd.tables._encoders import NumberEncoder
+from skkd.tables._numbers import NumberEncoder
 
 _N = 64
 # Of the transformers of scikit-learn that learn where the values of a column lie: the

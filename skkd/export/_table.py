@@ -12,7 +12,8 @@ import numpy as np
 from skkd.export._libraries import onnx
 from skkd.export._table_inputs import holds_texts
 from skkd.tables import TablePreprocessor
-from skkd.tables._encoders import _LARGEST, CategoryEncoder, NumberEncoder
+from skkd.tables._categories import CategoryEncoder
+from skkd.tables._numbers import _LARGEST, NumberEncoder
 
 _ML = "ai.onnx.ml"
 # Which opset 18 came with; that of the student takes its place.

@@ -14,7 +14,8 @@ from skkd._data.columns import levels_of, named_columns, numbers_of
 from skkd._data.frames import is_frame, names_of
 from skkd._formats.onnx_metadata import as_text
 from skkd.tables import TablePreprocessor
-from skkd.tables._encoders import CategoryEncoder, DateEncoder, NumberEncoder
+from skkd.tables._categories import CategoryEncoder
+from skkd.tables._numbers import DateEncoder, NumberEncoder
 
 
 def preprocessor_inputs(

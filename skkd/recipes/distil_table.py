@@ -33,7 +33,10 @@ def distil_table(teacher: Any, **params: Any) -> DistilledClassifier:
     Notes
     -----
     A teacher that is no better than the student would be alone, as on a few hundred
-    rows, makes it worse: ``skkd.report.gain`` tells.
+    rows, has nothing to teach: ``skkd.report.gain`` tells.
+
+    Some licences bind what is made with a model: that of TabPFN wants a student that
+    is passed on to bear its name. Read that of your teacher's version.
 
     Examples
     --------

@@ -9,7 +9,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from skkd._data.columns import kind_of, missing, named_columns, numbers_of
 from skkd._data.frames import is_frame
-from skkd.tables._encoders import CategoryEncoder
+from skkd.tables._categories import CategoryEncoder
 from skkd.tables._preprocessor import TablePreprocessor
 from skkd.tables._rows import set_values
 

@@ -12,7 +12,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from skkd._data.columns import kind_of, named_columns
 from skkd._data.frames import check_names_differ, is_frame
 from skkd._utils.checks import check_number
-from skkd.tables._encoders import CategoryEncoder, DateEncoder, NumberEncoder
+from skkd.tables._categories import CategoryEncoder
+from skkd.tables._numbers import DateEncoder, NumberEncoder
 
 
 class TablePreprocessor(TransformerMixin, BaseEstimator):
