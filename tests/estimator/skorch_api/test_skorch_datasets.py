@@ -235,7 +235,7 @@ def test_the_module_gets_its_mapped_inputs_and_no_batch_fields(X, y):
 @pytest.mark.parametrize(
     ("rows", "error", "message"),
     [
-        ({"a": np.zeros((3, 2)), "b": np.zeros((4, 2))}, ValueError, "consistent"),
+        ({"a": np.zeros((3, 2)), "b": np.zeros((4, 2))}, ValueError, "as many in each"),
         (TensorDataset(torch.zeros(0, 2), torch.zeros(0)), ValueError, "no rows"),
         (TensorDataset(torch.zeros(3, 2)), ValueError, "tuple of 1.*a pair"),
     ],
