@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import io
 import json
-import re
 import sys
 import traceback
 import warnings
@@ -14,19 +13,11 @@ from typing import Any
 
 import click
 
+from skkd._cli._words import in_words_of_commands
 from skkd._utils.atomic import is_disk_full
 
 # Lines of a list in a message that are shown; the library itself shows twenty.
 _N_LINES = 3
-# How the command line calls what the library calls a parameter.
-_PARAMETERS = "folder|out|test|teacher|student|size|epochs|seed|quantize|path"
-_SPELLED = (
-    (r"on_error='skip'", "--skip-unreadable"),
-    (r"on_error='raise'", "no --skip-unreadable"),
-    (r"load_image_folder\(('[^']*')\)", r"pass \1"),
-    (r"(?<![\w(.])(?:root|compare_with)=(?=')", ""),
-    (rf"(?<![\w(.])({_PARAMETERS})=(?=['\d-])", r"--\1 "),
-)
 # Of the shell: stopped by CTRL-C.
 _INTERRUPTED = 130
 _DEBUG_HELP = "Show the traceback of an error."
@@ -106,9 +97,7 @@ def in_one_line(text: str) -> str:
     text = " ".join(
         line.strip() + (";" if line.startswith("  ") else "") for line in lines
     )
-    for pattern, spelled in _SPELLED:
-        text = re.sub(pattern, spelled, text)
-    return text.rstrip(";")
+    return in_words_of_commands(text).rstrip(";")
 
 
 def echo_json(content: Any) -> None:

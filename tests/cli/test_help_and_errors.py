@@ -112,6 +112,28 @@ def test_long_lists_are_cut_in_one_line():
     assert in_one_line(text) == line
 
 
+def test_a_folder_without_classes_is_told_in_words_of_the_command(
+    skkd_command, tmp_path
+):
+    """No call of Python is asked of somebody who does not write any."""
+    photos = write_squares(tmp_path / "photos", n=4)
+    (photos / "green").mkdir()
+    line = failed(skkd_command("fit", photos, "--out", tmp_path / "out"))
+    assert line.endswith(
+        "Add images, or leave these folders out: move all but ['bright', 'dark'] out "
+        "of it."
+    )
+    flat = tmp_path / "flat"
+    flat.mkdir()
+    for path in photos.glob("*/*.png"):
+        path.rename(flat / f"{path.parent.name}_{path.name}")
+    line = failed(skkd_command("fit", flat, "--out", tmp_path / "out"))
+    assert line.endswith("Put the images of each class into a folder of its own.")
+    (flat / "labels.csv").write_text("file,label\nbright_0.png,bright\n")
+    line = failed(skkd_command("fit", flat, "--out", tmp_path / "out"))
+    assert "In Python, that is; a command takes folders. Put the images" in line
+
+
 def test_a_full_disk_is_one_sentence():
     error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "labels.csv")
     expected = "is full: free some space, and run the same again."
