@@ -5,7 +5,8 @@
 
 The study lives in an SQLite file. Stop it with Ctrl-C whenever you like and start it
 again with the same command: it goes on where it was. Unpromising trials are given up
-after an epoch, not after three folds.
+after an epoch or a fold, not after three folds. For a study on several machines see
+many_machines/.
 """
 
 from __future__ import annotations

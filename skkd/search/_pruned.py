@@ -1,7 +1,8 @@
-"""Optuna: the space of a distillation, and cross-validation that prunes by epoch."""
+"""Optuna: the space of a distillation, and cross-validation that prunes."""
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -83,9 +84,10 @@ def pruned_cross_val_score(
 ) -> np.ndarray:
     """Cross-validate an estimator, and stop as soon as the trial is unpromising.
 
-    The score on the held-out fold is reported to the trial after every epoch. The
-    epochs of a trial count on from fold to fold, so that a pruner compares the same
-    epoch of the same fold.
+    While the first fold is trained, its score is reported after every epoch. After each
+    further fold the mean over all folds so far is reported, each after its last epoch.
+    So a pruner compares the same folds after the same epochs: early epochs tell what is
+    hopeless, and the folds tell what is merely lucky in the first one.
 
     Parameters
     ----------
@@ -125,6 +127,12 @@ def pruned_cross_val_score(
 
     Notes
     -----
+    The first fold's epochs are the steps 0 to ``max_epochs - 1``, the further folds one
+    step each after them: trials of a study should have the same ``max_epochs``. At such
+    a step the pruner does not see the steps before it. Optuna's percentiles are
+    compared with the best value of a trial so far, and in the first fold that may be
+    the best for no other reason than that this fold is easy.
+
     Samples whose label equals the estimator's ``unlabeled`` are split like all others.
     In the training part they are used for training; in the held-out part they are
     neither scored, as in ``DistilledClassifier.score``, nor trained on: one of them
@@ -169,8 +177,7 @@ def pruned_cross_val_score(
                 "score. Use a cv with labelled samples in each held-out part."
             )
         student = clone(estimator)
-        report = _ReportToTrial(trial, fold, fold * student.max_epochs, monitor)
-        _add_callback(student, report)
+        _add_callbacks(student, [] if fold else [_ReportToTrial(trial, monitor)])
         rows = _safe_indexing(X, test)
         # Its own preprocessing, or none, takes tables; skorch makes dicts of them.
         takes_tables = isinstance(student, DistilledClassifier)
@@ -180,7 +187,9 @@ def pruned_cross_val_score(
         if isinstance(student, DistilledClassifier):
             student.set_params(on_interrupt="raise")  # half a fit has no score
         student.fit(_safe_indexing(X, train), y[train])
-        scores.append(student.history[-1, monitor])
+        scores.append(_score_of(student, monitor))
+        if fold:
+            _report_folds(trial, student.max_epochs - 1 + fold, scores)
         if unknown:
             right.append(right_of(student, rows, y[test]))
     if unknown:
@@ -193,36 +202,56 @@ def pruned_cross_val_score(
 class _ReportToTrial(Callback):
     """Report each epoch to a trial, and stop the trial if its pruner says so."""
 
-    def __init__(self, trial: Any, fold: int, first_step: int, monitor: str) -> None:
+    def __init__(self, trial: Any, monitor: str) -> None:
         self.trial = trial
-        self.fold = fold
-        self.first_step = first_step
         self.monitor = monitor
 
     def on_epoch_end(self, net: Any, *args: Any, **kwargs: Any) -> None:
-        epoch, recorded = len(net.history) - 1, net.history[-1]
-        if self.monitor not in recorded:
-            names = sorted(k for k in recorded if k != "batches" and "_best" not in k)
-            raise ValueError(
-                f"monitor={self.monitor!r} is not in the history, expected one of "
-                f"{', '.join(names)}. Add a callback that records it, such as "
-                "skorch.callbacks.EpochScoring."
-            )
-        self.trial.report(recorded[self.monitor], self.first_step + epoch)
+        epoch = len(net.history) - 1
+        self.trial.report(_score_of(net, self.monitor), epoch)
         if self.trial.should_prune():
             raise optuna.TrialPruned(
-                f"The trial was pruned at epoch {epoch} of fold {self.fold}."
+                f"The trial was pruned at epoch {epoch} of fold 0."
             )
 
 
-def _add_callback(student: Any, callback: Callback) -> None:
-    """Add a callback after those that the estimator has."""
+def _score_of(net: Any, monitor: str) -> float:
+    """Return what is monitored, after the last epoch."""
+    recorded = net.history[-1]
+    if monitor not in recorded:
+        names = sorted(k for k in recorded if k != "batches" and "_best" not in k)
+        raise ValueError(
+            f"monitor={monitor!r} is not in the history, expected one of "
+            f"{', '.join(names)}. Add a callback that records it, such as "
+            "skorch.callbacks.EpochScoring."
+        )
+    return recorded[monitor]
+
+
+def _report_folds(
+    trial: optuna.trial.BaseTrial, step: int, scores: list[float]
+) -> None:
+    """Report the mean over folds, and stop the trial if its pruner says so."""
+    mean = float(np.mean(scores))
+    trial.report(mean, step)
+    if not isinstance(trial, optuna.Trial):  # a FixedTrial, which has no pruner
+        return
+    study = trial.study
+    # Another quantity than those of the steps before it, which a pruner would mix up.
+    alone = copy.copy(study.get_trials(deepcopy=False)[trial.number])
+    alone.intermediate_values = {step: mean}
+    if study.pruner.prune(study, alone):
+        raise optuna.TrialPruned(f"The trial was pruned after fold {len(scores) - 1}.")
+
+
+def _add_callbacks(student: Any, more: list[Callback]) -> None:
+    """Add callbacks after those that the estimator has."""
     callbacks = student.callbacks
     if isinstance(callbacks, str) and callbacks == "disable":
         # The default callbacks record what is reported.
-        student.set_params(callbacks=[callback], verbose=0)
+        student.set_params(callbacks=more, verbose=0)
     elif callbacks is None or isinstance(callbacks, list):
-        student.set_params(callbacks=[*(callbacks or []), callback])
+        student.set_params(callbacks=[*(callbacks or []), *more])
     else:
         raise TypeError(
             f"callbacks={callbacks!r}: expected a list of callbacks, None or 'disable'."

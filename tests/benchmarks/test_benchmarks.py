@@ -110,6 +110,35 @@ def test_bench_labels_runs(common, run):
     assert "The teacher itself: " in out
 
 
+def test_bench_pruning_runs(common, run):
+    import bench_pruning
+
+    out = run(bench_pruning, "--quick", "--threads", 1)
+    assert "FAIL" not in out  # nothing is claimed of so small a run
+    assert "| digits | fold by fold    | 50         | 0       |" in out
+    assert "| digits | by folds so far | 25         | 5       |" in out
+
+
+def test_the_former_way_and_the_new_one_report_what_they_say(common):
+    import bench_pruning
+    import optuna
+
+    curves = np.array([[0.1, 0.2], [0.3, 0.4], [0.5, 0.9]])
+    reported = []
+    for way in (bench_pruning.fold_by_fold, bench_pruning.by_folds_so_far):
+        study = optuna.create_study(pruner=optuna.pruners.NopPruner())
+        epochs = []
+        study.optimize(
+            lambda trial, way=way, epochs=epochs: way(trial, curves, epochs.append), 1
+        )
+        assert sum(epochs) == 6
+        assert study.best_value == curves[:, 1].mean()
+        reported.append(study.trials[0].intermediate_values)
+    assert reported[0] == dict(enumerate(curves.flatten()))
+    expected = {0: 0.1, 1: 0.2, 2: np.mean([0.2, 0.4]), 3: curves[:, 1].mean()}
+    assert reported[1] == expected
+
+
 def test_some_rows_are_labelled_every_class_at_least_once(common):
     import bench_labels
 

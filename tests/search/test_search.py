@@ -14,15 +14,10 @@ from skorch.dataset import ValidSplit
 
 from skkd import DistilledClassifier
 from skkd.callbacks import Anneal
-from skkd.search import pruned_cross_val_score, suggest_distillation
+from skkd.search import _pruned, pruned_cross_val_score, suggest_distillation
 
 X, y = load_iris(return_X_y=True)
 NAMES = np.array(["setosa", "versicolor", "virginica"])[y]
-
-
-@pytest.fixture(autouse=True)
-def quiet():
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
 @pytest.fixture
@@ -54,14 +49,15 @@ def test_scores_are_those_of_cross_val_score(student):
     assert np.array_equal(found, cross_val_score(student, X, NAMES, cv=cv))
 
 
-def test_epochs_count_on_from_fold_to_fold(student):
+def test_the_first_fold_reports_epochs_and_the_others_the_mean_so_far(student):
     study = optuna.create_study(direction="maximize")
     trial = study.ask()
     scores = pruned_cross_val_score(student, X, NAMES, trial, cv=3)
     study.tell(trial, scores.mean())
     reported = study.trials[0].intermediate_values
-    assert list(reported) == list(range(3 * 4))
-    assert [reported[step] for step in (3, 7, 11)] == scores.tolist()
+    assert list(reported) == [*range(4), 4, 5]
+    expected = np.cumsum(scores) / [1, 2, 3]
+    np.testing.assert_array_equal([reported[step] for step in (3, 4, 5)], expected)
 
 
 def test_an_unpromising_trial_is_given_up(student):
@@ -69,6 +65,34 @@ def test_an_unpromising_trial_is_given_up(student):
     trial = optuna.create_study(direction="maximize", pruner=pruner).ask()
     with pytest.raises(optuna.TrialPruned, match="epoch 0"):
         pruned_cross_val_score(student, X, NAMES, trial)
+
+
+@pytest.mark.parametrize(("last", "pruned"), [(0.4, True), (0.8, False)])
+def test_luck_in_the_first_fold_does_not_save_a_trial(
+    student, monkeypatch, last, pruned
+):
+    """Its best value so far is that of the first fold, which is no mean of two."""
+
+    def run(trial, *scores):
+        values = iter(scores)  # two epochs and the end of the first fold, the second
+        monkeypatch.setattr(_pruned, "_score_of", lambda net, monitor: next(values))
+        student.set_params(max_epochs=2)
+        return pruned_cross_val_score(student, X, NAMES, trial, cv=2).mean()
+
+    pruner = optuna.pruners.MedianPruner(n_startup_trials=1)
+    study = optuna.create_study(direction="maximize", pruner=pruner)
+    good = study.ask()
+    study.tell(good, run(good, 0.6, 0.6, 0.6, 0.9))
+    if pruned:
+        with pytest.raises(optuna.TrialPruned, match="pruned after fold 1"):
+            run(study.ask(), 0.8, 0.8, 0.8, last)
+    else:
+        assert run(study.ask(), 0.8, 0.8, 0.8, last) == 0.8
+
+
+def test_a_trial_without_a_study_is_not_pruned(student):
+    trial = optuna.trial.FixedTrial({})
+    assert len(pruned_cross_val_score(student, X, NAMES, trial)) == 3
 
 
 def test_the_estimator_is_left_alone(student):
