@@ -262,7 +262,7 @@ class DistillationStudy:
         if isinstance(starts, str):
             starts = published_starts(self.estimator, among)
         self.data_: StudyData = read_data(self.data, self.reader)
-        facts = {
+        facts: dict[str, Any] = {
             "versions": _agreement.versions(),
             "definition": _agreement.definition(
                 self.estimator,
