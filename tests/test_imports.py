@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parents[1] / "skkd"
 # From the top floor to the ground. Those on one floor do not import each other.
 FLOORS = """
     _cli | quickstart | report export | displays _safe_file | _evaluate
-    | recipes search | _packed | _estimator | callbacks | _fit | memory
+    | recipes search | _packed | _estimator | callbacks checkpoints | _fit | memory
     | teachers runtime | images | students tables | _data | _store | losses | augment
     | _formats | _utils | exceptions _version
 """

@@ -18,6 +18,7 @@ _COMMANDS = {
     "demo": "_demo",
     "check-teacher": "_check_teacher",
     "check-folder": "_check_folder",
+    "cache": "_cache",
 }
 
 

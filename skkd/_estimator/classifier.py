@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -33,10 +33,12 @@ from skkd._fit.soft_targets import SoftTargets, compute_soft_targets
 from skkd._fit.student_check import check_student
 from skkd._fit.synthetic import with_synthetic
 from skkd._fit.teacher_check import TeacherCheck, check_teacher_outputs
+from skkd._fit.teacher_cv import LateTeacher
 from skkd._fit.views import BatchViews
 from skkd._utils.modules import count_parameters, describe
 from skkd._utils.rng import seeded_rng
 from skkd._utils.warn import warn
+from skkd.checkpoints._saved_fit import SavedFit
 from skkd.exceptions import DistillationWarning
 
 
@@ -121,11 +123,20 @@ class DistilledClassifier(BriefReprMixin, SharedTeacherMixin, SkorchClassifier):
         Weights of the classes, multiplied into ``sample_weight``.
     memory : None, str, joblib.Memory, LogitMemory or False, default=None
         Where to cache the teacher's logits, by the content of teacher and samples.
-        None: in this process. A folder is shared by processes and kept.
+        None: in this process, or in the folder of `checkpoint`. A folder is shared by
+        processes and kept.
         :class:`~skkd.memory.LogitMemory` has options, False caches nothing.
     precision : {"fp32", "bf16", "auto"}, default="fp32"
         Of the student's forward and backward pass; weights, losses and cached logits
         stay in float32. "auto" takes bf16 if the hardware multiplies in it.
+    checkpoint : None, str, path or CheckpointFolder, default=None
+        A folder in which the fit is saved while it runs, and found by its content:
+        parameters, data, teacher, seed, versions. A fit that was killed goes on after
+        the last epoch that was saved, one that was finished is loaded, and both are bit
+        for bit what an uninterrupted fit gives: see :mod:`skkd.checkpoints`.
+    checkpoint_every : None, int or timedelta, default=None
+        After how many epochs, or how much time, the fit is saved. None saves every
+        epoch, or fewer where that would take more than a twentieth of the time.
     on_interrupt : {"raise", "keep"}, default="raise"
         What becomes of CTRL-C in an epoch. "raise" ends the fit with it: a student
         that `fit` builds is as it was before, `partial_fit` and a warm start keep what
@@ -175,6 +186,8 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
         The fitted preprocessing of the student; None if it takes X as it is.
     module_ : torch.nn.Module
         The trained student.
+    resumed_ : int
+        Epochs that a checkpoint had, and that the last fit did not train again.
     teacher_ : object
         ``teacher`` itself, or the clones that ``teacher_cv`` fitted; None where there
         is none.
@@ -236,6 +249,7 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
             *("teacher", "teacher_cv", "teacher_transform", "distillation"),
             *("preprocessor", "synthetic"),
             *("temperature", "alpha", "memory", "strict", "on_interrupt"),
+            *("checkpoint", "checkpoint_every", "resumed_"),
             *("augment", "n_views", "teacher_view"),
             *("teacher_", "cache_info_", "distillation_", "teacher_findings_"),
             *("teacher_temperature_", "input_range_"),
@@ -245,7 +259,12 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
         }
     )
     _deferred = (*SkorchClassifier._deferred, "distillation")
-    _nested = ("augment", "memory", "teacher_transform", "preprocessor", "synthetic")
+    _nested = (
+        *("augment", "memory", "teacher_transform", "preprocessor", "synthetic"),
+        "checkpoint",
+    )
+    # Of the last fit.
+    resumed_ = 0
     # What skorch takes for the name of a part, with parameters of its own.
     prefixes_ = [*SkorchClassifier.prefixes_, "distillation"]
 
@@ -268,6 +287,8 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
         class_weight: Any = None,
         memory: Any = None,
         precision: str = "fp32",
+        checkpoint: Any = None,
+        checkpoint_every: Any = None,
         on_interrupt: str = "raise",
         strict: bool = False,
         random_state: Any = None,
@@ -328,6 +349,8 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
         self.class_weight = class_weight
         self.memory = memory
         self.precision = precision
+        self.checkpoint = checkpoint
+        self.checkpoint_every = checkpoint_every
         self.on_interrupt = on_interrupt
         self.strict = strict
         self.random_state = random_state
@@ -478,19 +501,30 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
         **kwargs: Any,
     ) -> DistilledClassifier:
         """Train as planned; `loop` is skorch's, of samples and labels."""
-        is_fit = kwargs.get("_routing_method") == "fit"
+        method = kwargs.get("_routing_method")
+        is_fit, saved = method == "fit", None
+        if self.checkpoint is not None and method is not None:
+            saved = SavedFit(self, plan, fit_params, method)
 
         def train(samples: TrainingSet) -> None:
-            loop(samples, samples.y, **kwargs, **fit_params)
+            with nullcontext() if saved is None else saved.watching(self):
+                loop(samples, samples.y, **kwargs, **fit_params)
             # `partial_fit` may be given samples that are like no others.
             if is_fit and [
                 m for m in self.module_.modules() if isinstance(m, _BatchNorm)
             ]:
                 correct_statistics(self, fit_params)
 
-        if is_fit and hasattr(self, "_skl_callbacks"):  # scikit-learn's, from 1.9 on
-            return run_as_task(self, plan, partial(self._run, plan, fit_params), train)
-        return self._run(plan, fit_params, train)
+        with nullcontext() if saved is None else saved.locked():
+            # scikit-learn's, from 1.9 on
+            if is_fit and hasattr(self, "_skl_callbacks"):
+                run = partial(self._run, plan, fit_params, saved=saved)
+                run_as_task(self, plan, run, train)
+            else:
+                self._run(plan, fit_params, train, saved)
+            if saved is not None:
+                saved.finish(self)
+        return self
 
     def _train(self, X: TrainingSet, y: np.ndarray, **kwargs: Any) -> None:
         """Train as skorch's `partial_fit`, for which CTRL-C is no interrupt."""
@@ -506,9 +540,11 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
         plan: FitPlan,
         fit_params: dict[str, Any],
         train: Callable[[TrainingSet], Any],
+        saved: SavedFit | None = None,
     ) -> DistilledClassifier:
-        """Build the student, compute soft targets, check all of it, and train."""
+        """Build the student, and train it, unless it was trained and saved before."""
         with self._undone_if_refused(plan.fresh):
+            self.__dict__.pop("resumed_", None)
             if not plan.is_preprocessed:
                 plan = preprocess(plan, self, fit_params)
             if plan.facts is not None:
@@ -518,27 +554,37 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
                 widen_range(self, plan.X_of_range)
             if plan.fresh:
                 self.initialize()
-            with self._random_stream() as seed:
-                samples = self._training_set(plan)
-                self._check_student(plan, samples, fit_params)
-                # In a stream of its own: the student's is the same without a teacher.
-                with seeded_rng(seed, self.device or "cpu"):
-                    targets, check = self._soft_targets(plan, samples, fit_params)
-                if self.synthetic is not None:
-                    more = (plan, self, samples, targets, fit_params)
-                    samples, targets = with_synthetic(*more)
-                self.teacher_, self.cache_info_ = targets.teacher, targets.cache_info
-                self.teacher_findings_, self.distillation_ = check.findings, plan.loss
-                self.teacher_temperature_ = check.temperature
-                if self.channels_last_:
-                    set_layout(self.module_, channels_last=True)
-                objective = self._objective(plan, samples, targets, fit_params)
-                with self._training(objective):
-                    train(samples)
-                if self.channels_last_:
-                    set_layout(self.module_, channels_last=False)
+            if saved is None or not saved.load(self, plan):
+                self._train_as_planned(plan, fit_params, train)
         self._check_loss()
         return self
+
+    def _train_as_planned(
+        self,
+        plan: FitPlan,
+        fit_params: dict[str, Any],
+        train: Callable[[TrainingSet], Any],
+    ) -> None:
+        """Compute soft targets, check student and teacher, and train."""
+        with self._random_stream() as seed:
+            samples = self._training_set(plan)
+            self._check_student(plan, samples, fit_params)
+            # In a stream of its own: the student's is the same without a teacher.
+            with seeded_rng(seed, self.device or "cpu"):
+                targets, check = self._soft_targets(plan, samples, fit_params)
+            if self.synthetic is not None:
+                more = (plan, self, samples, targets, fit_params)
+                samples, targets = with_synthetic(*more)
+            self.teacher_, self.cache_info_ = targets.teacher, targets.cache_info
+            self.teacher_findings_, self.distillation_ = check.findings, plan.loss
+            self.teacher_temperature_ = check.temperature
+            if self.channels_last_:
+                set_layout(self.module_, channels_last=True)
+            objective = self._objective(plan, samples, targets, fit_params)
+            with self._training(objective):
+                train(samples)
+            if self.channels_last_:
+                set_layout(self.module_, channels_last=False)
 
     @contextmanager
     def _undone_if_refused(self, fresh: bool) -> Iterator[None]:
@@ -620,6 +666,10 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
             fit_params=fit_params,
         )
 
+    def _more_content(self) -> Any:
+        """Return what a fit depends on besides parameters and data, if anything."""
+        return None
+
     def _teaches_unlabeled(self, needs: frozenset[str], given: bool) -> bool:
         """Tell whether anybody teaches samples that have no label."""
         return bool(needs) and (self.teacher is not None or given)
@@ -634,6 +684,20 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
             )
 
     # Using the student --------------------------------------------------------
+
+    @property
+    def teacher_(self) -> Any:
+        """The teacher, or the clones of it; those of a loaded fit are fitted now."""
+        held = vars(self).get("teacher_", self)
+        if held is self:
+            raise AttributeError(f"{type(self).__name__} has no teacher_ before fit.")
+        if isinstance(held, LateTeacher):
+            held = self.__dict__["teacher_"] = held.fitted()
+        return held
+
+    @teacher_.setter
+    def teacher_(self, teacher: Any) -> None:
+        self.__dict__["teacher_"] = teacher
 
     def score(
         self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None

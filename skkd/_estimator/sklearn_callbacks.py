@@ -60,7 +60,9 @@ def run_as_task(net: Any, plan: FitPlan, run: Callable[[Any], Any], train: Any) 
 class _EpochTasks(Callback):
     """A callback of skorch for which each epoch is a task of scikit-learn's."""
 
+    observes_only = True  # what scikit-learn's callbacks do, they do beside the fit
     context: Any = None
+    has_stopped = False
 
     def __init__(self, context: Any) -> None:
         self.context = context
@@ -79,4 +81,5 @@ class _EpochTasks(Callback):
         # No attribute is missing: the net can predict as it is.
         data = {**self.context.fit_data, "reconstruction_attributes": {}}
         if self.task_.call_on_fit_task_end(**data):
+            self.has_stopped = True
             raise StopTraining

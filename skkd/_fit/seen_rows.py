@@ -9,7 +9,7 @@ from scipy.stats import binomtest
 
 from skkd._utils.warn import warn
 from skkd.exceptions import TeacherWarning
-from skkd.memory._lookup import lookup_or_compute
+from skkd.memory._lookup import lookup_or_compute, memory_of
 from skkd.teachers import Finding, Teacher, as_teacher
 
 # A teacher that is right on nearly all rows, on significantly more than its student,
@@ -119,7 +119,7 @@ def predict_with_teacher(
         return adapter.in_whole_batches(compute, rows)
 
     # Cached if these rows were trained on in another fold.
-    memory = settings.memory if prefit else False
+    memory = memory_of(settings) if prefit else False
     logits = lookup_or_compute(forward, adapter, classes, X, memory=memory)[0]
     return np.asarray(logits[np.arange(len(logits))]), adapter
 

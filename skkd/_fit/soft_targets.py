@@ -21,7 +21,12 @@ from skkd._fit.plan import FitPlan
 from skkd._fit.teacher_cv import fit_on_all, fit_out_of_fold
 from skkd._utils.modules import cast_floats
 from skkd.memory._logits import CacheInfo, as_memory
-from skkd.memory._lookup import logits_of, lookup_or_compute, sum_cache_infos
+from skkd.memory._lookup import (
+    logits_of,
+    lookup_or_compute,
+    memory_of,
+    sum_cache_infos,
+)
 from skkd.memory._row_keys import row_keys, view_seeds
 from skkd.teachers import Teacher, as_teacher
 from skkd.teachers._check_logits import check_logits
@@ -104,7 +109,12 @@ def _from_teacher(
     fields: dict[str, Any],
     fit_params: Mapping[str, Any],
 ) -> SoftTargets:
-    teacher, adapter, memory, X = net.teacher, plan.teacher, net.memory, plan.teacher_X
+    teacher, adapter, memory, X = (
+        net.teacher,
+        plan.teacher,
+        memory_of(net),
+        plan.teacher_X,
+    )
     own_rows = X is not samples.X or plan.preprocessor is not None
     if adapter is None:
         X, memory = sliceable(X), False  # a clone is another one in every fit

@@ -16,7 +16,7 @@ from skkd._data.rows import take_rows
 from skkd._data.weights import sample_weight_fields
 from skkd._fit.split import Split, draw_split
 from skkd._utils.modules import describe
-from skkd.memory._lookup import lookup_or_compute, sum_cache_infos
+from skkd.memory._lookup import lookup_or_compute, memory_of, sum_cache_infos
 
 if TYPE_CHECKING:
     from skkd._fit.plan import FitPlan
@@ -101,7 +101,7 @@ def _logits_of(plan: FitPlan, net: Any, targets: SoftTargets, rows: Any) -> Any:
     def forward(part: Any) -> np.ndarray:
         return np.asarray(adapter.logits(part, plan.classes), dtype=np.float32)
 
-    memory = net.memory if isinstance(net.teacher_cv, str) else False
+    memory = memory_of(net) if isinstance(net.teacher_cv, str) else False
     found = lookup_or_compute(forward, adapter, plan.classes, rows, memory=memory)
     return found[0][np.arange(len(found[0]))], found[1]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any
 
@@ -12,8 +13,57 @@ from sklearn.model_selection import PredefinedSplit, StratifiedGroupKFold, check
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import has_fit_parameter
 
+from skkd._data.rows import sliceable
+from skkd._utils.rng import seeded_rng
 from skkd._utils.warn import warn
 from skkd.teachers._as_teacher import as_teacher
+
+
+class LateTeacher:
+    """Clones of a teacher that are fitted when somebody asks for them.
+
+    Parameters
+    ----------
+    fit : callable
+        Returns what it has fitted.
+    seed : int
+        Of the random stream in which it is called.
+    device : str or torch.device
+    """
+
+    def __init__(self, fit: Callable[[], Any], seed: int, device: Any) -> None:
+        self._fit, self._seed, self._device = fit, seed, device
+
+    def fitted(self) -> Any:
+        """Fit them, as the fit of the student did."""
+        with seeded_rng(self._seed, self._device):
+            return self._fit()
+
+    def __reduce__(self) -> Any:
+        return _as_is, (self.fitted(),)
+
+
+def _as_is(teacher: Any) -> Any:
+    return teacher
+
+
+def late_teacher(plan: Any, net: Any) -> Any:
+    """Return the ``teacher_`` of a fit that is loaded: nothing is fitted by now."""
+    needs = plan.needs - ({"logits"} if plan.teacher_logits is not None else set())
+    if isinstance(net.teacher_cv, str) or net.teacher is None:
+        return net.teacher
+    if not needs:
+        return None
+    X, data = sliceable(plan.teacher_X), (plan.y, plan.labelled, plan.sample_weight)
+    teacher, cv = net.teacher, net.teacher_cv
+
+    def fit() -> Any:
+        if cv is None:
+            return fit_on_all(teacher, X, *data)
+        known = {"classes": plan.classes, "groups": plan.groups}
+        return fit_out_of_fold(teacher, cv, X, *data, **known)[0]
+
+    return LateTeacher(fit, net.next_seed_, net.device or "cpu")
 
 
 def fit_on_all(

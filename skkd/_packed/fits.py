@@ -50,13 +50,18 @@ class PackedFits:
         members: dict[tuple[int, int], Member] = {}
         orders: BatchOrders = {}
         refused: dict[Any, str] = {}
+        self._n_loaded = 0
         for i, fold in enumerate(folds):
             shared = FoldFits(fold, orders, refused)
             for c, candidate in enumerate(candidates):
                 start = time.perf_counter()
                 try:
                     whole = clone(estimator).set_params(**clone(candidate, safe=False))
-                    members[c, i], self.fitted[c, i] = shared.prepare(whole, candidate)
+                    member, self.fitted[c, i] = shared.prepare(whole, candidate)
+                    if member is None:
+                        self._n_loaded += 1
+                    else:
+                        members[c, i] = member
                 except CannotBePacked as reason:
                     self._reasons[str(reason)] += 1
                 except Exception as error:  # as `fit` would raise it
@@ -107,4 +112,4 @@ class PackedFits:
             self._reasons[reason] += 1
             del self.fitted[place]
         n_packed, reasons = len(trained.seconds), dict(self._reasons)
-        self.packing = Packing(n_packed, trained.n_groups, reasons)
+        self.packing = Packing(n_packed, trained.n_groups, reasons, self._n_loaded)

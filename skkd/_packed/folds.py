@@ -18,7 +18,7 @@ from skkd._fit.plan import FitPlan
 from skkd._fit.preprocess import preprocess
 from skkd._fit.seen_rows import is_prefit
 from skkd._packed.groups import check_module, check_settings, identity
-from skkd._packed.member import BatchOrders, Member, prepare
+from skkd._packed.member import BatchOrders, Member, prepare, saved_fit
 from skkd._packed.refusal import CannotBePacked
 from skkd._packed.samples import is_equal
 
@@ -48,8 +48,11 @@ class FoldFits:
 
     def prepare(
         self, estimator: Any, candidate: Mapping[str, Any]
-    ) -> tuple[Member, Any]:
-        """Return a member, and the estimator that it is a part of."""
+    ) -> tuple[Member | None, Any]:
+        """Return a member, and the estimator that it is a part of.
+
+        There is no member if the estimator is fitted, from a checkpoint.
+        """
         net, data, prefix, head = estimator, self._fold, "", None
         if isinstance(estimator, Pipeline):
             name, net = estimator.steps[-1]
@@ -71,8 +74,8 @@ class FoldFits:
             of_teacher.pop(f"{prefix}random_state", None)
         return self._checked(net, data, (head, identity(of_teacher))), estimator
 
-    def prepare_student(self, net: Any, teacher: Hashable) -> Member:
-        """Return a member of a student alone.
+    def prepare_student(self, net: Any, teacher: Hashable) -> Member | None:
+        """Return a member of a student alone; None if a checkpoint had it fitted.
 
         Parameters
         ----------
@@ -83,11 +86,17 @@ class FoldFits:
         check_settings(net)
         return self._checked(net, self._fold, teacher)
 
-    def _checked(self, net: Any, data: Fold, key: Any) -> Member:
+    def _checked(self, net: Any, data: Fold, key: Any) -> Member | None:
         module = identity([net.module, net.get_params_for("module")])
         if module in self._refused:
             raise CannotBePacked(self._refused[module])
+        saved = None
+        if net.checkpoint is not None:
+            saved = saved_fit(net, *data)
+            if saved.is_loaded:
+                return None
         member = self._prepare(net, data, key)
+        member.saved = saved
         try:
             check_module(net)
         except CannotBePacked as reason:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ from skkd._fit.objective import Objective
 from skkd._fit.plan import FitPlan, plan_fit
 from skkd._packed.refusal import CannotBePacked
 from skkd._packed.schedules import schedules_of
+from skkd.checkpoints._saved_fit import SavedFit
 
 _OF_FIT = {"teacher_logits", "teacher_X", "sample_weight", "groups"}
 # The batches of fits that start from the same random state, by what they depend on.
@@ -45,6 +47,8 @@ class Member:
         They are called at the beginning and the end of each epoch.
     start : Tensor
         State of the random stream before the first epoch.
+    saved : SavedFit or None
+        Where it is saved once it is trained.
     """
 
     net: Any
@@ -55,6 +59,7 @@ class Member:
     batches: list[list[np.ndarray]]
     schedules: list[Callback]
     start: Tensor
+    saved: SavedFit | None = None
 
     @property
     def alpha(self) -> float:
@@ -138,6 +143,37 @@ def prepare(
         found["schedules"],
         found["start"],
     )
+
+
+def saved_fit(net: Any, X: Any, y: Any, fit_params: Mapping[str, Any]) -> SavedFit:
+    """Return the checkpoint of a fit; the net is fitted if that was finished before.
+
+    It is another one than that of a single fit, whose last digits differ.
+
+    Parameters
+    ----------
+    net, X, y, fit_params : object
+        As of :func:`prepare`.
+
+    Returns
+    -------
+    SavedFit
+        ``is_loaded`` tells whether the net is fitted.
+    """
+    plan = plan_fit(net, X, y, fresh=True, **fit_params)
+    saved = SavedFit(net, plan, {}, "together")
+    if saved.is_finished:
+        with suppress(_NotFinished):
+            net._run(plan, {}, _stop, saved)
+    return saved
+
+
+class _NotFinished(Exception):
+    """Ends a fit that was to be loaded."""
+
+
+def _stop(samples: TrainingSet) -> None:
+    raise _NotFinished  # the file was damaged
 
 
 def _batches(net: Any, samples: TrainingSet, orders: BatchOrders) -> list[Any]:

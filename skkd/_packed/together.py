@@ -28,17 +28,22 @@ class Packing(NamedTuple):
         Stacks of these.
     n_alone : dict of str to int
         How many were trained by themselves, by the reason.
+    n_loaded : int
+        How many were trained before, and loaded from a checkpoint.
     """
 
     n_packed: int
     n_groups: int
     n_alone: dict[str, int]
+    n_loaded: int = 0
 
     def __str__(self) -> str:
-        n = self.n_packed + sum(self.n_alone.values())
+        n = self.n_packed + sum(self.n_alone.values()) + self.n_loaded
         groups = f"{self.n_groups} group{'s' * (self.n_groups != 1)}"
         parts = [f"{self.n_packed} of {n} fits trained together, in {groups}"]
         parts += [f"{n} by themselves ({reason})" for reason, n in self.n_alone.items()]
+        if self.n_loaded:
+            parts.append(f"{self.n_loaded} loaded from a checkpoint")
         return "; ".join(parts)
 
 

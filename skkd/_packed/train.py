@@ -75,6 +75,8 @@ def train(members: Sequence[Member]) -> None:
     dropout.finish()
     for member in members:
         member.net._check_loss()
+        if member.saved is not None:
+            member.saved.finish(member.net)
 
 
 def _check_stack(

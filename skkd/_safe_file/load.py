@@ -9,7 +9,7 @@ from typing import Any
 from sklearn.pipeline import Pipeline
 
 from skkd._estimator.classifier import DistilledClassifier
-from skkd._safe_file.container import FileRefused, damaged, read_file
+from skkd._formats.container import FileRefused, damaged, read_file
 from skkd._safe_file.rebuild import check_answers, rebuild_student
 from skkd._safe_file.steps import step_from_json, warn_of_version
 

@@ -11,7 +11,7 @@ import torch
 
 from skkd._estimator import skorch_classifier
 from skkd._estimator.classifier import DistilledClassifier
-from skkd._safe_file.container import FileRefused
+from skkd._formats.container import FileRefused
 from skkd._safe_file.steps import step_from_json, step_to_json
 from skkd._safe_file.values import Encoder, decode
 from skkd._utils.modules import describe, uncompiled
@@ -19,7 +19,10 @@ from skkd._utils.not_stored import NotStored
 from skkd.students._outline import BUILDERS
 
 # They belong to the machine, and change no result.
-_OF_THE_MACHINE = ("memory", "device", "torch_load_kwargs")
+_OF_THE_MACHINE = (
+    *("memory", "device", "torch_load_kwargs"),
+    *("checkpoint", "checkpoint_every"),
+)
 # Without these parameters nothing can be predicted, or something else would be.
 _NEEDED = ("predict_nonlinearity", "iterator_valid", "dataset")
 # What `trim_for_prediction` makes of predict_nonlinearity.

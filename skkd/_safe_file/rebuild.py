@@ -9,8 +9,8 @@ import torch
 
 from skkd._estimator.build_student import build_student
 from skkd._estimator.classifier import DistilledClassifier
+from skkd._formats.container import FileRefused, damaged
 from skkd._safe_file import probe
-from skkd._safe_file.container import FileRefused, damaged
 from skkd._safe_file.facts import history_from_json, set_facts
 from skkd._safe_file.params import params_from_json
 from skkd._safe_file.weights import fill, weights_from_tensors

@@ -16,8 +16,8 @@ from sklearn.pipeline import Pipeline
 from skkd._estimator.classifier import DistilledClassifier
 from skkd._estimator.distributed.classifier import AcceleratedClassifier
 from skkd._estimator.student_predictions import chosen_student
+from skkd._formats.container import pack, unpack
 from skkd._safe_file import probe
-from skkd._safe_file.container import pack, unpack
 from skkd._safe_file.facts import facts_to_json, history_to_json
 from skkd._safe_file.load import rebuild
 from skkd._safe_file.params import needed_params, params_to_json

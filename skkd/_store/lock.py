@@ -29,10 +29,13 @@ class FolderLock:
     folder : Path
         Holds the files ``lock`` and ``holder``, which everybody may write to who may
         write to the folder.
+    parameter : str, default="memory"
+        What the user knows the folder by.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, parameter: str = "memory") -> None:
         self._folder, self._holder = folder, folder / "holder"
+        self._parameter = parameter
         mode = 0o666 & folder.stat().st_mode if folder.is_dir() else 0o644
         self._lock = FileLock(folder / "lock", mode=mode)
 
@@ -73,7 +76,7 @@ class FolderLock:
         if goes_on:
             end = "does not wait any longer, and computes the same by itself."
         warn(
-            f"memory={str(self._folder)!r}: after {waited:.0f} s {holder} is still at "
-            f"work there, and this process {end}",
+            f"{self._parameter}={str(self._folder)!r}: after {waited:.0f} s {holder} "
+            f"is still at work there, and this process {end}",
             DistillationWarning,
         )

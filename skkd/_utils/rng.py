@@ -52,11 +52,11 @@ def preserved_rng(device: Any = "cpu") -> Iterator[None]:
         with _overlapping_block(device):
             yield
         return
-    states = _get_states(device)
+    states = get_states(device)
     try:
         yield
     finally:
-        _set_states(states)
+        set_states(states)
 
 
 @contextmanager
@@ -88,7 +88,7 @@ class SecondStream:
         self.device = device
         with preserved_rng(device):
             _seed(seed, device)
-            self._states = _get_states(device)
+            self._states = get_states(device)
 
     @contextmanager
     def swapped(self) -> Iterator[None]:
@@ -100,8 +100,8 @@ class SecondStream:
             self._swap()
 
     def _swap(self) -> None:
-        states = _get_states(self.device)
-        _set_states(self._states)
+        states = get_states(self.device)
+        set_states(self._states)
         self._states = states
 
 
@@ -109,7 +109,7 @@ class SecondStream:
 def _overlapping_block(device: Any) -> Iterator[None]:
     global _n_blocks
     with _changed:
-        _saved.update({**_get_states(device), **_saved})
+        _saved.update({**get_states(device), **_saved})
         _n_blocks += 1
     try:
         yield
@@ -117,7 +117,7 @@ def _overlapping_block(device: Any) -> Iterator[None]:
         with _changed:
             _n_blocks -= 1
             if not _n_blocks:
-                _set_states(_saved)
+                set_states(_saved)
                 _saved.clear()
 
 
@@ -158,7 +158,7 @@ def _lends(owner: int, level: int) -> bool:
     return True
 
 
-def _get_states(device: Any) -> dict[str, Any]:
+def get_states(device: Any) -> dict[str, Any]:
     """Return the states of the generators of the CPU and of `device`."""
     states: dict[str, Any] = {
         "cpu": (random.getstate(), np.random.get_state(), torch.get_rng_state())
@@ -173,7 +173,8 @@ def _get_states(device: Any) -> dict[str, Any]:
     return states
 
 
-def _set_states(states: dict[str, Any]) -> None:
+def set_states(states: dict[str, Any]) -> None:
+    """Set the states that `get_states` returned."""
     for place, state in states.items():
         if place == "cpu":
             random.setstate(state[0])

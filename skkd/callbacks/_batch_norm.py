@@ -51,6 +51,8 @@ class UpdateBatchNorm(Callback):
     (40,)
     """
 
+    _not_state = ("dataset_",)  # for checkpoints: set in every epoch
+
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kw: Any) -> None:
         """Check that no callback will overwrite the statistics."""
         if getattr(net, "_objective_", None) is None:

@@ -43,7 +43,7 @@ _OPTIONS = frozenset(
         *("weights", "average", "temperatures"),
     }
 )
-_DONE = "already written"  # in place of the name that `reducer_override` may return
+WRITTEN = "already written"  # in place of the name that `reducer_override` may return
 
 
 class FingerprintError(ValueError):
@@ -57,10 +57,10 @@ def fingerprint(content: Any) -> str:
     code, its defaults, the variables that it closes over, and the class's attributes.
     """
     try:
-        return _ContentHasher().hash(content)
+        return ContentHasher().hash(content)
     except Exception as error:  # whatever a __reduce__ of others may raise
         raise FingerprintError(
-            f"memory= cannot tell one teacher or X from another: {_first_line(error)}. "
+            f"memory= cannot tell one teacher or X from another: {first_line(error)}. "
             "Use only what can be pickled, with classes defined at the top level of a "
             "module; or name the teacher, as_teacher(model, name='v1'), another name "
             "for other weights; or pass memory=False."
@@ -72,7 +72,7 @@ def fingerprint_of_code(function: types.FunctionType) -> str:
     return _MemberHasher().hash(function)
 
 
-class _ContentHasher(Hasher):
+class ContentHasher(Hasher):
     """A pickler that writes values instead of addresses, and code instead of names."""
 
     # Not joblib's `save`, by which methods are known by their names alone.
@@ -87,6 +87,7 @@ class _ContentHasher(Hasher):
         self._open: list[int] = []  # ids of objects whose content is being written
 
     def hash(self, obj: Any) -> str:
+        """Return the hash of an object's content, 32 hexadecimal digits."""
         return super().hash(obj)[:32]
 
     def reducer_override(self, obj: Any) -> Any:
@@ -102,7 +103,7 @@ class _ContentHasher(Hasher):
             self._open.append(id(obj))
             self.save(content)
             self._open.pop()
-            return _DONE
+            return WRITTEN
         if cls.__module__ == "builtins" or issubclass(cls, type):
             return NotImplemented
         if release_of(cls.__module__) or not has_own_pickle(cls):
@@ -120,7 +121,7 @@ class _ContentHasher(Hasher):
         except Exception as error:
             raise ValueError(
                 f"{type(obj).__name__} leaves its {key!r}, a {type(value).__name__}, "
-                f"out of its pickle, and {_first_line(error)}"
+                f"out of its pickle, and {first_line(error)}"
             ) from error
 
     def _batch_setitems(self, items: Any, *args: Any) -> None:
@@ -128,7 +129,7 @@ class _ContentHasher(Hasher):
         super(Hasher, self)._batch_setitems(items, *args)
 
     def save_global(self, obj: Any, name: str | None = None, **kwargs: Any) -> None:
-        if name == _DONE:
+        if name == WRITTEN:
             return
         if isinstance(obj, type):
             self.memoize(obj)
@@ -200,7 +201,7 @@ class _ContentHasher(Hasher):
         return self._describe_function(content) if is_function else content
 
 
-class _MemberHasher(_ContentHasher):
+class _MemberHasher(ContentHasher):
     """For attributes of a class, where functions count as its code."""
 
     def _save_function(self, function: types.FunctionType) -> None:
@@ -217,7 +218,7 @@ class _MemberHasher(_ContentHasher):
             return str, (name_of(type(obj)),)
 
 
-class _HiddenHasher(_ContentHasher):
+class _HiddenHasher(ContentHasher):
     """For attributes that are left out of pickles: what can be in the way of one."""
 
     def _save_function(self, function: types.FunctionType) -> None:
@@ -229,7 +230,7 @@ class _HiddenHasher(_ContentHasher):
         return super().reducer_override(obj)
 
 
-class _TransformHasher(_ContentHasher):
+class _TransformHasher(ContentHasher):
     """For a transform, which may hold functions, as torchvision's Lambda does."""
 
     def _save_function(self, function: types.FunctionType) -> None:
@@ -241,7 +242,7 @@ class _TransformHasher(_ContentHasher):
 # Each returns what is written of an object, or NotImplemented to pickle it as usual.
 
 
-def _of_array(hasher: _ContentHasher, array: np.ndarray) -> Any:
+def _of_array(hasher: ContentHasher, array: np.ndarray) -> Any:
     if type(array) not in (np.ndarray, np.memmap) or array.dtype.hasobject:
         return NotImplemented  # masks, and other attributes of subclasses
     packed = array
@@ -253,15 +254,15 @@ def _of_array(hasher: _ContentHasher, array: np.ndarray) -> Any:
     return "array", repr(array.dtype), array.shape
 
 
-def _of_dtype(hasher: _ContentHasher, dtype: np.dtype) -> Any:
+def _of_dtype(hasher: ContentHasher, dtype: np.dtype) -> Any:
     return "dtype", repr(dtype)
 
 
-def _of_tensor(hasher: _ContentHasher, tensor: torch.Tensor) -> Any:
+def _of_tensor(hasher: ContentHasher, tensor: torch.Tensor) -> Any:
     return content_of_tensor(tensor, hasher._hash.update)
 
 
-def _of_module(hasher: _ContentHasher, module: torch.nn.Module) -> Any:
+def _of_module(hasher: ContentHasher, module: torch.nn.Module) -> Any:
     if release_of(type(module).__module__):  # torch.compile's wrapper, if any
         module = uncompiled(module)
     state = [
@@ -274,19 +275,19 @@ def _of_module(hasher: _ContentHasher, module: torch.nn.Module) -> Any:
     return "module", type(module), state
 
 
-def _of_net(hasher: _ContentHasher, net: NeuralNet) -> Any:
+def _of_net(hasher: ContentHasher, net: NeuralNet) -> Any:
     # skorch's own way to pickle goes through torch.
     return "net", type(net), state_of_net(net)
 
 
-def _of_method(hasher: _ContentHasher, method: types.MethodType) -> Any:
+def _of_method(hasher: ContentHasher, method: types.MethodType) -> Any:
     function = method.__func__
     if isinstance(function, types.FunctionType):
         function = hasher._describe_function(function)
     return "method", function, method.__self__
 
 
-def _of_teacher(hasher: _ContentHasher, teacher: Teacher) -> Any:
+def _of_teacher(hasher: ContentHasher, teacher: Teacher) -> Any:
     if teacher.name is not None:  # the user's word for all of the rest
         known = teacher.classes_
         options = {k: v for k, v in vars(teacher).items() if k in _OPTIONS}
@@ -304,7 +305,7 @@ def _of_teacher(hasher: _ContentHasher, teacher: Teacher) -> Any:
     return "transformed", teacher.teacher, digest
 
 
-_CONTENT: dict[type, Callable[[_ContentHasher, Any], Any]] = {
+_CONTENT: dict[type, Callable[[ContentHasher, Any], Any]] = {
     np.ndarray: _of_array,
     np.dtype: _of_dtype,
     torch.Tensor: _of_tensor,
@@ -315,7 +316,7 @@ _CONTENT: dict[type, Callable[[_ContentHasher, Any], Any]] = {
 }
 
 
-def content_function(cls: type) -> Callable[[_ContentHasher, Any], Any] | None:
+def content_function(cls: type) -> Callable[[ContentHasher, Any], Any] | None:
     """Return what tells the content of objects of `cls`, if not their pickle."""
     for base in cls.__mro__:
         if base in _CONTENT:
@@ -339,5 +340,6 @@ def is_of_release(function: types.FunctionType) -> bool:
     return found is function
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Return the first line of a message, without its full stop."""
     return (str(error).splitlines() or [type(error).__name__])[0].removesuffix(".")

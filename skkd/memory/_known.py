@@ -60,7 +60,7 @@ def quick_hash(content: Any) -> bytes | None:
 
 
 class _QuickPickler(pickle.Pickler):
-    """Writes what `_ContentHasher` does, compiled where that is written in Python."""
+    """Writes what `ContentHasher` does, compiled where that is written in Python."""
 
     def __init__(self, stream: io.BytesIO) -> None:
         super().__init__(stream, protocol=4)

@@ -35,6 +35,14 @@ _TOLERANCE = 1e-3
 _OF_PROCESS = LogitMemory()  # what None stands for
 
 
+def memory_of(net: Any) -> Any:
+    """Return where a net caches logits: beside its checkpoints, if it says no more."""
+    checkpoint = getattr(net, "checkpoint", None)
+    if net.memory is not None or checkpoint is None:
+        return net.memory
+    return getattr(checkpoint, "location", checkpoint)
+
+
 def lookup_or_compute(
     forward: Callable[[Any], np.ndarray],
     content: Any,

@@ -161,6 +161,12 @@ class CohortNet(DistilledClassifier):
         for name, parameter in super().get_all_learnable_params():
             yield _OF_COHORT.sub(r"\1", name), parameter
 
+    def _more_content(self) -> Any:
+        return [
+            [(k, v) for k, v in sorted(vars(m).items()) if k.startswith("module")]
+            for m in self.members_
+        ]
+
     def _teaches_unlabeled(self, needs: frozenset[str], given: bool) -> bool:
         return True  # the other students do
 

@@ -202,22 +202,31 @@ def pruned_cross_val_score(
 class _ReportToTrial(Callback):
     """Report each epoch to a trial, and stop the trial if its pruner says so."""
 
+    observes_only = True  # a fit that it lets finish is the same without it
+
     def __init__(self, trial: Any, monitor: str) -> None:
         self.trial = trial
         self.monitor = monitor
 
     def on_epoch_end(self, net: Any, *args: Any, **kwargs: Any) -> None:
-        epoch = len(net.history) - 1
-        self.trial.report(_score_of(net, self.monitor), epoch)
+        self._report(net, len(net.history) - 1)
+
+    def on_epochs_restored(self, net: Any, epochs: Any) -> None:
+        """Report epochs that a checkpoint had."""
+        for epoch in range(len(epochs)):
+            self._report(net, epoch)
+
+    def _report(self, net: Any, epoch: int) -> None:
+        self.trial.report(_score_of(net, self.monitor, epoch), epoch)
         if self.trial.should_prune():
             raise optuna.TrialPruned(
                 f"The trial was pruned at epoch {epoch} of fold 0."
             )
 
 
-def _score_of(net: Any, monitor: str) -> float:
-    """Return what is monitored, after the last epoch."""
-    recorded = net.history[-1]
+def _score_of(net: Any, monitor: str, epoch: int = -1) -> float:
+    """Return what is monitored, after an epoch."""
+    recorded = net.history[epoch]
     if monitor not in recorded:
         names = sorted(k for k in recorded if k != "batches" and "_best" not in k)
         raise ValueError(

@@ -11,7 +11,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from skkd import DistilledClassifier, load_student, save_student
-from skkd._safe_file.container import KEY, pack, unpack
+from skkd._formats.container import STUDENT, pack, unpack
 from skkd._safe_file.load import rebuild
 from skkd.students import MLP, SmallCNN, TableMLP
 
@@ -208,7 +208,7 @@ def test_duplicate_keys_are_refused(good, refused):
         (struct.pack("<Q", 4) + b"[12]", "no JSON object"),
         (struct.pack("<Q", 90_000) + b"[" * 90_000, "no JSON"),
         (save({"a": torch.zeros(1)}), "says nothing about classes"),
-        (save({}, {KEY: '{"format": 2}'}), "has format 2"),
+        (save({}, {STUDENT.key: '{"format": 2}'}), "has format 2"),
     ],
 )
 def test_files_of_other_kinds(data, told, refused):

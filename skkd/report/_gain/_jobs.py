@@ -155,12 +155,15 @@ class _Waiting:
             except CannotBePacked:
                 yield fit_alone(fit)
                 continue
+            if member is None:
+                yield record_of(fit, time.perf_counter() - start)
+                continue
             self._members[len(self._fits)] = member
             # Of equal rows one copy is kept.
             self._fits.append(fit._replace(X=self._folds[fit.rows_key][0]))
             self._seconds.append(time.perf_counter() - start)
 
-    def _prepare(self, fit: Fit) -> Member:
+    def _prepare(self, fit: Fit) -> Member | None:
         if isinstance(fit.student, Recipe):
             raise CannotBePacked("a recipe")
         if fit.rows_key not in self._folds:

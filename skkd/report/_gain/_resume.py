@@ -20,7 +20,7 @@ from skorch import NeuralNet
 from skkd._evaluate.machine import version
 from skkd._utils.disk_errors import disk_errors
 from skkd._utils.records import sealed, unsealed
-from skkd.memory._fingerprint import FingerprintError, _ContentHasher, fingerprint
+from skkd.memory._fingerprint import ContentHasher, FingerprintError, fingerprint
 from skkd.memory._row_keys import row_keys
 from skkd.recipes._base import Recipe
 from skkd.report._gain._folds import Fold
@@ -198,7 +198,7 @@ def _fingerprint(name: str, value: Any, *, fitted: bool = False) -> str:
         value = (type(value), sorted(value.get_params(deep=False).items()))
     try:
         if isinstance(value, FunctionType):  # also lambdas and nested functions
-            value = _ContentHasher()._describe_function(value)
+            value = ContentHasher()._describe_function(value)
         return fingerprint(value)[:16]
     except FingerprintError as error:
         raise ValueError(
