@@ -40,6 +40,9 @@ def release_of(module: str | None) -> str | None:
     that merely lie somewhere on the path, have none: their code may change any time.
     """
     package = (module or "").partition(".")[0]
+    if package == "__main__":
+        # Of a worker process the script is joblib's, and the classes are the user's.
+        return None
     loaded = sys.modules.get(package)
     if getattr(loaded, "__file__", None) is None and hasattr(loaded, "__path__"):
         loaded = sys.modules.get(module or "")  # several share a namespace package
