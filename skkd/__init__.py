@@ -31,14 +31,15 @@ _LAZY = {
     "save_student": "skkd._safe_file",
 }
 _SUBMODULES = {
-    *("augment", "callbacks", "displays", "exceptions", "export", "images", "losses"),
-    *("memory", "quickstart", "recipes", "report", "runtime", "search", "students"),
-    *("tables", "teachers"),
+    *("augment", "callbacks", "checkpoints", "displays", "exceptions", "export"),
+    *("images", "losses", "memory", "quickstart", "recipes", "report", "runtime"),
+    *("search", "students", "tables", "teachers"),
 }
 
 if TYPE_CHECKING:
     from skkd import augment as augment
     from skkd import callbacks as callbacks
+    from skkd import checkpoints as checkpoints
     from skkd import displays as displays
     from skkd import exceptions as exceptions
     from skkd import export as export
