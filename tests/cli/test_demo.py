@@ -66,7 +66,16 @@ def test_nothing_is_written_where_something_is_wrong(skkd_command, model, tmp_pa
 
 
 @pytest.fixture(scope="module")
-def npm_package(tmp_path_factory):
+def chromium():
+    """The program; where it is not installed, nothing else is prepared."""
+    program = shutil.which("chromium")
+    if program is None:
+        pytest.skip("Chromium is not installed: apt-get install chromium")
+    return program
+
+
+@pytest.fixture(scope="module")
+def npm_package(chromium, tmp_path_factory):
     """The folder of onnxruntime-web, from the registry of npm."""
     if not shutil.which("npm"):
         pytest.skip("npm is not installed, which fetches onnxruntime-web")
@@ -80,12 +89,9 @@ def npm_package(tmp_path_factory):
 
 
 @pytest.fixture
-def browser(tmp_path):
+def browser(chromium, tmp_path):
     """Chromium with a page as wide as a telephone."""
-    program = shutil.which("chromium")
-    if program is None:
-        pytest.skip("Chromium is not installed: apt-get install chromium")
-    browser = Chromium(program, tmp_path / "profile")
+    browser = Chromium(chromium, tmp_path / "profile")
     browser.ask(
         "Emulation.setDeviceMetricsOverride",
         **{"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True},

@@ -212,7 +212,7 @@ def test_a_command_goes_on_after_a_signal_in_each_stage(
             if line.startswith(stage) and "finished before" not in line:
                 process.send_signal(number)
                 break
-        _, error = process.communicate(timeout=60)
+        _, error = process.communicate(timeout=300)
         assert process.returncode == (130 if number == signal.SIGINT else -number)
         assert "Traceback" not in error
         if number == signal.SIGINT:
