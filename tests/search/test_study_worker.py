@@ -18,10 +18,10 @@ from skkd.search import _storages, _worker
 EXAMPLE = Path(__file__).parents[2] / "examples" / "many_machines"
 COUNTING = """
 class Counting(LogisticRegression):
-    def predict_log_proba(self, X):
+    def predict_proba(self, X):
         with open(COUNTS, "a") as file:
             file.write(f"{len(X)}\\n")
-        return super().predict_log_proba(X)
+        return super().predict_proba(X)
 
 
 teacher = Counting(max_iter=500).fit(X, y)
@@ -79,7 +79,8 @@ def test_two_workers_share_a_database_and_the_logits_of_the_teacher(postgres, tm
     assert trials[0].params["alpha"] == 0.0
     assert len({trial.params["lr"] for trial in trials}) == len(trials)
     asked = [int(n) for n in (tmp_path / "counts").read_text().split()]
-    assert sum(asked) == 150
+    # Each sample once, up to what both compute at the same moment; not once a trial.
+    assert 150 <= sum(asked) < 300
 
 
 def test_a_worker_says_what_it_did(worker, tmp_path):
