@@ -47,6 +47,7 @@ def start(tmp_path):
         process.communicate(timeout=20)
 
 
+@pytest.mark.slow  # 90 s; tests/clusters has the same searches by a LocalCluster
 def test_a_search_on_dask(start, tmp_path):
     pytest.importorskip("distributed")
     install, scheduler, worker, search = commands("A search on Dask")
