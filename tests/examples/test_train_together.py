@@ -45,7 +45,7 @@ def test_there_are_two_commands():
 @pytest.mark.parametrize(
     "command",
     [
-        pytest.param(COMMANDS[0], id="one machine"),
+        pytest.param(COMMANDS[0], id="one machine", marks=pytest.mark.slow),
         pytest.param(COMMANDS[1], id="two machines", marks=pytest.mark.slow),
     ],
 )

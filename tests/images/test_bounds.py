@@ -117,6 +117,7 @@ STARTS = {
 
 
 @linux
+@pytest.mark.slow
 def test_large_files_that_begin_as_images_are_refused(root, tmp_path):
     for name, start in STARTS.items():
         file = sparse(root / "cat" / f"{name}.jpg", start)
@@ -142,6 +143,7 @@ def test_the_limit_is_that_of_pillow(root, monkeypatch):
 
 
 @linux
+@pytest.mark.slow
 def test_an_image_is_refused_by_what_it_would_take_in_memory(root, tmp_path):
     """Each has fewer pixels than Pillow allows, and a few hundred kilobytes."""
     file = write_png(root / "cat" / "bomb.png", 9000, 4)

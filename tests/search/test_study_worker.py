@@ -156,7 +156,10 @@ def test_help_names_the_exit_codes(worker):
         assert name in out
 
 
-@pytest.mark.parametrize(("sent", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+@pytest.mark.parametrize(
+    ("sent", "code"),
+    [("SIGINT", 130), pytest.param("SIGTERM", 143, marks=pytest.mark.slow)],
+)
 def test_a_stopped_worker_leaves_its_trial(tmp_path, sent, code):
     slow = {"max_epochs=2": "max_epochs=100_000"}
     path = write_definition(tmp_path, str(tmp_path / "s.log"), **slow)
@@ -177,6 +180,7 @@ def test_a_stopped_worker_leaves_its_trial(tmp_path, sent, code):
 # --- The example ----------------------------------------------------------------------
 
 
+@pytest.mark.slow  # a minute
 def test_the_commands_of_the_example(postgres, tmp_path, monkeypatch):
     text = (EXAMPLE / "README.md").read_text()
     part = text[text.index("## A study on PostgreSQL") :]
