@@ -32,7 +32,7 @@ def folds(y=y, **rows):
 
 def check_equals_single_fits(estimator, candidates, data, atol, n_groups=1, columns=()):
     fits = PackedFits(estimator, candidates, data, None)
-    assert fits.packing == (len(candidates) * len(data), n_groups, {})
+    assert fits.packing == (len(candidates) * len(data), n_groups, {}, 0)
     for (c, i), packed in fits.fitted.items():
         single = clone(estimator).set_params(**candidates[c])
         single.fit(data[i].X, data[i].y, **data[i].fit_params)

@@ -45,7 +45,7 @@ def test_dropout_of_inputs_that_are_images():
         for fold in folds(teacher_logits=LOGITS)
     ]
     fits = PackedFits(student(module=Net), TWO, data, None)
-    assert fits.packing == (6, 1, {})
+    assert fits.packing == (6, 1, {}, 0)
     for (c, i), packed in fits.fitted.items():
         X, y, fit_params = data[i]
         single = student(module=Net, **TWO[c]).fit(X, y, **fit_params)

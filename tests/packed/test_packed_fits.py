@@ -67,7 +67,7 @@ def test_losses_by_batch_need_batches_of_one_size(distillation):
     data = folds(teacher_logits=LOGITS)
     check_equals_single_fits(estimator, TWO, data[1:], 1e-5, n_groups=2)
     packing = PackedFits(estimator, TWO[1:], data, None).packing
-    assert packing == (2, 1, {"no other is like it": 1})
+    assert packing == (2, 1, {"no other is like it": 1}, 0)
 
 
 def test_weights_of_samples_and_classes():
@@ -162,7 +162,7 @@ def test_what_differs_makes_groups_of_its_own():
     data = folds(teacher_logits=LOGITS)
     check_equals_single_fits(student(), candidates, data, 1e-4, n_groups=2)
     fits = PackedFits(student(), TWO, data, max_members=4)
-    assert fits.packing == (6, 2, {})
+    assert fits.packing == (6, 2, {}, 0)
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,9 @@ def test_settings_of_the_optimizer(optimizer, settings):
     ]
     estimator = student(optimizer=optimizer)
     data = folds(teacher_logits=LOGITS)[1:]
-    check_equals_single_fits(estimator, candidates, data, 1e-4)
+    # Adagrad divides the first gradients by themselves, whatever their rounding.
+    atol = 1e-3 if optimizer is torch.optim.Adagrad else 1e-4
+    check_equals_single_fits(estimator, candidates, data, atol)
 
 
 def test_groups_of_parameters():

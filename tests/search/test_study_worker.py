@@ -31,11 +31,10 @@ teacher = Counting(max_iter=500).fit(X, y)
 
 
 @pytest.fixture
-def worker(capsys, monkeypatch):
+def worker(capsys, monkeypatch, tmp_path):
     """Run the command in this process; return exit code, output and errors."""
     before = signal.getsignal(signal.SIGTERM)
     monkeypatch.setattr(sys, "path", [*sys.path])
-    monkeypatch.setattr(sys, "modules", {**sys.modules})
     monkeypatch.setattr("warnings.showwarning", None)
 
     def worker(*arguments):
@@ -46,6 +45,9 @@ def worker(capsys, monkeypatch):
 
     yield worker
     signal.signal(signal.SIGTERM, before)
+    for name, module in [*sys.modules.items()]:  # definitions, all of one name
+        if str(getattr(module, "__file__", None)).startswith(str(tmp_path)):
+            del sys.modules[name]
 
 
 def start(path, *arguments, **environment):
