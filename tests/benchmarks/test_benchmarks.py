@@ -17,6 +17,8 @@ from sklearn.ensemble import RandomForestClassifier
 
 from skkd.students import MLP
 
+pytestmark = pytest.mark.slow  # a minute or two: each starts a process
+
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 

@@ -115,7 +115,7 @@ def n_lines(path):
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 @pytest.mark.parametrize(
     ("n_jobs", "n_kills"),
-    [(1, 5), (2, 4), *(pytest.param(n, 20, marks=pytest.mark.slow) for n in (1, 2))],
+    [(2, 4), *(pytest.param(n, 20, marks=pytest.mark.slow) for n in (1, 2))],
 )
 def test_kills_lose_nothing_and_repeat_nothing(n_jobs, n_kills, tmp_path):
     survives(tmp_path, n_jobs, n_kills, "multiprocessing")

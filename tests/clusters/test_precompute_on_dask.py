@@ -15,7 +15,10 @@ from skkd.memory import LogitMemory, plan_logits, precompute_logits
 from skkd.memory import _blocks as blocks
 
 pytest.importorskip("distributed")
-pytestmark = pytest.mark.filterwarnings("ignore::skkd.TeacherWarning")
+pytestmark = [
+    pytest.mark.slow,  # half a minute; tests/memory has the same without a cluster
+    pytest.mark.filterwarnings("ignore::skkd.TeacherWarning"),
+]
 
 X, y = data()
 

@@ -93,6 +93,7 @@ def root(tmp_path):
 
 
 @linux
+@pytest.mark.slow
 def test_of_a_film_the_beginning_is_read(root, tmp_path):
     film = sparse(
         root / "cat" / "holiday.mp4", b"\0\0\0\x20ftypisom\0\0\2\0isomiso2mp41"

@@ -206,6 +206,7 @@ SCRIPT = """
 """
 
 
+@pytest.mark.slow
 def test_a_pass_that_is_killed_goes_on(folder, tmp_path):
     log = tmp_path / "rows"
 

@@ -70,6 +70,7 @@ def test_a_run_that_did_not_begin_leaves_nothing(photos, tmp_path):
         assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_full_at_each_file(photos, tmp_path, monkeypatch):
     """One file more each time; it is full when the content has to reach the disk."""
     out, fsync = tmp_path / "out", os.fsync

@@ -80,6 +80,7 @@ def test_an_earlier_run_keeps_its_teacher(package, photos, tmp_path, monkeypatch
     assert distill_folder(photos, tmp_path / "out", **settings) == first
 
 
+@pytest.mark.slow
 def test_no_teacher_of_a_search_has_seen_the_rows_that_are_scored(
     installed, photos, tmp_path, monkeypatch
 ):
