@@ -185,6 +185,7 @@ def test_an_error_in_an_epoch_ends_all_processes(seen):
         assert "start them anew" in one["parting"]["second"]["message"]
 
 
+@pytest.mark.slow
 def test_accelerate_launch_starts_one_process_which_says_so(tmp_path):
     launch = ("accelerate.commands.launch", "--cpu", "--num_processes", 2)
     script = tmp_path / "fit.py"
