@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from torch import Tensor, nn
 from torch.nn.functional import pad, relu6
 
+from skkd.students._frozen import FrozenBackbone
 from skkd.students._weights import load_strictly, read_weights
 from skkd.students.standardize import Standardize, check_image_shape
 
@@ -42,7 +43,7 @@ _N_STEM, _N_FEATURES, _N_IMAGENET = 32, 1280, 1000
 _MEAN, _STD = 127.0, 128.0
 
 
-class EfficientNetLite(nn.Module):
+class EfficientNetLite(FrozenBackbone):
     """Scale the images, then an EfficientNet without squeeze-and-excitation.
 
     A network for photographs, 4 to 6 million parameters, whose weights for ImageNet
@@ -161,24 +162,6 @@ default="efficientnet_lite0"
             if other_head or key.startswith("standardize."):
                 state[key] = own[key]
         load_strictly(str(self.config["name"]), self, state, repr(os.fspath(path)))
-
-    def train(self, mode: bool = True) -> EfficientNetLite:
-        """Set the mode of all parts; a frozen backbone stays in eval mode.
-
-        Parameters
-        ----------
-        mode : bool, default=True
-            Whether to train.
-
-        Returns
-        -------
-        EfficientNetLite
-            The module itself.
-        """
-        super().train(mode)
-        if self.frozen:
-            self.backbone.eval()
-        return self
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits.

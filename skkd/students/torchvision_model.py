@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from skkd._utils.checks import check_number
+from skkd.students._frozen import FrozenBackbone
 from skkd.students.standardize import Standardize, check_image_shape
 
 
@@ -177,7 +178,7 @@ def torchvision_model(
     return built.train(not (kept and given is not None))
 
 
-class TorchvisionModel(nn.Module):
+class TorchvisionModel(FrozenBackbone):
     """The network that :func:`torchvision_model` builds.
 
     It scales the images, resizes them to `size`, and runs `backbone` and `head`.
@@ -226,24 +227,6 @@ class TorchvisionModel(nn.Module):
             # Its forward pass then records no graph, as under no_grad.
             self.backbone.requires_grad_(False)
         self.train()
-
-    def train(self, mode: bool = True) -> TorchvisionModel:
-        """Set the mode of all parts; a frozen backbone stays in eval mode.
-
-        Parameters
-        ----------
-        mode : bool, default=True
-            Whether to train.
-
-        Returns
-        -------
-        TorchvisionModel
-            The module itself.
-        """
-        super().train(mode)
-        if self.frozen:
-            self.backbone.eval()
-        return self
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits.
