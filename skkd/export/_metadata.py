@@ -77,11 +77,6 @@ def _training(net: Any) -> dict[str, Any]:
     }
 
 
-def _describe_teacher(teacher: Any) -> str:
-    inner = getattr(getattr(teacher, "model", None), "estimator", None)
-    return teacher.described if inner is None else describe(inner)  # of a frozen one
-
-
 def _name_of(loss: Any) -> str:
     return getattr(loss, "__name__", type(loss).__name__)
 
