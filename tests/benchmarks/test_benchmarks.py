@@ -293,3 +293,12 @@ def test_bench_tables_runs_and_goes_on(real_data, tmp_path):
     out = quickly("bench_tables.py", real_data, *results)
     assert "| breast cancer | 150" in out
     assert "  1/" not in quickly("bench_tables.py", real_data, *results)
+
+
+def test_bench_scale_runs(common, run, monkeypatch):
+    import bench_scale
+
+    assert [*bench_scale.PARTS] == re.findall(r"^(\w+)$", bench_scale.__doc__, re.M)
+    for part in bench_scale.PARTS:
+        out = run(bench_scale, "--quick", "--only", part)
+        assert "\n## " in out and "FAIL" not in out

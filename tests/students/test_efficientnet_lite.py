@@ -91,3 +91,28 @@ def test_wrong_arguments():
         EfficientNetLite(name="efficientnet_b0")
     with pytest.raises(ValueError, match="expected RGB images"):
         EfficientNetLite(3, (1, 32, 32))
+
+
+def test_bfloat16_learns_through_depthwise_convolutions_in_float32():
+    network = EfficientNetLite(5, (3, 64, 64))
+    network.eval()  # without dropout
+    images = torch.randint(0, 256, (4, 3, 64, 64), dtype=torch.uint8)
+    expected = network(images)
+    last = network.backbone.blocks[-1].depthwise_conv.weight
+    (gradient,) = torch.autograd.grad(expected.square().sum(), last)
+    of_depthwise = []
+    for block in network.backbone.blocks:
+        hook = block.depthwise_conv.register_forward_hook
+        hook(lambda _, inputs, out: of_depthwise.append({inputs[0].dtype, out.dtype}))
+    with torch.autocast("cpu", torch.bfloat16):
+        found = network(images)
+        with torch.no_grad():
+            network(images)
+    n_blocks = len(network.backbone.blocks)
+    assert of_depthwise[:n_blocks] == [{torch.float32}] * n_blocks
+    assert of_depthwise[n_blocks + 1] == {torch.bfloat16}
+    torch.testing.assert_close(found.float(), expected, rtol=0.1, atol=0.02)
+    (own,) = torch.autograd.grad(found.float().square().sum(), last)
+    torch.testing.assert_close(
+        own / own.norm(), gradient / gradient.norm(), rtol=0, atol=0.05
+    )
