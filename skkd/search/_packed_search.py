@@ -155,7 +155,9 @@ n_splits_, refit_time_, multimetric_, classes_, n_features_in_, feature_names_in
         splits = _FixedSplits(check_cv(self.cv, y, classifier=is_classification))
         # What a fold is given is the same for all candidates: one is enough.
         recorder = _Recorder(self.estimator)
-        once = GridSearchCV(recorder, {}, scoring=_no_score, cv=splits, refit=False)
+        once = GridSearchCV(
+            recorder, {}, scoring=_no_score, cv=splits, refit=False, n_jobs=1
+        )
         once.fit(X, y, **params)
         fits = PackedFits(self.estimator, candidates, recorder.folds, self.max_members)
         refit = self.refit

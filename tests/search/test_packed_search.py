@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pytest
 import sklearn
+from joblib import parallel_config
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone, is_classifier
 from sklearn.datasets import load_digits, load_iris
@@ -71,6 +72,16 @@ def test_results_are_those_of_grid_search():
     assert (search.cv_results_["mean_fit_time"] > 0).all()
     again = pickle.loads(pickle.dumps(search))
     assert_array_equal(again.predict(X), search.predict(X))
+
+
+@pytest.mark.parametrize("backend", ["loky", "threading"])
+def test_all_are_trained_in_this_process_whatever_joblib_is_told(backend):
+    with parallel_config(backend, n_jobs=2):
+        found = PackedSearchCV(STUDENT, GRID, cv=3).fit(X, NAMES)
+    alone = PackedSearchCV(STUDENT, GRID, cv=3).fit(X, NAMES)
+    assert found.packing_ == alone.packing_
+    for name in ("mean_test_score", "split2_test_score"):
+        assert_array_equal(found.cv_results_[name], alone.cv_results_[name])
 
 
 def test_several_metrics_and_refits():
