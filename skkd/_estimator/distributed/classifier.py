@@ -8,36 +8,31 @@ shares. So its parameter is here, and not its code.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, nullcontext
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from functools import wraps
 from threading import get_ident
 from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from skorch.callbacks import EpochScoring
-from skorch.dataset import unpack_data
 from skorch.utils import to_device
 
 from skkd._data.batches import TrainingSet
-from skkd._data.keys import split_inputs
-from skkd._data.rows import len_of, pick
 from skkd._estimator.classifier import DistilledClassifier
-from skkd._estimator.distributed.callbacks import without_printing, without_writing
+from skkd._estimator.distributed.callbacks import without_writing
 from skkd._estimator.distributed.checks import (
     check_accelerator,
     check_student,
     check_supported,
 )
-from skkd._estimator.distributed.processes import OtherProcessError, Processes
+from skkd._estimator.distributed.gathered import gathered_outputs
+from skkd._estimator.distributed.processes import Processes
 from skkd._estimator.distributed.same_fit import (
     check_same_fit,
     check_same_student,
-    checksum,
 )
-from skkd._estimator.distributed.shares import Share
+from skkd._estimator.distributed.steps import SharedSteps
 from skkd._estimator.distributed.targets import targets_of_main
 from skkd._estimator.distributed.training import SharedTraining
 from skkd._fit.objective import Objective
@@ -50,7 +45,7 @@ from skkd._utils.rng import seeded_rng
 _busy: list[int] = []
 
 
-class AcceleratedClassifier(DistilledClassifier):
+class AcceleratedClassifier(SharedSteps):
     """A DistilledClassifier whose fit is divided among several processes.
 
     Each process runs the student on its part of each batch, on a GPU or a few CPU cores
@@ -117,8 +112,6 @@ class AcceleratedClassifier(DistilledClassifier):
         *("accelerator", "gather_predictions", "_training_"),
     }
     _shared = (*DistilledClassifier._shared, "accelerator")
-    # What is exchanged, while a fit over several processes runs.
-    _training_: SharedTraining | None = None
 
     def __init__(
         self,
@@ -254,89 +247,6 @@ class AcceleratedClassifier(DistilledClassifier):
         self.history[:] = history
         processes.is_training = False
 
-    # A step -------------------------------------------------------------------
-
-    def on_epoch_begin(self, net: Any, *args: Any, **kwargs: Any) -> None:
-        """Meet the other processes, so that none stops before the others."""
-        if self._training_ is not None:
-            place = f"the begin of epoch {len(self.history) + 1}"
-            self._training_.processes.meet(place)
-        super().on_epoch_begin(net, *args, **kwargs)
-
-    def run_single_epoch(self, iterator: Any, *args: Any, **kwargs: Any) -> None:
-        """Run an epoch, on this process's share of each batch."""
-        if self._training_ is None or iterator is None:
-            super().run_single_epoch(iterator, *args, **kwargs)
-            return
-        with self._training_.sharing(iterator) as batches:
-            super().run_single_epoch(batches, *args, **kwargs)
-
-    def train_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
-        """Train on a batch; what this process draws for its share is its own."""
-        if self._training_ is None:
-            return super().train_step(batch, **fit_params)
-        with self._training_.own_stream.swapped():
-            return super().train_step(batch, **fit_params)
-
-    def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
-        """Compute the gradients of a batch, averaged over the processes."""
-        training = self._training_
-        if training is None:
-            return super().train_step_single(batch, **fit_params)
-        with training.step():
-            step = super().train_step_single(batch, **fit_params)
-        training.check_gradients(self.module_)
-        return self._with_whole_outputs(step)
-
-    def validation_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
-        """Compute outputs and loss of a batch, of all processes."""
-        step = super().validation_step(batch, **fit_params)
-        return step if self._training_ is None else self._with_whole_outputs(step)
-
-    def _with_whole_outputs(self, step: dict[str, Any]) -> dict[str, Any]:
-        whole = self._training_.whole  # type: ignore[union-attr]
-        return step if whole is None else {**step, "y_pred": whole[1]}
-
-    def infer(self, x: Any, **fit_params: Any) -> Any:
-        """Return the module's outputs for this process's share."""
-        if self._training_ is None:
-            return super().infer(x, **fit_params)
-        with self._training_.forward_pass(self):
-            return super().infer(x, **fit_params)
-
-    def get_loss(
-        self, y_pred: Any, y_true: Any, X: Any = None, training: bool = False
-    ) -> torch.Tensor:
-        """Return the loss of the whole batch, of all processes."""
-        if self._training_ is None:
-            return super().get_loss(y_pred, y_true, X=X, training=training)
-        y_pred, y_true, X = self._training_.gather_batch(y_pred, y_true, X)
-        # What a loss draws, as pairs to contrast, is the same in all processes.
-        stream = self._training_.own_stream.swapped() if training else nullcontext()
-        with stream:
-            return super().get_loss(y_pred, y_true, X=X, training=training)
-
-    def notify(self, method_name: str, **kwargs: Any) -> None:
-        """Call the callbacks, with the whole batch."""
-        training = self._training_
-        if training is None:
-            super().notify(method_name, **kwargs)
-            return
-        if method_name == "on_batch_end" and training.share is not None:
-            self._show_whole_batch(training.share, kwargs)
-        quiet = nullcontext() if training.processes.is_main else without_printing()
-        with quiet:
-            super().notify(method_name, **kwargs)
-
-    def _show_whole_batch(self, share: Share, kwargs: dict[str, Any]) -> None:
-        prefix = "train" if kwargs["training"] else "valid"
-        self.history.record_batch(f"{prefix}_batch_size", share.n_rows)
-        X = None
-        # Scores of skorch look at labels and outputs alone.
-        if self._has_listener("on_batch_end", kwargs["training"], but=EpochScoring):
-            X = split_inputs(unpack_data(kwargs["batch"])[0])[0]
-        kwargs["batch"] = self._training_.whole_batch(X)  # type: ignore[union-attr]
-
     # Prediction ---------------------------------------------------------------
 
     def forward_iter(
@@ -348,28 +258,9 @@ class AcceleratedClassifier(DistilledClassifier):
             yield from super().forward_iter(X, training=training, device=device)
             return
         processes = Processes(self.accelerator)
-        share = Share(len_of(X), processes.rank, processes.n_processes)
-        self._check_same_rows(processes, X)
-        part = pick(X, np.arange(len_of(X))[share.rows])
-        own = [*super().forward_iter(part, device=processes.device)]
-        whole = share.gather_tree(_concatenated(own), device=processes.device)[0]
-        yield to_device(whole, device=device)
-
-    def _check_same_rows(self, processes: Processes, X: Any) -> None:
-        try:
-            met = processes.meet("a prediction", (len_of(X), checksum(self.module_)))
-        except OtherProcessError as error:
-            error.add_note(
-                "With gather_predictions=True all processes have to predict the same "
-                "rows: set_params(gather_predictions=False) predicts in each alone."
-            )
-            raise
-        if any(one != met[0] for one in met):
-            raise OtherProcessError(
-                "The processes predict different rows, or with different students "
-                f"(rows: {[n for n, _ in met]}): fit in all of them, and predict the "
-                "same rows, or set gather_predictions=False."
-            )
+        yield to_device(
+            gathered_outputs(self, X, processes, super().forward_iter), device=device
+        )
 
     def _reduce_for_worker(self) -> Any:
         if self.accelerator is not None and self.accelerator.num_processes > 1:
@@ -400,11 +291,3 @@ class AcceleratedClassifier(DistilledClassifier):
         state = {**state, "accelerator": None}
         state.pop("_training_", None)
         return function, arguments, state, *more
-
-
-def _concatenated(outputs: list[Any]) -> Any:
-    if isinstance(outputs[0], Mapping):
-        return {key: _concatenated([o[key] for o in outputs]) for key in outputs[0]}
-    if isinstance(outputs[0], tuple):
-        return tuple(_concatenated([*parts]) for parts in zip(*outputs, strict=True))
-    return torch.cat(outputs)
