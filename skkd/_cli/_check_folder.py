@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 import warnings
 
 import click
 
-from skkd._cli._command import echo_json, run_safely
+from skkd._cli._command import echo_json, in_words_here, run_safely
+
+_WIDTH = 79
 
 
 @click.command("check-folder")
@@ -32,16 +35,30 @@ def command(folder: str, against: str | None, as_json: bool) -> None:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ImageFolderWarning)
         photos = load_image_folder(folder, on_error="skip", compare_with=against)
-    found = [str(one.message) for one in caught if one.category is ImageFolderWarning]
+    found = [
+        in_words_here(str(one.message))
+        for one in caught
+        if one.category is ImageFolderWarning
+    ]
     counts = {str(k): n for k, n in sorted(Counter(photos.target.tolist()).items())}
     if as_json:
         echo_json({"images": counts, "findings": found, "skipped": photos.skipped})
     else:
-        click.echo(f"{len(photos.data):,} images in {len(counts)} classes:")
+        plural = "" if len(counts) == 1 else "es"
+        click.echo(f"{len(photos.data):,} images in {len(counts)} class{plural}:")
         for name, n in counts.items():
             click.echo(f"  {n:>6,}  {name}")
         for text in found:
-            click.echo(f"\n{text}")
+            click.echo("\n" + "\n".join(map(_wrapped, text.splitlines())))
         if not found:
             click.echo("Nothing found.")
     sys.exit(1 if found else 0)
+
+
+def _wrapped(line: str) -> str:
+    """Break a sentence at the width of a terminal, but not what is in a list."""
+    return (
+        line
+        if line.startswith(" ")
+        else textwrap.fill(line, _WIDTH, break_long_words=False, break_on_hyphens=False)
+    )

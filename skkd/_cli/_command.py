@@ -97,7 +97,14 @@ def in_one_line(text: str) -> str:
     text = " ".join(
         line.strip() + (";" if line.startswith("  ") else "") for line in lines
     )
-    return in_words_of_commands(text).rstrip(";")
+    return in_words_here(text).rstrip(";")
+
+
+def in_words_here(text: str) -> str:
+    """Return a message of the library in the words of the command that runs."""
+    context = click.get_current_context(silent=True)
+    parameters = context.command.params if context else []
+    return in_words_of_commands(text, {name for p in parameters for name in p.opts})
 
 
 def echo_json(content: Any) -> None:

@@ -61,7 +61,7 @@ def test_copies_of_training_images_in_the_test_are_refused(
     (command,) = re.findall("`skkd (.*)`", line)
     listed = skkd_command(*command.split())
     assert listed.exit_code == 1
-    assert "byte-identical to files in compare_with" in listed.stdout
+    assert "byte-identical to files in" in listed.stdout
 
 
 @pytest.mark.parametrize(
@@ -119,10 +119,7 @@ def test_a_folder_without_classes_is_told_in_words_of_the_command(
     photos = write_squares(tmp_path / "photos", n=4)
     (photos / "green").mkdir()
     line = failed(skkd_command("fit", photos, "--out", tmp_path / "out"))
-    assert line.endswith(
-        "Add images, or leave these folders out: move all but ['bright', 'dark'] out "
-        "of it."
-    )
+    assert line.endswith(f"Add images, or move these folders out of '{photos}'.")
     flat = tmp_path / "flat"
     flat.mkdir()
     for path in photos.glob("*/*.png"):
@@ -131,7 +128,7 @@ def test_a_folder_without_classes_is_told_in_words_of_the_command(
     assert line.endswith("Put the images of each class into a folder of its own.")
     (flat / "labels.csv").write_text("file,label\nbright_0.png,bright\n")
     line = failed(skkd_command("fit", flat, "--out", tmp_path / "out"))
-    assert "In Python, that is; a command takes folders. Put the images" in line
+    assert line.endswith("of each image, move each into a folder of its class.")
 
 
 def test_a_full_disk_is_one_sentence():
