@@ -31,6 +31,7 @@ FOLDER holds tables.tar.xz. With --results a run that was cut short goes on from
 import io
 import tarfile
 import time
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -124,7 +125,9 @@ def teachers():
         from catboost import CatBoostClassifier
     except ImportError:
         return found
-    boosted = CatBoostClassifier(random_state=0, verbose=0, thread_count=1)
+    boosted = CatBoostClassifier(
+        random_state=0, verbose=0, thread_count=1, allow_writing_files=False
+    )
     # It takes no gap in a category, and is to be told which columns are categories.
     found["CatBoost"] = _OfCategories(boosted)
     return found
@@ -197,14 +200,21 @@ def measure(model, X, y):
     }
 
 
+@lru_cache(maxsize=1)  # several sides in a row learn from it
+def fit_teacher(seed, archive, name, teacher, n):
+    """Return a teacher that was fitted on the training rows of a seed."""
+    X, y, *_ = split(*read(archive, name), name, n, seed)
+    return clone(teachers()[teacher]).fit(X, y)
+
+
 def run(seed, archive, name, teacher, n, side):
     """Fit one side and return its figures."""
     X, y, X_test, y_test = split(*read(archive, name), name, n, seed)
-    unfitted = teachers()[teacher]
+    unfitted = teachers().get(teacher)  # the student alone has none
+    is_prefit = side in ("teacher", "prefit", "synthetic", PEER)
+    fitted = fit_teacher(seed, archive, name, teacher, n) if is_prefit else None
     if side == "teacher":
-        return measure(clone(unfitted).fit(X, y), X_test, y_test)
-    is_prefit = side in ("prefit", "synthetic", PEER)
-    fitted = clone(unfitted).fit(X, y) if is_prefit else None
+        return measure(fitted, X_test, y_test)
     if side == PEER:
         return measure(TabTuneStudent(fitted, seed).fit(X, y), X_test, y_test)
     student = students(unfitted, fitted, seed)[side]
@@ -227,7 +237,9 @@ def show(found):
 def claim(found, bounds):
     """Check the claims."""
     for (name, n, teacher), sides in found.items():
-        auc = {side: np.array([r["AUC"] for r in sides[side]]) for side in SIDES}
+        if not {"teacher", "alone", "both"} <= {*sides}:
+            continue
+        auc = {s: np.array([r["AUC"] for r in figures]) for s, figures in sides.items()}
         what = f"{name}, {n} rows, {teacher}"
         gain = Mean.of(auc["both"] - auc["alone"])
         bounds.at_least(f"{what}: gain + 2 errors", gain.mean + 2 * gain.error, 0)
@@ -272,6 +284,7 @@ def main():
     options = parser(__doc__)
     options.add_argument("--only", nargs="+", choices=SETS, help="some of the sets")
     options.add_argument("--teachers", nargs="+", help="some of the teachers")
+    options.add_argument("--sides", nargs="+", help="some of the sides, or TabTune")
     options.add_argument("--sizes", nargs="+", type=int, default=SIZES)
     options.add_argument("--jobs", type=int, default=1, help="processes (default 1)")
     options.add_argument("--seeds", type=int, default=5, help="default 5")
@@ -289,18 +302,23 @@ def main():
     if args.times:
         compare_times(archive, wanted, bounds)
         return bounds.finish()
-    settings, places = [], {}
+    settings, places = {}, {}
     for name in names:
         available = len(split(*read(archive, name), name, None, 0)[0])
         for n in [n for n in sizes if n < available] or [None]:
             for teacher in wanted:
-                for side in [*SIDES, *[PEER] * is_installed()]:
-                    key = f"{name}, {n}, {teacher}, {side}"
+                for side in args.sides or [*SIDES, *[PEER] * is_installed()]:
+                    taught_by = None if side == "alone" else teacher
+                    key = f"{name}, {n}, {taught_by}, {side}"
                     places[name, str(n or available), teacher, side] = key
-                    setting = dict(name=name, n=n, teacher=teacher, side=side)
-                    settings.append((key, {"archive": str(archive), **setting}))
+                    setting = dict(name=name, n=n, teacher=taught_by, side=side)
+                    settings[key] = {"archive": str(archive), **setting}
     figures = repeat(
-        run, settings, range(args.seeds), jobs=args.jobs, results=args.results
+        run,
+        [*settings.items()],
+        range(args.seeds),
+        jobs=args.jobs,
+        results=args.results,
     )
     found = {}
     for (*key, side), label in places.items():
