@@ -58,6 +58,38 @@ def kind_of(column: Any, name: str) -> str:
     return str(kinds.pop()) if kinds else "number"  # nothing but gaps
 
 
+def odd_columns(X: Any, *, with_gaps: bool) -> str:
+    """Return in words which columns of a table hold no numbers, "" if there is none.
+
+    With `with_gaps` those that have any gap are named, too.
+    """
+    if not (is_frame(X) or str(getattr(X, "dtype", "")) == "object"):
+        return ""
+    found: dict[str, list[str]] = {}
+    for name, column in named_columns(X):
+        if words := _oddity(column, name, with_gaps):
+            found.setdefault(words, []).append(name.removeprefix("column "))
+    return "; ".join(
+        f"{words} in {', '.join(names[:5])}{', ...' * (len(names) > 5)}"
+        for words, names in found.items()
+    )
+
+
+def _oddity(column: Any, name: str, with_gaps: bool) -> str:
+    gaps = missing(column, _values(column))
+    if gaps.all():
+        return "nothing but gaps"
+    try:
+        kind = kind_of(column, name)
+    except ValueError:
+        return "objects"
+    if kind == "number":
+        return "gaps" * bool(with_gaps and gaps.any())
+    if kind == "date":
+        return "dates"
+    return "categories" if is_categorical(column) else "text"
+
+
 def is_categorical(column: Any) -> bool:
     """Tell whether a column is declared as a category, whatever its values are."""
     kind = str(getattr(column, "dtype", getattr(column, "type", "")))

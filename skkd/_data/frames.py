@@ -12,15 +12,17 @@ import numpy as np
 
 def is_frame(X: Any) -> bool:
     """Tell whether `X` is a table with names of columns."""
-    return hasattr(X, "columns") and len(getattr(X, "shape", ())) == 2
+    # The shape first: a LazyFrame of polars has none, and warns when asked for columns.
+    return len(getattr(X, "shape", ())) == 2 and hasattr(X, "columns")
 
 
 def names_of(X: Any) -> list[Any]:
     """Return the names of the columns of a table, numbers of those of an array."""
     if isinstance(X, np.ndarray):
         return [*range(X.shape[1])]
-    # In pyarrow `columns` are these themselves.
-    return [*(X.column_names if hasattr(X, "column_names") else X.columns)]
+    # In pyarrow `columns` are these themselves; in pandas a column may have that name.
+    is_arrow = hasattr(X, "column_names") and not hasattr(X, "iloc")
+    return [*(X.column_names if is_arrow else X.columns)]
 
 
 def check_names_differ(X: Any) -> None:

@@ -314,7 +314,7 @@ def check_numbers(X: np.ndarray) -> np.ndarray:
 
 
 def refuse_iterables(X: Any) -> None:
-    """Refuse what gives batches, and pairs that were rows of a Dataset."""
+    """Refuse what is not in memory, gives batches, or was rows of a Dataset."""
     if isinstance(X, list):
         first = X[0] if X else None
         is_pair = isinstance(first, tuple) and len(first) == 2 and np.ndim(first[0]) > 0
@@ -331,10 +331,14 @@ def refuse_iterables(X: Any) -> None:
             "batch_size=. In a search pass SliceDataset(dataset), from skorch.helper, "
             "as X, and the labels as y."
         )
+    elif hasattr(X, "collect") and not hasattr(X, "shape"):  # no column of this name
+        raise TypeError(
+            f"X is a {type(X).__name__}, whose rows are not in memory: X.collect()."
+        )
 
 
 def refuse_paths(X: Any) -> None:
-    """Refuse names of image files, and tables that are not in memory."""
+    """Refuse names of image files."""
     if isinstance(X, torch.Tensor) or hasattr(X, "toarray"):
         return
     if isinstance(X, np.ndarray) and X.dtype.kind in "biufc":
@@ -343,10 +347,6 @@ def refuse_paths(X: Any) -> None:
         raise ValueError(
             f"X={str(X)!r} is one string: expected rows. Read a table before, as by "
             "pandas.read_csv; of images pass a list of paths to ImageReader."
-        )
-    if hasattr(X, "collect"):
-        raise TypeError(
-            f"X is a {type(X).__name__}, whose rows are not in memory: X.collect()."
         )
     if not hasattr(X, "__getitem__"):
         return

@@ -230,9 +230,9 @@ def labelled_accuracy(
     """Return the accuracy of `predict` over the labelled rows."""
     y, labelled = check_labels(X, labels_of(X, y), unlabeled)
     if not labelled.any():
+        why = f"No row of y is labelled (all equal unlabeled={unlabeled!r})"
         raise ValueError(
-            f"No row of y is labelled (all equal unlabeled={unlabeled!r}): "
-            "there is nothing to score."
+            f"{why if len(y) else 'X and y have no rows'}: there is nothing to score."
         )
     sample_weight = check_sample_weight(sample_weight, y)
     weight = None if sample_weight is None else sample_weight[labelled]

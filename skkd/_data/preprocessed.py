@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -116,6 +117,11 @@ def _as_array(X: Any) -> Any:
     refuse_iterables(X)
     if isinstance(X, torch.Tensor):
         return to_numpy(X)
+    if isinstance(X, Mapping) and not hasattr(X, "toarray"):
+        raise TypeError(
+            f"X is a {type(X).__name__}, expected a table or an array, as in fit: of a "
+            "dict of columns pandas.DataFrame(X) is one."
+        )
     if isinstance(X, list):
         # Rows of text and numbers: NumPy would make text of all of them.
         values = np.asarray(X)

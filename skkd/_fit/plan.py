@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from skorch import NeuralNet
 
-from skkd._data.inputs import InputFacts, check_inputs, read_inputs
+from skkd._data.inputs import InputFacts, check_inputs, read_inputs, refuse_iterables
 from skkd._data.labels import (
     check_labels,
     encode_labels,
@@ -141,6 +141,7 @@ def plan_fit(
     loss = check_parameters(net, teacher_logits, teacher_X)
     first, given = fresh or not hasattr(net, "classes_inferred_"), X
     preprocessor = net.preprocessor_
+    refuse_iterables(X)  # a LazyFrame of polars warns when asked for columns
     if first and (hasattr(X, "columns") or net.preprocessor is not None):
         preprocessor = choose_preprocessor(net, X)
     elif first:

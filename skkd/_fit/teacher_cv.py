@@ -13,7 +13,9 @@ from sklearn.model_selection import PredefinedSplit, StratifiedGroupKFold, check
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import has_fit_parameter
 
+from skkd._data.columns import odd_columns
 from skkd._data.rows import sliceable
+from skkd._utils.modules import describe, is_out_of_memory
 from skkd._utils.rng import seeded_rng
 from skkd._utils.warn import warn
 from skkd.teachers._as_teacher import as_teacher
@@ -181,7 +183,24 @@ def _fit_clone(
                 "fitted without the weights, the student with them.",
                 UserWarning,
             )
-    return clone(teacher).fit(X_rows, y[rows], **kwargs)
+    try:
+        return clone(teacher).fit(X_rows, y[rows], **kwargs)
+    except Exception as error:
+        # Libraries have classes of their own for what they do not take.
+        of_python = type(error).__module__ == "builtins"
+        wrong_input = isinstance(error, (ValueError, TypeError)) or not of_python
+        if is_out_of_memory(error) or not wrong_input:
+            raise
+        columns = odd_columns(X_rows, with_gaps="nan" in str(error).lower())
+        if not columns:
+            raise
+        raise ValueError(
+            f"The teacher {describe(teacher)} cannot be fitted on X, which has "
+            f"{columns}: {str(error).partition(chr(10))[0]} Give it a pipeline that "
+            "makes numbers of them, such as make_pipeline(TablePreprocessor(), "
+            "teacher), or its own columns, fit(..., teacher_X=...); teachers that take "
+            'categories want text as X.astype({name: "category"}).'
+        ) from error
 
 
 def check_fittable(teacher: Any, teacher_cv: Any) -> None:

@@ -39,12 +39,18 @@ def _of_mapping(X: Any, metadata: OnnxMetadata) -> dict[str, np.ndarray]:
     return {one.name: as_input(np.asarray(X[one.name]), one) for one in metadata.inputs}
 
 
+def _names_of(X: Any) -> Any:
+    if isinstance(X, Mapping):
+        return X
+    # In pyarrow `columns` are these themselves; in pandas a column may have that name.
+    is_arrow = hasattr(X, "column_names") and not hasattr(X, "iloc")
+    return X.column_names if is_arrow else X.columns
+
+
 def _of_columns(X: Any, metadata: OnnxMetadata) -> dict[str, np.ndarray]:
     names = [one.name for one in metadata.inputs]
     if isinstance(X, Mapping) or hasattr(X, "columns"):
-        # In pyarrow `columns` are these themselves.
-        known = X if isinstance(X, Mapping) else getattr(X, "column_names", X.columns)
-        columns = {str(c): c for c in known}
+        columns = {str(c): c for c in _names_of(X)}
         lacking = [name for name in names if name not in columns]
         if lacking:
             raise ValueError(

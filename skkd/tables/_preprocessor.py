@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skkd._data.columns import kind_of, named_columns
 from skkd._data.frames import check_names_differ, is_frame
+from skkd._data.inputs import refuse_iterables
 from skkd._utils.checks import check_number
 from skkd.tables._categories import CategoryEncoder
 from skkd.tables._numbers import DateEncoder, NumberEncoder
@@ -194,6 +195,7 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):
 
     def _check(self, X: Any, *, reset: bool) -> Any:
         """Check names and number of the columns; return a table, or an array."""
+        refuse_iterables(X)
         if not is_frame(X):
             options = {"dtype": None, "ensure_all_finite": False}
             return validate_data(self, X, reset=reset, **options)

@@ -9,6 +9,7 @@ from torch import nn
 
 from skkd import DistilledClassifier
 from skkd._data.frames import to_numbers
+from skkd.tables import TablePreprocessor
 from skkd.teachers import as_teacher
 
 NUMBERS = {
@@ -100,3 +101,27 @@ def test_lazy_frames_are_refused():
     polars = pytest.importorskip("polars")
     with pytest.raises(TypeError, match=r"X\.collect\(\)"):
         DistilledClassifier().fit(polars.LazyFrame({"a": [1.0, 2.0]}), [0, 1])
+
+
+def test_lazy_frames_are_refused_after_a_fit():
+    polars = pytest.importorskip("polars")
+    lazy = polars.LazyFrame({"a": [1.0, 2.0], "b": ["x", "y"]})
+    net = DistilledClassifier(max_epochs=1, device="cpu").fit(lazy.collect(), [0, 1])
+    for refused in (
+        lambda: net.predict(lazy),
+        lambda: DistilledClassifier(preprocessor="auto").fit(lazy, [0, 1]),
+        lambda: TablePreprocessor().fit(lazy),
+    ):
+        with pytest.raises(TypeError, match=r"X\.collect\(\)"):
+            refused()
+
+
+@pytest.mark.parametrize("name", ["collect", "column_names", "base"])
+def test_columns_with_names_of_attributes(name):
+    frame = pd.DataFrame({name: [0.0, 1.0], "b": [1.0, 1.0]})
+    for table in (frame, frame.assign(b=["x", "y"])):
+        net = DistilledClassifier(max_epochs=1, random_state=0, device="cpu")
+        got = net.fit(table, [0, 1]).predict_proba(table)
+        other = net.fit(table.rename(columns={name: "a"}), [0, 1])
+        expected = other.predict_proba(table.rename(columns={name: "a"}))
+        np.testing.assert_array_equal(got, expected)

@@ -142,6 +142,8 @@ def test_few_rows(n):
         net = DistilledClassifier(max_epochs=1, random_state=0).fit(X, Y)
         with pytest.raises(ValueError, match="table of 0 rows and 2 columns"):
             net.predict(rows)
+        with pytest.raises(ValueError, match="X and y have no rows"):
+            net.score(rows, Y[:0])
         return
     assert np.isfinite(TablePreprocessor().fit_transform(rows)).all()
     for method in ("marginals", "neighbors"):
@@ -150,6 +152,13 @@ def test_few_rows(n):
     labels = ["yes", "no", "no"][:n]
     if n > 1:
         assert net.fit(rows, labels).predict(X).shape == (N,)
+
+
+def test_a_dict_where_fit_had_a_table():
+    X = pd.DataFrame({"number": NUMBERS, "text": TEXTS})
+    net = DistilledClassifier(max_epochs=1, random_state=0).fit(X, Y)
+    with pytest.raises(TypeError, match=r"X is a dict.*pandas\.DataFrame\(X\)"):
+        net.predict(X.to_dict("list"))
 
 
 def test_a_table_of_no_columns():
