@@ -41,6 +41,8 @@ def command(folder: str, against: str | None, as_json: bool) -> None:
         if one.category is ImageFolderWarning
     ]
     counts = {str(k): n for k, n in sorted(Counter(photos.target.tolist()).items())}
+    if len(counts) == 1 and not found:
+        found = ["There is one class, and two or more are needed to learn from."]
     if as_json:
         echo_json({"images": counts, "findings": found, "skipped": photos.skipped})
     else:

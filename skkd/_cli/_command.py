@@ -94,10 +94,13 @@ def in_one_line(text: str) -> str:
         kept = [line for line in lines if line not in hidden]
         place = kept.index(listed[_N_LINES - 1]) + 1
         lines = [*kept[:place], f"  and {len(listed) - _N_LINES} more", *kept[place:]]
-    text = " ".join(
-        line.strip() + (";" if line.startswith("  ") else "") for line in lines
-    )
-    return in_words_here(text).rstrip(";")
+    after = [*lines[1:], ""]
+    ends = [
+        "" if not line.startswith("  ") else ";" if then.startswith("  ") else "."
+        for line, then in zip(lines, after, strict=True)
+    ]
+    text = " ".join(line.strip() + end for line, end in zip(lines, ends, strict=True))
+    return in_words_here(text)
 
 
 def in_words_here(text: str) -> str:

@@ -97,8 +97,14 @@ _OPTIONS = (
     (rf"(?<![\w(.])({_PARAMETERS})=(?=['\"\d-])", r"--\1 "),
     (rf"(?<![\w(.])path=(?={_PATH})", "--out "),  # of an export
 )
-# Of commands that have no such option.
+# Of commands that have no such option, and of one that has.
 _NO_SKIPPING = ((r", or leave them out with on_error='skip'", ""),)
+_WITH_TEST = (
+    (
+        rf"Load each by itself: {_CALL}({_PATH})\)\.",
+        r"Pass one of them, \1, and another one by --test.",
+    ),
+)
 
 
 def in_words_of_commands(text: str, options: Collection[str] = ()) -> str:
@@ -106,7 +112,10 @@ def in_words_of_commands(text: str, options: Collection[str] = ()) -> str:
 
     `options` are those of the command, such as "--out".
     """
-    without = () if "--skip-unreadable" in options else _NO_SKIPPING
-    for pattern, spelled in (*without, *_FOLDERS, *_FILES, *_OPTIONS):
+    special = (
+        *(() if "--skip-unreadable" in options else _NO_SKIPPING),
+        *(_WITH_TEST if "--test" in options else ()),
+    )
+    for pattern, spelled in (*special, *_FOLDERS, *_FILES, *_OPTIONS):
         text = re.sub(pattern, spelled, text)
     return text

@@ -45,8 +45,12 @@ class RunFolder:
         self.work = self.path / _WORK
         self._is_new = not self.path.exists()
 
-    def check(self) -> None:
-        """Make the folder, and raise unless a run may write to it."""
+    def check(self, *images: str | os.PathLike[str] | None) -> None:
+        """Make the folder, and raise unless a run may write to it.
+
+        It may not lie in a folder of `images`, whose folders are their classes.
+        """
+        self._check_outside(*images)
         if self.path.exists() and not self.path.is_dir():
             raise NotADirectoryError(
                 f"out={str(self.path)!r} is a file: expected a folder, or the name of "
@@ -58,10 +62,29 @@ class RunFolder:
                 f"out={str(self.path)!r} has a {foreign[0]} that no run of this kind "
                 "wrote: nothing was changed. Pass another folder."
             )
-        self.work.mkdir(parents=True, exist_ok=True)
+        try:
+            self.work.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError, PermissionError) as error:
+            raise OSError(
+                f"out={str(self.path)!r} cannot be made ({error.strerror}): pass a "
+                "folder below one that you may write to."
+            ) from None
         with new_file(self.work / "writable") as file:
             file.write_bytes(b"")
         (self.work / "writable").unlink()
+
+    def _check_outside(self, *images: str | os.PathLike[str] | None) -> None:
+        own = self.path.resolve()
+        for folder in images:
+            if folder is None:
+                continue
+            path = Path(folder).expanduser()
+            if path.is_dir() and own.is_relative_to(path.resolve()):
+                raise ValueError(
+                    f"out={str(self.path)!r} lies in the folder of images "
+                    f"{str(path)!r}, whose folders are its classes: pass a folder "
+                    "beside it."
+                )
 
     def clear(self) -> None:
         """Remove what a process that was killed had begun to write."""

@@ -95,6 +95,26 @@ def test_an_out_that_is_a_file_or_of_somebody_else_is_left_alone(
     assert (tmp_path / "card.md").read_text() == "mine"
 
 
+@pytest.mark.parametrize("inside", [".", "out", "dark", "dark/out"])
+def test_an_out_among_the_images_is_refused(skkd_command, tmp_path, inside):
+    """There it would be one of the classes, or its pictures images of one."""
+    folder = write_squares(tmp_path / "photos", n=6)
+    files = {*folder.rglob("*")}
+    line = failed(skkd_command("fit", folder, "--out", folder / inside))
+    assert f"lies in the folder of images '{folder}'" in line
+    other = write_squares(tmp_path / "other", n=6)
+    options = ["--test", folder, "--out", folder / inside]
+    assert "lies in the folder of" in failed(skkd_command("fit", other, *options))
+    assert {*folder.rglob("*")} == files
+
+
+def test_an_out_below_a_file_is_named(skkd_command, photos, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    out = tmp_path / "file" / "out"
+    line = failed(skkd_command("fit", photos, "--out", out))
+    assert f"--out '{out}' cannot be made (Not a directory)" in line
+
+
 def test_a_missing_option_is_a_matter_of_usage(skkd_command, photos):
     assert skkd_command("fit", photos).exit_code == 2
     assert skkd_command("nothing").exit_code == 2
@@ -108,7 +128,7 @@ def test_debug_shows_the_traceback(skkd_command, tmp_path):
 
 def test_long_lists_are_cut_in_one_line():
     text = "Cannot read 5 images:\n  a\n  b\n  c\n  d\n  e\nUse on_error='skip'."
-    line = "Cannot read 5 images: a; b; c; and 2 more; Use --skip-unreadable."
+    line = "Cannot read 5 images: a; b; c; and 2 more. Use --skip-unreadable."
     assert in_one_line(text) == line
 
 

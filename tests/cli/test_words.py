@@ -77,12 +77,20 @@ def told(skkd_command, tmp_path):
         (["images", "masks"], "Pass the folder that holds one folder per class. If th"),
         (["celeba/celeba"], f"P{OWN_FOLDERS}"),
         (of_animals("photos"), "Pass '{}/photos' to say so."),
+        (["cat"], "2 images in 1 class: 2 cat There is one class, and two or more"),
         (["Cat", "cat"], "Classes that differ only in case"),
     ],
 )
 def test_odd_layouts(told, tmp_path, folders, expected):
     tree(tmp_path, *folders)
     assert expected.format(tmp_path) in told()
+
+
+def test_splits_are_what_fit_asks_for(skkd_command, tmp_path):
+    tree(tmp_path / "photos", *of_animals("train", "test"))
+    result = skkd_command("fit", tmp_path / "photos", "--out", tmp_path / "out")
+    train = tmp_path / "photos" / "train"
+    assert f"Pass one of them, '{train}', and another one by --test." in result.stderr
 
 
 @pytest.mark.parametrize("folders", [["images"], ["celeba"], ["train", "test"], []])
