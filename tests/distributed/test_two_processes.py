@@ -56,6 +56,12 @@ CASES = [
 ]
 
 
+def test_batch_normalisation_is_that_of_one_process(seen):
+    for of_process in seen:
+        assert len(of_process["batch_norm"]) == 8
+        assert max(of_process["batch_norm"].values()) < 1e-12
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_the_student_is_that_of_one_process(seen, case):
     found = seen[0]["equal_to_one"][case]

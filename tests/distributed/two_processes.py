@@ -25,6 +25,8 @@ from skorch.dataset import ValidSplit
 from torch import nn
 
 from skkd import AcceleratedClassifier, DistillationWarning, TeacherWarning
+from skkd._estimator.distributed.batch_norm import whole_batch_statistics
+from skkd._estimator.distributed.shares import Share
 from skkd.augment import RandomHorizontalFlip
 from skkd.memory import clear_cache
 from skkd.students import MLP
@@ -38,6 +40,14 @@ X, Y = X[ORDER].astype("float32"), Y[ORDER]  # batches of 50, 50 and 21 rows
 IMAGES, DIGITS = load_digits(return_X_y=True)
 IMAGES = IMAGES.reshape(-1, 1, 8, 8).astype("float32")[:75] / 16
 DIGITS = DIGITS[:75]
+
+
+LAYERS = [
+    ((7, 5, 4, 3), nn.BatchNorm2d),
+    ((1, 5, 4, 3), nn.BatchNorm2d),  # the second process has no row
+    ((7, 5), nn.BatchNorm1d),
+    ((7, 5, 6), nn.BatchNorm1d),
+]
 
 
 class CountingTeacher(nn.Module):
@@ -170,6 +180,42 @@ def equal_to_one():
     return results
 
 
+def batch_norm():
+    """Return how far each layer is from that of one process, in float64."""
+    furthest = {}
+    for shape, kind in LAYERS:
+        for affine in (True, False):
+            torch.manual_seed(0)
+            one, own = (kind(5, affine=affine).double() for _ in range(2))
+            if affine:
+                for layer in (one, own):
+                    layer.weight.data, layer.bias.data = torch.arange(10.0).view(2, 5)
+                    layer.double()
+            rows, gradient = torch.randn(2, *shape, dtype=torch.float64)
+            x = (3 * rows + 2).requires_grad_()
+            expected = one(x)
+            expected.backward(gradient)
+            share = Share(len(x), RANK, ACCELERATOR.num_processes)
+            counts = torch.arange(len(x[share.rows])) < share.size
+            part = x.detach()[share.rows].clone().requires_grad_()
+            with whole_batch_statistics(own, share, ACCELERATOR.device):
+                found = own(part)
+                weighed = gradient[share.rows] * counts.view(-1, *[1] * (x.ndim - 1))
+                found.backward(weighed)
+            pairs = [
+                (part.grad[counts], x.grad[share.rows][counts]),
+                (part.grad[~counts], torch.zeros_like(part.grad[~counts])),
+                (found[counts], expected[share.rows][counts]),
+                (own.running_mean, one.running_mean),
+                (own.running_var, one.running_var),
+            ]
+            for ours, theirs in zip(own.parameters(), one.parameters(), strict=True):
+                pairs.append((ACCELERATOR.reduce(ours.grad), theirs.grad))
+            distances = [(a - b).abs().max().item() for a, b in pairs if len(a)]
+            furthest[f"{kind.__name__} {shape} {affine}"] = max(distances)
+    return furthest
+
+
 def fitted_teachers():
     """Teachers that are fitted on the way are fitted by one process."""
     results = {}
@@ -298,8 +344,8 @@ def main():
     warnings.simplefilter("ignore", TeacherWarning)
     warnings.simplefilter("ignore", DistillationWarning)
     results = {"processes": ACCELERATOR.num_processes}
-    checks = [equal_to_one, fitted_teachers, own_draws, as_estimator, callbacks]
-    for check in [*checks, refusals, parting]:
+    checks = [equal_to_one, batch_norm, fitted_teachers, own_draws, as_estimator]
+    for check in [*checks, callbacks, refusals, parting]:
         start = time.monotonic()
         results[check.__name__] = check()
         results[f"{check.__name__} took"] = time.monotonic() - start
