@@ -95,6 +95,7 @@ _OPTIONS = (
     (r"on_error='skip'", "--skip-unreadable"),
     (r"on_error='raise'", "no --skip-unreadable"),
     (rf"(?<![\w(.])({_PARAMETERS})=(?=['\"\d-])", r"--\1 "),
+    (r" torchvision\.models\.list_models\(.*?\) lists all\.", ""),
     (rf"(?<![\w(.])path=(?={_PATH})", "--out "),  # of an export
 )
 # Of commands that have no such option, and of one that has.

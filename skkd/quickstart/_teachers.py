@@ -95,7 +95,11 @@ def _of_torchvision(name: str) -> TeacherPlan:
     params = {"module__name": network_name, "module__weights": file or "DEFAULT"}
     network = Network(torchvision_model, params)
     side = models.get_model_weights(network_name).DEFAULT.transforms().crop_size[0]
-    return _pretrained(network, side, name)
+    try:
+        return _pretrained(network, side, name)
+    except ConnectionError as error:
+        text = str(error).removesuffix("weights=.")  # of the network by itself
+        raise ConnectionError(f"{text}teacher='{name}:FILE'.") from error
 
 
 def _pretrained(network: Network, side: int, name: str) -> TeacherPlan:

@@ -1,5 +1,7 @@
 """A pretrained network keeps its layers, and gets a head of the training rows alone."""
 
+from urllib.error import URLError
+
 import numpy as np
 import pytest
 import torch
@@ -125,6 +127,19 @@ def test_a_network_of_torchvision_from_where_torch_keeps_its_downloads(
     kept = net.module_.backbone.conv5[0].weight.detach().cpu()
     assert torch.equal(kept, network.conv5[0].weight)
     assert outcome.measures["teacher"]["accuracy"] == 1  # dark and bright squares
+
+
+def test_without_a_network_the_file_is_asked_for(photos, tmp_path, monkeypatch):
+    def no_network(*args, **kwargs):
+        raise URLError("Name or service not known")
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", no_network)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    name = "torchvision:squeezenet1_1"
+    remedy = f"the path of that file as teacher='{name}:FILE'.$"
+    with pytest.raises(ConnectionError, match=remedy):
+        distill_folder(photos, tmp_path / "out", teacher=name)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_file_of_weights_in_the_place_of_a_download(photos, tmp_path):
