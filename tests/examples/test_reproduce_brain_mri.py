@@ -150,3 +150,25 @@ def test_on_the_data_itself(script, real_data, tmp_path, run):
     out = run(script, *common, *scale)
     assert "64 images" in out
     assert list(table(out)) == TITLES
+
+
+@pytest.mark.slow
+def test_an_ensemble_of_pretrained_networks_and_its_curve(
+    example, folder, weights, monkeypatch, run
+):
+    script = example("ensemble_brain_mri")
+    monkeypatch.setattr(script, "is_installed", lambda name: False)
+    resume = folder / "fits.jsonl"
+    common = ["--data", folder, "--weights", weights, "--resume", resume]
+    out = run(script, *common, "--quick", "--seeds", 1)
+    rows = [line.strip("| ").split(" | ") for line in out.splitlines()]
+    curve = [row for row in rows if row[0].endswith(" %")]
+    assert [row[0] for row in curve] == ["12.5 %", "25 %", "50 %", "75 %", "100 %"]
+    # One network: the mean of all is that network.
+    assert all(row[1] == row[2] for row in curve)
+    for title in script.TITLES.values():
+        assert any(row[0] == title for row in rows)
+    # The fits are in the file.
+    monkeypatch.setattr(script, "fit_fold", None)
+    again = run(script, *common, "--quick", "--seeds", 1)
+    assert again.split("| network")[1] == out.split("| network")[1]
