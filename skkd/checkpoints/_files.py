@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -51,6 +53,7 @@ class FitFiles:
         read now stays.
         """
         try:
+            check_regular(path)
             found = read_file(path, KIND)
         except FileNotFoundError:
             return None
@@ -69,14 +72,17 @@ class FitFiles:
         return found
 
     def drop(self, path: Path, reason: str) -> None:
-        """Remove a file of which nothing can be used, with a DistillationWarning."""
+        """Remove what is of no use, of whatever kind, with a DistillationWarning."""
         warn(
             f"{path} is of no use ({reason}): it is removed, and what it held is "
             "trained again.",
             DistillationWarning,
         )
         with suppress(OSError):
-            path.unlink()
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
 
     def write_epoch(
         self, n: int, content: dict[str, Any], tensors: dict[str, torch.Tensor]
@@ -121,6 +127,12 @@ class FitFiles:
         for path in paths:
             with suppress(OSError):
                 path.unlink()
+
+
+def check_regular(path: Path) -> None:
+    """Raise FileRefused for what is no file: to open a named pipe waits for ever."""
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise FileRefused("it is no regular file")
 
 
 def _number(path: Path) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from skkd._formats.container import FileRefused, read_content
-from skkd.checkpoints._files import KIND, FitFiles
+from skkd.checkpoints._files import KIND, FitFiles, check_regular
 from skkd.checkpoints._folder import FITS, fits_in, is_in_use, remove, used_of
 from skkd.memory._logits import LogitMemory
 
@@ -133,6 +133,7 @@ def _fits(location: Path) -> Iterator[Stored]:
 
 def _about(path: Path) -> str:
     try:
+        check_regular(path)
         about: Any = read_content(path, KIND)["about"]
         n, total = about["epochs"]
         return f"{about['student']}, epoch {n} of {total}"

@@ -132,6 +132,23 @@ def test_both_files_damaged_begin_anew(killed, copied, whole):
     assert_same(net, whole)
 
 
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo], ids=["folder", "pipe"])
+def test_what_is_no_file_is_removed(make, killed, finished, copied, whole):
+    for source, n_resumed in ((killed, 2), (finished, 0)):
+        folder = copied(source)
+        path = files_of(folder)[-1]
+        path.unlink()
+        make(path)
+        (listed,) = [one for one in list_folder(folder) if one.part == "fits"]
+        assert listed.about == "damaged"
+        net, messages = refit(folder)
+        assert len(messages) == 1 and "it is no regular file" in messages[0]
+        assert net.resumed_ == n_resumed
+        assert_same(net, whole)
+        assert refit(folder)[0].resumed_ == MAX_EPOCHS
+        shutil.rmtree(folder)
+
+
 def edited(path, edit):
     """Write a file again that is whole, and has another content."""
     content, tensors = read_file(path, KIND)
