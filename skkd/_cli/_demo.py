@@ -51,6 +51,11 @@ def command(
     target = Path(out)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise FileExistsError(f"{out!r} exists: expected a new or an empty folder.")
+    if Path(model).suffix != ".onnx":
+        raise ValueError(
+            f"{model!r}: expected student.onnx, as `skkd fit` and `skkd export` write "
+            "it."
+        )
     metadata = OnnxClassifier(model).metadata_
     if metadata.image is None:
         raise ValueError(

@@ -92,6 +92,17 @@ _FILES = (
     ),
 )
 _OPTIONS = (
+    # What is y in Python are the names of the folders here.
+    (
+        r"models\[(.*?)\] knows none of the labels of y: it predicts (.*?), y holds "
+        r"(.*?)\. Pass y with the labels",
+        r"\1 knows none of these classes: it predicts \2, the folders are \3. Name "
+        "them by the classes",
+    ),
+    (
+        r" of y; it knows (.*?)\. Name its columns by the same labels.*$",
+        r"; it knows \1. Name the folders by the classes that it was trained on.",
+    ),
     (r"on_error='skip'", "--skip-unreadable"),
     (r"on_error='raise'", "no --skip-unreadable"),
     (rf"(?<![\w(.])({_PARAMETERS})=(?=['\"\d-])", r"--\1 "),

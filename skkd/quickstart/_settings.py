@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from skkd._utils.atomic import new_file
+from skkd._utils.atomic import is_disk_full, new_file
 
 RESULTS = (
     *("student.safetensors", "student.onnx", "card.md", "comparison.html"),
@@ -64,7 +64,9 @@ class RunFolder:
             )
         try:
             self.work.mkdir(parents=True, exist_ok=True)
-        except (FileExistsError, NotADirectoryError, PermissionError) as error:
+        except OSError as error:
+            if is_disk_full(error):
+                raise
             raise OSError(
                 f"out={str(self.path)!r} cannot be made ({error.strerror}): pass a "
                 "folder below one that you may write to."

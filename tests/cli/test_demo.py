@@ -61,7 +61,10 @@ def test_nothing_is_written_where_something_is_wrong(skkd_command, model, tmp_pa
     assert "takes no image files" in no_images.stderr
     no_npm = skkd_command("demo", model, "--out", tmp_path / "p", "--npm", tmp_path)
     assert "expected the folder of onnxruntime-web" in no_npm.stderr
-    assert {taken.exit_code, no_images.exit_code, no_npm.exit_code} == {1}
+    no_onnx = skkd_command("demo", "student.safetensors", "--out", tmp_path / "p")
+    assert "'student.safetensors': expected student.onnx" in no_onnx.stderr
+    results = (taken, no_images, no_npm, no_onnx)
+    assert {result.exit_code for result in results} == {1}
     assert {path.name for path in tmp_path.iterdir()} == {"mine", "table.onnx"}
 
 

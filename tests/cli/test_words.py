@@ -176,6 +176,18 @@ def test_only_options_of_the_command_are_named(skkd_command, photos, done, tmp_p
             "If these are the classes, pass classes=[\"it's\", 'b]', 'c'] and 2 more.",
             "If these are the classes, rename them.",
         ),
+        (
+            "models['a'] knows none of the labels of y: it predicts ['x'], y holds "
+            "['z']. Pass y with the labels that the models were trained on.",
+            "'a' knows none of these classes: it predicts ['x'], the folders are ['z']."
+            " Name them by the classes that the models were trained on.",
+        ),
+        (
+            "The teacher t does not know the classes ['z'] of y; it knows ['x']. Name "
+            "its columns by the same labels, as_teacher(model, classes=[...]), or ...",
+            "The teacher t does not know the classes ['z']; it knows ['x']. Name the "
+            "folders by the classes that it was trained on.",
+        ),
         ('out="it\'s": the disk is full', '--out "it\'s": the disk is full'),
         (
             "path='x': expected the name of a file",
