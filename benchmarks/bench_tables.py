@@ -25,7 +25,9 @@ is installed: they learn from the teacher that was fitted on the same rows.
 
     python benchmarks/bench_tables.py --data FOLDER [--results figures.jsonl]
 
-FOLDER holds tables.tar.xz. With --results a run that was cut short goes on from there.
+``--sides calibrated`` is "both" with the teacher in scikit-learn's
+``CalibratedClassifierCV(teacher, method="temperature", ensemble=False)``. FOLDER holds
+tables.tar.xz. With --results a run that was cut short goes on from there.
 """
 
 import io
@@ -39,6 +41,7 @@ import pandas as pd
 from common import Bounds, Mean, Spread, describe_machine, parser, table
 from seeds import repeat
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import accuracy_score, log_loss, roc_auc_score
 from sklearn.model_selection import train_test_split
@@ -62,6 +65,7 @@ SETS = {
 SIZES = (1000, 4000, 16000)
 SIDES = ("teacher", "alone", "prefit", "out of fold", "synthetic", "both")
 PEER = "TabTune"  # if it is installed
+CALIBRATED = "calibrated"  # as "both", for --sides
 MAX_EPOCHS = 60
 
 
@@ -164,12 +168,14 @@ def students(teacher, fitted, seed):
     # Without synthetic rows an epoch is a fifth as long.
     few = {"synthetic": None, "max_epochs": 5 * plain.max_epochs}
     prefit = {"teacher": fitted, "teacher_cv": "prefit"}
+    scaled = CalibratedClassifierCV(teacher, method="temperature", ensemble=False)
     return {
         "alone": student(teacher=None, teacher_cv="prefit", synthetic=None),
         "prefit": student(**prefit, **few),
         "out of fold": student(**few),
         "synthetic": student(**prefit),
         "both": student(),
+        CALIBRATED: student(teacher=scaled),
     }
 
 
@@ -284,7 +290,9 @@ def main():
     options = parser(__doc__)
     options.add_argument("--only", nargs="+", choices=SETS, help="some of the sets")
     options.add_argument("--teachers", nargs="+", help="some of the teachers")
-    options.add_argument("--sides", nargs="+", help="some of the sides, or TabTune")
+    options.add_argument(
+        "--sides", nargs="+", help=", ".join([*SIDES, PEER, CALIBRATED])
+    )
     options.add_argument("--sizes", nargs="+", type=int, default=SIZES)
     options.add_argument("--jobs", type=int, default=1, help="processes (default 1)")
     options.add_argument("--seeds", type=int, default=5, help="default 5")

@@ -101,10 +101,12 @@ def _numbers(column: Any, one: Input) -> np.ndarray:
     if values.dtype != object:
         return values
     items = [np.nan if _is_missing(v) else v for v in values.ravel().tolist()]
-    texts = [value for value in items if isinstance(value, (str, bytes))]
+    # NumPy would read numbers in texts, and take a list of one number for it.
+    odd = next((v for v in items if isinstance(v, (str, bytes)) or np.ndim(v)), None)
     try:
-        if texts:
-            raise ValueError(f"{texts[0]!r:.40} is a text")
+        if odd is not None:
+            what = "text" if isinstance(odd, (str, bytes)) else type(odd).__name__
+            raise ValueError(f"{odd!r:.40} is a {what}")
         return np.array(items, dtype=one.dtype)
     except (TypeError, ValueError) as error:
         raise ValueError(

@@ -1,6 +1,7 @@
 """Students of tables as ONNX files: every kind of column, and what a file refuses."""
 
 import datetime
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -192,6 +193,7 @@ def loaded(tmp_path_factory):
         ({"age": "40"}, "column 'age' .*'40' is a text"),
         ({"age": pd.Timestamp("2026-01-01")}, r"X\['age'\] has dtype datetime64"),
         ({"age": -np.inf}, "infinity .* in column 'age', first in row 0"),
+        ({"age": [[40]] * N}, r"column 'age' .*\[40\] is a list"),
         ({"far": np.nan}, "NaN.* in column 'far'"),
         ({"job": 1}, r"column 'job' holds 1 \(int\)"),
         ({"job": [["a"]] * N}, r"column 'job' holds \['a'\] \(list\)"),
@@ -200,6 +202,15 @@ def loaded(tmp_path_factory):
 def test_values_of_another_kind_are_named(loaded, change, words):
     with pytest.raises(ValueError, match=words):
         loaded.predict(X.assign(**change))
+
+
+def test_an_export_warns_of_no_gaps_that_it_made_itself(tmp_path):
+    table = X[["far", "city"]]
+    net = student(max_epochs=1).fit(table, Y)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        export_onnx(net, tmp_path / "a.onnx", X_calibration=table)
+    assert not [one for one in caught if "gaps" in str(one.message)]
 
 
 def test_columns_that_are_gone_are_named(loaded):
