@@ -35,6 +35,12 @@ def distil_table(teacher: Any, **params: Any) -> DistilledClassifier:
     A teacher that is no better than the student would be alone, as on a few hundred
     rows, has nothing to teach: ``skkd.report.gain`` tells.
 
+    A student is as sure of itself as its teacher, and trees that were fitted on a
+    thousand rows are too sure. Where probabilities matter, not decisions alone, compare
+    log losses, and try ``CalibratedClassifierCV(teacher, method="temperature",
+    ensemble=False)`` as the teacher: it is fitted six times as often, and labels that
+    are whole numbers have to be 0, 1, ... for it.
+
     Some licences bind what is made with a model: that of TabPFN wants a student that
     is passed on to bear its name. Read that of your teacher's version.
 
