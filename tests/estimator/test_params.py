@@ -101,6 +101,7 @@ def test_another_optimizer_takes_effect_at_the_next_fit(student):
     assert isinstance(student.fit(X, y).optimizer_, torch.optim.SGD)
 
 
+@pytest.mark.slow  # two workers import torch
 def test_a_fitted_student_of_a_class_of_a_script_comes_back_from_a_process(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(
