@@ -99,7 +99,7 @@ def test_a_disk_that_is_full_at_each_file(photos, tmp_path, monkeypatch):
     message = f"out={str(out)!r}: the disk is full. What is finished is kept"
     assert all(error.startswith(message) for error in errors)
     assert contents(out) == before
-    monkeypatch.undo()
+    monkeypatch.setattr(os, "fsync", fsync)
     assert same(finished, distill_folder(photos, tmp_path / "fresh", **SETTINGS))
 
 
