@@ -24,7 +24,7 @@ augment = Compose([RandomAffine(degrees=15, translate=0.1), RandomErasing(p=0.3)
 views = augment(torch.from_numpy(X[:1]).repeat(10, 1, 1, 1), seeds=torch.arange(10))
 fig, axes = plt.subplots(2, 5, figsize=(7, 3), layout="constrained")
 for ax, view in zip(axes.flat, views, strict=True):
-    ax.imshow(view[0], cmap="gray", vmin=0, vmax=255)
+    ax.imshow(view[0].numpy(), cmap="gray", vmin=0, vmax=255)
     ax.axis("off")
 
 # %%
