@@ -39,7 +39,7 @@ ways = {
 }
 for name, params in ways.items():
     student = DistilledClassifier(
-        teacher=teacher.module_,
+        teacher=teacher.module_.eval(),
         module__width=4,
         augment=augment,
         temperature=4,
