@@ -30,8 +30,11 @@ y = np.arange(40) % 2
 module = torch.nn.Sequential(torch.nn.Linear(4, 2), torch.nn.Softmax(dim=1))
 accelerator = Accelerator(cpu=True)
 net = AcceleratedNet(
-    module, accelerator=accelerator, max_epochs=1, train_split=None,
-    callbacks__print_log=None
+    module,
+    accelerator=accelerator,
+    max_epochs=1,
+    train_split=None,
+    callbacks="disable",
 )
 try:
     net.fit(X, y)
@@ -48,6 +51,6 @@ cd "$folder"
 } 2>"$folder/errors" | tee "$folder/seen" || cat "$folder/errors"
 diff "$folder/seen" - <<'EXPECTED'
 1 fitted
-1 DistributedDataParallel is not needed when a module doesn't have any parameters that require a gradient
-2 DistributedDataParallel is not needed when a module doesn't have any parameters that require a gradient
+1 DistributedDataParallel is not needed when a module doesn't have any parameter that requires a gradient
+2 DistributedDataParallel is not needed when a module doesn't have any parameter that requires a gradient
 EXPECTED
