@@ -22,7 +22,7 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-import torch
+from networks import features
 from reproduce_brain_mri import folds, load, options, student
 from reproduction import collect, load_with_copies, show_networks, spread, weights_of
 from sklearn.compose import make_column_transformer
@@ -32,7 +32,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
-from skkd import ImageReader
 from skkd.report import Fit
 from skkd.students import EfficientNetLite, torchvision_model
 from skkd.students.efficientnet_lite import LITE, is_installed
@@ -54,16 +53,6 @@ def backbones(args: argparse.Namespace) -> dict[str, tuple[nn.Module, int]]:
         network = EfficientNetLite(2, name=name, weights="installed")
         networks[name] = network, LITE[name].size
     return networks
-
-
-@torch.inference_mode()
-def features(network: nn.Module, size: int, paths: np.ndarray) -> np.ndarray:
-    """Return what goes into the head of a network, (n, n_features)."""
-    seen: list[torch.Tensor] = []
-    network.eval().head.register_forward_pre_hook(lambda _, x: seen.append(x[0]))
-    for image in ImageReader(size).fit_transform(paths):
-        network(torch.from_numpy(image)[None])
-    return torch.cat(seen).numpy()
 
 
 def heads(columns: dict[str, slice]) -> dict[str, Any]:
@@ -124,7 +113,7 @@ def main() -> None:
     args = options(__doc__).parse_args()
     X, y, groups = load(args)
     paths = load_with_copies(args.data).data[:: 4 if args.quick else 1]
-    found = {name: features(*of, paths) for name, of in backbones(args).items()}
+    found = {name: features(*of, paths).numpy() for name, of in backbones(args).items()}
     ends = np.cumsum([values.shape[1] for values in found.values()])
     starts = [0, *ends[:-1]]
     columns = dict(zip(found, map(slice, starts, ends), strict=True))

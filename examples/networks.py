@@ -9,7 +9,7 @@ from skorch.callbacks import LRScheduler
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
-from skkd import DistilledClassifier
+from skkd import DistilledClassifier, ImageReader
 from skkd.losses import KD, FitNet, WeightedSum
 from skkd.students import SmallCNN, Standardize, torchvision_model
 
@@ -95,6 +95,18 @@ class FromNothing(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits."""
         return self.head(self.stem(self.standardize(x)))
+
+
+@torch.inference_mode()
+def features(network: nn.Module, size: int, paths: Any, batch_size: int = 1) -> Tensor:
+    """Return what goes into the head of a network, (n, n_features), for files."""
+    seen: list[Tensor] = []
+    network.eval().head.register_forward_pre_hook(lambda _, x: seen.append(x[0]))
+    reader = ImageReader(size)
+    for start in range(0, len(paths), batch_size):
+        images = reader.fit_transform(paths[start : start + batch_size])
+        network(torch.from_numpy(images))
+    return torch.cat(seen).float()
 
 
 # For FromNothing with a MobileNetV2 as its teacher, whose maps have a variance of 19:

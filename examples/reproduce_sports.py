@@ -37,7 +37,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from networks import LOGITS_AND_MAPS, FromNothing, learner
+from networks import LOGITS_AND_MAPS, FromNothing, features, learner
 from reproduction import (
     parser,
     resume_for,
@@ -97,15 +97,10 @@ def network(args: argparse.Namespace, frozen: int, *show: Any, max_epochs, **par
 
 def known_features(paths: np.ndarray, name: str) -> dict[str, np.ndarray]:
     """Return what an EfficientNet-Lite computes of each file, before its head."""
-    network = EfficientNetLite(name=name, weights="installed").eval()
-    seen: list[torch.Tensor] = []
-    network.head.register_forward_pre_hook(lambda _, x: seen.append(x[0].float()))
-    reader = ImageReader(LITE[name].size)
-    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
-        for start in range(0, len(paths), 16):
-            images = reader.fit_transform(paths[start : start + 16])
-            network(torch.from_numpy(images))
-    return dict(zip(paths.tolist(), torch.cat(seen).numpy(), strict=True))
+    network = EfficientNetLite(name=name, weights="installed")
+    with torch.autocast("cpu", torch.bfloat16):
+        found = features(network, LITE[name].size, paths, batch_size=16)
+    return dict(zip(paths.tolist(), found.numpy(), strict=True))
 
 
 def look_up(paths: np.ndarray, known: dict[str, np.ndarray]) -> np.ndarray:
@@ -115,9 +110,9 @@ def look_up(paths: np.ndarray, known: dict[str, np.ndarray]) -> np.ndarray:
 
 def lite_teacher(name: str, paths: np.ndarray) -> Pipeline:
     """Return a classifier of files: logistic regression on features that stay."""
-    features = partial(look_up, known=known_features(paths, name))
+    known = partial(look_up, known=known_features(paths, name))
     head = LogisticRegression(C=0.01, max_iter=1000)
-    return make_pipeline(FunctionTransformer(features), StandardScaler(), head)
+    return make_pipeline(FunctionTransformer(known), StandardScaler(), head)
 
 
 def balance(student: Any, X, y, rows, test, n_seen: int, n_seeds: int) -> None:
