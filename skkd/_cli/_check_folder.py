@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import sys
-import textwrap
 import warnings
 
 import click
 
 from skkd._cli._command import echo_json, in_words_here, run_safely
-
-_WIDTH = 79
+from skkd._utils.printable import wrapped
 
 
 @click.command("check-folder")
@@ -59,8 +57,4 @@ def command(folder: str, against: str | None, as_json: bool) -> None:
 
 def _wrapped(line: str) -> str:
     """Break a sentence at the width of a terminal, but not what is in a list."""
-    return (
-        line
-        if line.startswith(" ")
-        else textwrap.fill(line, _WIDTH, break_long_words=False, break_on_hyphens=False)
-    )
+    return line if line.startswith(" ") else wrapped(line)

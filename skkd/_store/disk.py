@@ -17,6 +17,7 @@ import numpy as np
 from skkd._store.lock import FolderLock
 from skkd._store.process import Segment, merged
 from skkd._store.row_file import RowFile
+from skkd._utils.atomic import delete
 from skkd._utils.checksum import row_checksums
 from skkd._utils.warn import warn
 from skkd.exceptions import DistillationWarning
@@ -84,7 +85,7 @@ class DiskTable:
             if held:
                 # No other process writes: unfinished folders are of killed processes.
                 for unfinished in self.folder.glob("tmp-*"):
-                    _delete(unfinished)
+                    delete(unfinished)
             yield
         finally:
             lock.release()
@@ -220,12 +221,4 @@ def _remove(folder: Path) -> None:
     aside = folder.with_name(f"tmp-{uuid.uuid4().hex}")
     with suppress(OSError):  # another process was faster
         folder.rename(aside)
-        _delete(aside)
-
-
-def _delete(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        with suppress(OSError):
-            path.unlink()
+        delete(aside)

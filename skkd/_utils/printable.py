@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 
 # Control characters; halves of characters, as Python makes them of bytes that are no
 # text; separators of lines and paragraphs; what turns the direction of the text behind.
@@ -39,3 +40,8 @@ def printable(text: str, keep: str = "") -> str:
         return character.encode("unicode_escape").decode("ascii")
 
     return _ODD.sub(escaped, text)
+
+
+def wrapped(text: str, width: int = 79) -> str:
+    """Break lines between words, but no path at a hyphen."""
+    return textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
@@ -14,7 +13,7 @@ from typing import Any
 import torch
 
 from skkd._formats.container import FileRefused, Kind, pack, read_file
-from skkd._utils.atomic import new_file
+from skkd._utils.atomic import delete, new_file
 from skkd._utils.warn import warn
 from skkd.checkpoints._folder import FINISHED, SUFFIX
 from skkd.exceptions import DistillationWarning
@@ -78,11 +77,7 @@ class FitFiles:
             "trained again.",
             DistillationWarning,
         )
-        with suppress(OSError):
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
-                path.unlink()
+        delete(path)
 
     def write_epoch(
         self, n: int, content: dict[str, Any], tensors: dict[str, torch.Tensor]

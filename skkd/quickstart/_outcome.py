@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import textwrap
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from skkd._utils.printable import wrapped
 from skkd.report import Comparison
 from skkd.report._tables import BLANK, Table
 
-_WIDTH = 79
 _ROWS = {
     "accuracy": (100, ".1f"),
     "parameters": (1, ",d"),
@@ -54,11 +53,11 @@ class Outcome:
     def __str__(self) -> str:
         said = ", ".join(f"{name} {value:g}" for name, value in self.chosen.items())
         texts = [self.verdict, self.caveat, f"{self.about} Distilled with {said}."]
-        blocks = [_filled(text) for text in texts if text]
+        blocks = [wrapped(text) for text in texts if text]
         files = "\n".join(
             f"{name:11}  {path}" for name, path in self.files.items() if path
         )
-        notes = [_filled(note) for note in self.notes]
+        notes = [wrapped(note) for note in self.notes]
         return "\n\n".join([*blocks, self._table().text(), files, *notes])
 
     def to_dict(self) -> dict[str, Any]:
@@ -79,11 +78,6 @@ class Outcome:
             for key, form in _ROWS.items()
         ]
         return Table(["", *self.measures], rows)
-
-
-def _filled(text: str) -> str:
-    """Break lines between words, but no path at a hyphen."""
-    return textwrap.fill(text, _WIDTH, break_long_words=False, break_on_hyphens=False)
 
 
 def _cell(value: Any, scale: int, form: str) -> str:
