@@ -15,7 +15,7 @@ selected within a candidate. That the defaults were chosen from this very table 
 the best of it look better than it is.
 
     python benchmarks/bench_defaults.py --data FOLDER --seeds 5 --results defaults.jsonl
-    python benchmarks/bench_defaults.py --data FOLDER --defaults-alone --only digits
+    python benchmarks/bench_defaults.py --data FOLDER --candidates --only digits
 
 FOLDER holds mnist.npz, cifar10_jpeg.tar.xz and
 weights/resnet56-cifar10jpeg-8977.pt.
@@ -199,14 +199,20 @@ def main():
     out.add_argument("--seeds", type=int, default=5)
     out.add_argument("--only", help="tasks of this data set alone")
     out.add_argument(
-        "--defaults-alone", action="store_true", help="leave out other candidates"
+        "--candidates",
+        nargs="*",
+        choices=CANDIDATES,
+        default=[*CANDIDATES],
+        metavar="NAME",
+        help="compared beside the defaults, which always are (default all)",
     )
     out.add_argument("--jobs", type=int, default=2, help="processes (default 2)")
     out.add_argument("--results", type=Path, help="file of figures, to go on from")
     args = out.parse_args()
     print(describe_machine())
     tasks = [task for task in TASKS if args.only in (None, task[0])]
-    candidates = [ALONE, DEFAULTS] if args.defaults_alone else [*CANDIDATES]
+    wanted = {ALONE, DEFAULTS, *args.candidates}
+    candidates = [name for name in CANDIDATES if name in wanted]
     setting = {"quick": args.quick, "candidates": candidates}
     settings = [(", ".join(task), {"task": task, **setting}) for task in tasks]
     run = functools.partial(fit, folder=args.data)

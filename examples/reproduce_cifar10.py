@@ -65,12 +65,12 @@ class Published(Mirrored):
 
 
 class Enlarged(nn.Module):
-    """A pretrained network of photographs, for images of a third of its size."""
+    """A pretrained network of photographs, for images of a fourth of its size."""
 
     def __init__(self, n_classes: int, input_shape: tuple[int, ...], name: str) -> None:
         super().__init__()
         channels, *size = input_shape
-        self.size = [3 * length for length in size]
+        self.size = [4 * length for length in size]
         shape = (channels, *self.size)
         self.body = EfficientNetLite(n_classes, shape, name=name, weights="installed")
 
