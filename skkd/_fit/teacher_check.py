@@ -72,9 +72,9 @@ def check_teacher_outputs(
     if logits is None:
         return TeacherCheck([])
     kind = "logits"
+    out_of_fold = net.teacher_cv is not None and not isinstance(net.teacher_cv, str)
     if teacher is not None:
         # Out of fold each sample has one of the members, not their mean.
-        out_of_fold = net.teacher_cv is not None and not isinstance(net.teacher_cv, str)
         kind = (teacher.model[0] if out_of_fold else teacher).output_kind()
     findings = examine(
         logits,
@@ -83,6 +83,7 @@ def check_teacher_outputs(
         kind=kind,
         temperature=net.temperature if _is_soft(plan.loss) else None,
         classes=plan.classes,
+        out_of_fold=out_of_fold,
     )
     findings += plan.findings
     is_one = teacher is not None and not out_of_fold

@@ -55,8 +55,12 @@ def test_what_is_saturated_depends_on_temperature_and_loss(teacher):
 
 def test_a_tree_is_soft_out_of_fold_no_more_than_on_its_rows():
     tree = DecisionTreeClassifier(random_state=0)
-    with pytest.warns(TeacherWarning, match="saturated"):
-        student(tree, teacher_cv=3).fit(X, y)
+    remedies = {None: "from clones that did not see them: teacher_cv=5"}
+    remedies[3] = "These are of clones that did not see the row: use a higher"
+    for teacher_cv, remedy in remedies.items():
+        fitted = tree if teacher_cv else tree.fit(X, y)
+        with pytest.warns(TeacherWarning, match=f"saturated.*{remedy}"):
+            student(fitted, teacher_cv=teacher_cv).fit(X, y)
 
 
 # In the estimator --------------------------------------------------------------

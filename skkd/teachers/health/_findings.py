@@ -39,12 +39,14 @@ def examine(
     kind: str | None = None,
     temperature: float | None = None,
     classes: Any,
+    out_of_fold: bool = False,
 ) -> list[Finding]:
     """Look for mistakes in the logits of a teacher.
 
     `y_encoded` is -1 for unlabelled samples; `teacher` None if logits were passed in
     its place; `kind` what the logits were made of, by default the teacher's output
-    kind; `temperature` None if the loss uses no soft targets.
+    kind; `temperature` None if the loss uses no soft targets; `out_of_fold` whether
+    the logits of a sample come from a teacher that was not fitted to it.
     """
     logits, classes = np.asarray(logits, dtype=np.float64), np.asarray(classes)
     kind = kind or ("logits" if teacher is None else teacher.output_kind())
@@ -77,7 +79,9 @@ def examine(
     if temperature is not None and not declared and len(logits) >= _MIN_ROWS:
         if teacher is not None and teacher.gives_scores:
             temperature = 1.0  # they have no scale before a fit
-        findings += _of_softness(logits, temperature, teacher)
+        text = _lack_of_softness(logits, temperature, teacher)
+        if text:
+            findings.append(Finding("saturated", text + _SOFTEN[out_of_fold]))
     return findings
 
 
@@ -180,30 +184,34 @@ def _is_constant(log_p: np.ndarray) -> bool:
     return len(log_p) >= 10 and bool(spread <= 1e-6 * (1 + np.abs(log_p).max()))
 
 
-def _of_softness(
+# By whether a sample's targets are out of fold already.
+_SOFTEN = {
+    False: "If these rows were its training data, take soft targets from clones that "
+    "did not see them: teacher_cv=5. Or use a higher temperature, or only the "
+    "decisions: distillation='hard'.",
+    True: "These are of clones that did not see the row: use a higher temperature, a "
+    "teacher that is less sure, or only the decisions: distillation='hard'.",
+}
+
+
+def _lack_of_softness(
     logits: np.ndarray, temperature: float, teacher: Teacher | None
-) -> Iterator[Finding]:
+) -> str:
+    """Say how much more than decisions the targets tell, or nothing if it is enough."""
     n = len(logits)
-    remedy = (
-        "If these rows were its training data, take soft targets from clones that did "
-        "not see them: teacher_cv=5. Or use a higher temperature, or only the "
-        "decisions: distillation='hard'."
-    )
     log_p = np.sort(log_softmax(logits, axis=1), axis=1)
     others = log_p[:, :-1]  # no class but the decision differs from another
     if max(np.ptp(others), np.ptp(log_p[:, -1])) <= 1e-4 * (1 + np.abs(log_p).max()):
-        text = (
+        return (
             f"{name_of(teacher)} gives its decision in each of {n} rows and no more: "
             "the outputs of all other classes are the same. Expected soft targets. "
         )
-        yield Finding("saturated", text + remedy)
-        return
     left = float(1 - softmax(logits / temperature, axis=1).max(axis=1).mean())
     # At temperature 1 the targets are as soft as the teacher is.
     if temperature > 1 and left < _SOFT_ENOUGH:
-        text = (
+        return (
             f"{name_of(teacher)} leaves {left:.2g} of the probability to other classes "
             f"than its decision at temperature {temperature:g}, mean of {n} rows: "
             f"expected {_SOFT_ENOUGH} or more to learn more than decisions. "
         )
-        yield Finding("saturated", text + remedy)
+    return ""
