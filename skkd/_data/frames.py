@@ -16,6 +16,15 @@ def is_frame(X: Any) -> bool:
     return len(getattr(X, "shape", ())) == 2 and hasattr(X, "columns")
 
 
+def refuse_deferred(X: Any, name: str = "X") -> None:
+    """Refuse a query that was not run, as a LazyFrame of polars is."""
+    if hasattr(X, "collect") and not hasattr(X, "shape"):  # no column of this name
+        raise TypeError(
+            f"{name} is a {type(X).__name__}, whose rows are not in memory: "
+            f"{name}.collect()."
+        )
+
+
 def names_of(X: Any) -> list[Any]:
     """Return the names of the columns of a table, numbers of those of an array."""
     if isinstance(X, np.ndarray):

@@ -16,7 +16,7 @@ from skorch.dataset import get_len
 from skorch.utils import to_numpy
 from torch.utils.data import DataLoader, IterableDataset
 
-from skkd._data.frames import check_names_differ, explain_columns
+from skkd._data.frames import check_names_differ, explain_columns, refuse_deferred
 from skkd._data.input_range import InputRange, jumps, ranges_of, wrong_scale
 from skkd._data.mapped import check_mapped
 from skkd._data.rows import LAZY, row_of
@@ -315,6 +315,7 @@ def check_numbers(X: np.ndarray) -> np.ndarray:
 
 def refuse_iterables(X: Any) -> None:
     """Refuse what is not in memory, gives batches, or was rows of a Dataset."""
+    refuse_deferred(X)
     if isinstance(X, list):
         first = X[0] if X else None
         is_pair = isinstance(first, tuple) and len(first) == 2 and np.ndim(first[0]) > 0
@@ -330,10 +331,6 @@ def refuse_iterables(X: Any) -> None:
             "expected arrays, or a torch Dataset, as of loader.dataset, in batches of "
             "batch_size=. In a search pass SliceDataset(dataset), from skorch.helper, "
             "as X, and the labels as y."
-        )
-    elif hasattr(X, "collect") and not hasattr(X, "shape"):  # no column of this name
-        raise TypeError(
-            f"X is a {type(X).__name__}, whose rows are not in memory: X.collect()."
         )
 
 

@@ -19,6 +19,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from skorch.utils import data_from_dataset, is_dataset, to_numpy
 
 from skkd._data.batches import unwrap
+from skkd._data.frames import refuse_deferred
 from skkd._data.rows import LAZY, pair_of
 from skkd._data.weights import check_sample_weight
 from skkd._utils.rng import preserved_rng
@@ -67,6 +68,7 @@ def check_labels(
             f"y holds no labels, one for each row of X: {error} Rows with several "
             "labels are not supported."
         ) from error
+    refuse_deferred(X)
     samples: Any = range(len(X)) if isinstance(X, LAZY) else _first(X)  # type: ignore[arg-type]
     try:
         check_consistent_length(samples, y)

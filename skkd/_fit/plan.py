@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from skorch import NeuralNet
 
+from skkd._data.frames import refuse_deferred
 from skkd._data.inputs import InputFacts, check_inputs, read_inputs, refuse_iterables
 from skkd._data.labels import (
     check_labels,
@@ -152,6 +153,7 @@ def plan_fit(
     X, facts = read(net, X) if first else (check(net, X, to_train=True), None)
     if not hasattr(given, "columns"):
         given = X  # of an array only the names of columns are lost by now
+    refuse_deferred(teacher_X, "teacher_X")
     if hasattr(teacher_X, "tocsr"):  # rows are taken out of it
         teacher_X = teacher_X.tocsr()
     given_y = labels_of(X, y)

@@ -5,10 +5,12 @@ import pandas as pd
 import pytest
 import torch
 from frames import FRAMES, as_frame
+from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 from skkd import DistilledClassifier
 from skkd._data.frames import to_numbers
+from skkd.report import gain
 from skkd.tables import TablePreprocessor
 from skkd.teachers import as_teacher
 
@@ -125,3 +127,18 @@ def test_columns_with_names_of_attributes(name):
         other = net.fit(table.rename(columns={name: "a"}), [0, 1])
         expected = other.predict_proba(table.rename(columns={name: "a"}))
         np.testing.assert_array_equal(got, expected)
+
+
+def test_a_query_that_was_not_run():
+    lazy = pytest.importorskip("polars").LazyFrame({"a": [0.0, 1.0] * 20})
+    X, y = np.arange(40.0)[:, None], np.arange(40) % 2
+    teacher = LogisticRegression().fit(X, y)
+    net = DistilledClassifier(teacher=teacher, max_epochs=1)
+    with pytest.raises(TypeError, match=r"teacher_X is a LazyFrame.*teacher_X.coll"):
+        net.fit(X, y, teacher_X=lazy)
+    net.fit(X, y)
+    for call in [net.fit, net.score, lambda lazy, y: gain(net, lazy, y, cv=2)]:
+        with pytest.raises(TypeError, match=r"X is a LazyFrame.*X.collect\(\)"):
+            call(lazy, y)
+    with pytest.raises(TypeError, match="X is a LazyFrame"):
+        net.predict(lazy)
