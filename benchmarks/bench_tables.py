@@ -25,9 +25,8 @@ is installed: they learn from the teacher that was fitted on the same rows.
 
     python benchmarks/bench_tables.py --data FOLDER [--results figures.jsonl]
 
-``--sides calibrated`` is "both" with the teacher in scikit-learn's
-``CalibratedClassifierCV(teacher, method="temperature", ensemble=False)``. FOLDER holds
-tables.tar.xz. With --results a run that was cut short goes on from there.
+``--sides calibrated`` is "both" with ``teacher_calibration="temperature"``. FOLDER
+holds tables.tar.xz. With --results a run that was cut short goes on from there.
 """
 
 import io
@@ -41,7 +40,6 @@ import pandas as pd
 from common import Bounds, Mean, Spread, describe_machine, parser, table
 from seeds import repeat
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import accuracy_score, log_loss, roc_auc_score
 from sklearn.model_selection import train_test_split
@@ -169,14 +167,13 @@ def students(teacher, fitted, seed):
     # Without synthetic rows an epoch is a fifth as long.
     few = {"synthetic": None, "max_epochs": 5 * plain.max_epochs}
     prefit = {"teacher": fitted, "teacher_cv": "prefit"}
-    scaled = CalibratedClassifierCV(teacher, method="temperature", ensemble=False)
     return {
         "alone": student(teacher=None, teacher_cv="prefit", synthetic=None),
         "prefit": student(**prefit, **few),
         "out of fold": student(**few),
         "synthetic": student(**prefit),
         "both": student(),
-        CALIBRATED: student(teacher=scaled),
+        CALIBRATED: student(teacher_calibration="temperature"),
     }
 
 

@@ -91,6 +91,12 @@ class DistilledClassifier(BriefReprMixin, SharedTeacherMixin, SkorchClassifier):
         "prefit" demands a fitted teacher. None fits a clone of it on the training
         data. Anything else is a cross-validation: the soft target of a row comes from
         a clone that was not fitted on this row.
+    teacher_calibration : {None, "temperature"}, default=None
+        With a cross-validation as `teacher_cv`: "temperature" divides the logits of
+        the clones by one number [2]_, at which the Brier score of the samples that they
+        did not see is least. A teacher that is too sure, as boosted trees of few
+        samples are, is then as sure as it is right. ``teacher_logits=`` are taken as
+        they are.
     teacher_transform : callable or None, default=None
         For a prefit teacher that was trained on other inputs, such as larger images:
         makes these of batches of samples, tensor to tensor, as
@@ -196,8 +202,8 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
     teacher_findings_ : list of Finding
         What is probably wrong with the teacher; empty where nothing was found.
     teacher_temperature_ : float
-        Divided the teacher's scores, fitted to the labels; 1 for logits and
-        probabilities.
+        Divided the teacher's scores, or its logits with `teacher_calibration`, fitted
+        to the labels; 1 for other logits and probabilities.
     history : skorch.history.History
         What was recorded of each epoch.
 
@@ -228,6 +234,8 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
     ----------
     .. [1] G. Hinton, O. Vinyals, J. Dean, "Distilling the Knowledge in a Neural
        Network", 2015, section 2. https://arxiv.org/abs/1503.02531
+    .. [2] C. Guo, G. Pleiss, Y. Sun, K. Q. Weinberger, "On Calibration of Modern Neural
+       Networks", ICML 2017, section 4.2. https://arxiv.org/abs/1706.04599
 
     Examples
     --------
@@ -246,7 +254,8 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
     # teacher whatever these are.
     _not_content = frozenset(
         {
-            *("teacher", "teacher_cv", "teacher_transform", "distillation"),
+            *("teacher", "teacher_cv", "teacher_calibration", "teacher_transform"),
+            *("distillation",),
             *("preprocessor", "synthetic"),
             *("temperature", "alpha", "memory", "strict", "on_interrupt"),
             *("checkpoint", "checkpoint_every", "resumed_"),
@@ -277,6 +286,7 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
         alpha: float = 0.3,
         distillation: Any = "kd",
         teacher_cv: Any = "prefit",
+        teacher_calibration: str | None = None,
         teacher_transform: Callable[[torch.Tensor], torch.Tensor] | None = None,
         preprocessor: Any = None,
         synthetic: Any = None,
@@ -339,6 +349,7 @@ warm_start, compile, use_caching, torch_load_kwargs, classes
         self.alpha = alpha
         self.distillation = distillation
         self.teacher_cv = teacher_cv
+        self.teacher_calibration = teacher_calibration
         self.teacher_transform = teacher_transform
         self.preprocessor = preprocessor
         self.synthetic = synthetic

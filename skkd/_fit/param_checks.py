@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 from skkd._fit.callback_checks import check_callbacks
 from skkd._fit.objective import check_hyperparameters
 from skkd._fit.param_names import check_arguments
+from skkd._fit.teacher_cv import has_folds
 from skkd._fit.views import check_augment
 from skkd._utils.checks import check_number, is_number
 from skkd._utils.not_stored import NotStored
@@ -101,6 +102,8 @@ def _check_options(net: Any) -> None:
     _check_device(net.device)
     _check_class_weight(net.class_weight)
     _check_cv(net.teacher_cv)
+    if net.teacher_calibration is not None:
+        _check_calibration(net)
 
 
 def _check_random_state(random_state: Any) -> None:
@@ -143,6 +146,22 @@ def _check_class_weight(class_weight: Any) -> None:
         raise ValueError(
             f"class_weight={class_weight!r}: expected None, 'balanced' or a dict of "
             "labels to weights, such as {'cat': 1, 'dog': 2}."
+        )
+
+
+def _check_calibration(net: Any) -> None:
+    if net.teacher_calibration != "temperature":
+        raise ValueError(
+            f"teacher_calibration={net.teacher_calibration!r}: expected None or "
+            "'temperature'."
+        )
+    if net.teacher is not None and not has_folds(net.teacher_cv):
+        raise ValueError(
+            "teacher_calibration='temperature' compares the teacher with labels of "
+            f"rows that it did not see, and teacher_cv={net.teacher_cv!r} has none "
+            "that are known to be such: pass teacher_cv=5, or leave it out. A fitted "
+            "teacher is calibrated before, by CalibratedClassifierCV("
+            "FrozenEstimator(teacher), method='temperature') on other rows."
         )
 
 

@@ -22,7 +22,7 @@ from skkd._data.weights import check_sample_weight, combine_weights
 from skkd._fit.param_checks import check_parameters
 from skkd._fit.preprocess import check_views, choose_preprocessor
 from skkd._fit.synthetic import check_synthetic
-from skkd._fit.teacher_cv import check_fittable
+from skkd._fit.teacher_cv import check_fittable, has_folds
 from skkd._utils.modules import describe
 from skkd.losses._registry import needs_of
 from skkd.teachers import Finding, Teacher, as_teacher
@@ -177,7 +177,7 @@ def plan_fit(
     if net.synthetic is not None:
         check_synthetic(net, teacher_logits, teacher_X)
     teacher = _check_teacher(net, needs, classes, teacher_logits, labelled)
-    if net.teacher_cv is None or isinstance(net.teacher_cv, str):
+    if not has_folds(net.teacher_cv):
         _check_order(net, teacher, teacher_logits)
     return FitPlan(
         X=X,

@@ -1,4 +1,4 @@
-"""One temperature for a teacher's scores, which are no log-odds."""
+"""One temperature for a teacher's scores, or logits that are to be calibrated."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax
+from scipy.special import log_softmax, softmax
 
 from skkd._fit.plan import FitPlan
 from skkd.teachers import Finding, Teacher
@@ -14,6 +14,8 @@ from skkd.teachers.health._finding import name_of
 
 # ln of the temperature, in units of the scores' deviation.
 _BOUNDS = (-10.0, 10.0)
+# ln of the temperature of logits, which have a scale: from 0.05 to 20.
+_BOUNDS_OF_LOGITS = (-3.0, 3.0)
 
 
 def fit_temperature(
@@ -67,6 +69,47 @@ def fit_temperature(
 
     found = minimize_scalar(cross_entropy, bounds=_BOUNDS, method="bounded")
     return unit * float(np.exp(found.x))
+
+
+def calibrate(
+    logits: np.ndarray, y_encoded: np.ndarray, weight: np.ndarray | None = None
+) -> float:
+    """Return the T at which softmax(logits / T) has the least Brier score [1]_.
+
+    The logits are those of rows that the teacher did not see. A cross-entropy would be
+    ruled by the zeros among the probabilities of a forest, which are no certainties:
+    one that is wrong costs as much as all other rows.
+
+    Parameters
+    ----------
+    logits : ndarray of shape (n, n_classes)
+    y_encoded : ndarray of shape (n,)
+        -1 for unlabelled rows.
+    weight : ndarray of shape (n,), default=None
+
+    Returns
+    -------
+    float
+        1 if the labels are of fewer than two classes.
+
+    References
+    ----------
+    .. [1] G. W. Brier, "Verification of Forecasts Expressed in Terms of Probability",
+       Monthly Weather Review 78, 1950, equation 2.
+    """
+    known = y_encoded >= 0
+    z, y = np.asarray(logits[known], dtype=np.float64), y_encoded[known]
+    if len(np.unique(y)) < 2:
+        return 1.0
+    labels = np.eye(z.shape[1])[y]
+    w = None if weight is None or not weight[known].any() else weight[known]
+
+    def brier(log_t: float) -> float:
+        errors = softmax(z / np.exp(log_t), axis=1) - labels
+        return float(np.average((errors**2).sum(axis=1), weights=w))
+
+    found = minimize_scalar(brier, bounds=_BOUNDS_OF_LOGITS, method="bounded")
+    return float(np.exp(found.x))
 
 
 def scale_of_scores(

@@ -12,8 +12,9 @@ from skkd._data.batches import TrainingSet, batch_of
 from skkd._data.keys import TEACHER_LOGITS, split_inputs
 from skkd._data.rows import pick, with_columns
 from skkd._fit.plan import FitPlan
-from skkd._fit.score_scale import scale_of_scores
+from skkd._fit.score_scale import calibrate, scale_of_scores
 from skkd._fit.soft_targets import SoftTargets
+from skkd._fit.teacher_cv import has_folds
 from skkd._utils.modules import cast_floats
 from skkd.losses import FeatureLoss, HardLabel, LogitMSE
 from skkd.losses._registry import flatten
@@ -72,16 +73,24 @@ def check_teacher_outputs(
     if logits is None:
         return TeacherCheck([])
     kind = "logits"
-    out_of_fold = net.teacher_cv is not None and not isinstance(net.teacher_cv, str)
+    out_of_fold = has_folds(net.teacher_cv)
     if teacher is not None:
         # Out of fold each sample has one of the members, not their mean.
         kind = (teacher.model[0] if out_of_fold else teacher).output_kind()
+    is_scores = kind != "proba" and "logits" in plan.needs
+    is_scores = teacher is not None and is_scores and teacher.gives_scores
+    scale, more = 1.0, []
+    if teacher is not None and net.teacher_calibration is not None:
+        every = targets.fields[TEACHER_LOGITS]
+        scale = calibrate(every, plan.y_encoded, plan.sample_weight)
+    elif is_scores:
+        scale, more = scale_of_scores(plan, net, teacher, logits, index)  # type: ignore[arg-type]
     findings = examine(
         logits,
         plan.y_encoded[index],
         teacher=teacher,
         kind=kind,
-        temperature=net.temperature if _is_soft(plan.loss) else None,
+        temperature=net.temperature * scale if _is_soft(plan.loss) else None,
         classes=plan.classes,
         out_of_fold=out_of_fold,
     )
@@ -93,11 +102,7 @@ def check_teacher_outputs(
     if teacher is not None and teacher.has_extra_classes(plan.classes):
         few = index[:: -(-len(index) // _N_ASKED)]
         findings += _of_extra_classes(plan, net, samples, targets, few)
-    scale = 1.0
-    may_be_scores = kind != "proba" and "logits" in plan.needs
-    if teacher is not None and may_be_scores and teacher.gives_scores:
-        scale, more = scale_of_scores(plan, net, teacher, logits, index)
-        findings += more
+    findings += more
     one = teacher.model[0] if teacher is not None and out_of_fold else teacher
     if one is not None and one.may_decide_otherwise and _is_asked(net, one, targets):
         few = sample_rows(plan.y_encoded[index], N_ROWS)

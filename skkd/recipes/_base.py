@@ -111,10 +111,13 @@ def mean_proba(students: Sequence[Any], X: Any) -> np.ndarray:
 def with_teacher(student: DistilledClassifier, teacher: Any) -> DistilledClassifier:
     """Set a teacher that the recipe trained, on the same X.
 
-    ``teacher_cv`` and ``teacher_transform`` are meant for ``estimator.teacher``.
+    All of ``teacher_*`` are meant for ``estimator.teacher``.
     """
     return student.set_params(
-        teacher=teacher, teacher_cv="prefit", teacher_transform=None
+        teacher=teacher,
+        teacher_cv="prefit",
+        teacher_calibration=None,
+        teacher_transform=None,
     )
 
 

@@ -37,9 +37,8 @@ def distil_table(teacher: Any, **params: Any) -> DistilledClassifier:
 
     A student is as sure of itself as its teacher, and trees that were fitted on a
     thousand rows are too sure. Where probabilities matter, not decisions alone, compare
-    log losses, and try ``CalibratedClassifierCV(teacher, method="temperature",
-    ensemble=False)`` as the teacher: it is fitted six times as often, and labels that
-    are whole numbers have to be 0, 1, ... for it.
+    log losses, and try ``teacher_calibration="temperature"``. A forest is not too sure,
+    and may lose by it.
 
     Some licences bind what is made with a model: that of TabPFN wants a student that
     is passed on to bear its name. Read that of your teacher's version.

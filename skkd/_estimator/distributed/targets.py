@@ -15,6 +15,7 @@ from skkd._fit.feature_probe import build_feature_terms
 from skkd._fit.plan import FitPlan
 from skkd._fit.soft_targets import SoftTargets, live_teacher
 from skkd._fit.teacher_check import TeacherCheck
+from skkd._fit.teacher_cv import has_folds
 from skkd._utils.modules import describe
 from skkd.teachers import as_teacher
 
@@ -80,9 +81,7 @@ def _received(
         terms = build_feature_terms(net, plan.loss, adapter, X, samples, fit_params)
     needs = plan.needs - {"logits"} if plan.teacher_logits is not None else plan.needs
     live = None
-    if adapter is not None and (
-        net.teacher_cv is None or isinstance(net.teacher_cv, str)
-    ):
+    if adapter is not None and not has_folds(net.teacher_cv):
         live = live_teacher(plan, net, adapter, needs, terms)
     return SoftTargets(adapter=adapter, fields=fields, live=live, features=terms)
 

@@ -10,7 +10,7 @@ from sklearn.pipeline import Pipeline
 
 from skkd._estimator.classifier import DistilledClassifier
 from skkd._fit.objective import check_hyperparameters
-from skkd._fit.teacher_cv import check_fittable
+from skkd._fit.teacher_cv import check_fittable, has_folds
 from skkd.losses._registry import flatten, loss_of, needs_of
 from skkd.recipes._base import Recipe
 from skkd.teachers._as_teacher import as_teacher
@@ -42,8 +42,7 @@ def net_of(student: Any) -> DistilledClassifier:
 def has_teacher_folds(student: Any) -> bool:
     """Tell whether `fit` splits the rows into folds for the teacher."""
     net = net_of(student)
-    is_split = net.teacher_cv is not None and not isinstance(net.teacher_cv, str)
-    return net.teacher is not None and is_split
+    return net.teacher is not None and has_folds(net.teacher_cv)
 
 
 def check_estimator(estimator: Any, groups: Any = None) -> None:
@@ -107,6 +106,7 @@ def plain(student: Any, seed: int) -> DistilledClassifier:
     net = clone(net_of(student)).set_params(
         teacher=None,
         teacher_cv="prefit",
+        teacher_calibration=None,
         teacher_transform=None,
         random_state=seed,
         **_WHOLE,
