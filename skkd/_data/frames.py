@@ -17,8 +17,8 @@ def is_frame(X: Any) -> bool:
 
 
 def refuse_deferred(X: Any, name: str = "X") -> None:
-    """Refuse a query that was not run, as a LazyFrame of polars is."""
-    if hasattr(X, "collect") and not hasattr(X, "shape"):  # no column of this name
+    """Refuse what has a `collect`, as a LazyFrame of polars, unless it is a column."""
+    if not hasattr(X, "shape"):
         raise TypeError(
             f"{name} is a {type(X).__name__}, whose rows are not in memory: "
             f"{name}.collect()."

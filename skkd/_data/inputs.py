@@ -315,7 +315,6 @@ def check_numbers(X: np.ndarray) -> np.ndarray:
 
 def refuse_iterables(X: Any) -> None:
     """Refuse what is not in memory, gives batches, or was rows of a Dataset."""
-    refuse_deferred(X)
     if isinstance(X, list):
         first = X[0] if X else None
         is_pair = isinstance(first, tuple) and len(first) == 2 and np.ndim(first[0]) > 0
@@ -332,6 +331,8 @@ def refuse_iterables(X: Any) -> None:
             "batch_size=. In a search pass SliceDataset(dataset), from skorch.helper, "
             "as X, and the labels as y."
         )
+    elif hasattr(X, "collect"):
+        refuse_deferred(X)
 
 
 def refuse_paths(X: Any) -> None:

@@ -68,7 +68,8 @@ def check_labels(
             f"y holds no labels, one for each row of X: {error} Rows with several "
             "labels are not supported."
         ) from error
-    refuse_deferred(X)
+    if hasattr(X, "collect"):
+        refuse_deferred(X)
     samples: Any = range(len(X)) if isinstance(X, LAZY) else _first(X)  # type: ignore[arg-type]
     try:
         check_consistent_length(samples, y)

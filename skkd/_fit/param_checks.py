@@ -15,7 +15,6 @@ from torch.utils.data import DataLoader
 from skkd._fit.callback_checks import check_callbacks
 from skkd._fit.objective import check_hyperparameters
 from skkd._fit.param_names import check_arguments
-from skkd._fit.teacher_cv import has_folds
 from skkd._fit.views import check_augment
 from skkd._utils.checks import check_number, is_number
 from skkd._utils.not_stored import NotStored
@@ -163,6 +162,11 @@ def _check_calibration(net: Any) -> None:
             "teacher is calibrated before, by CalibratedClassifierCV("
             "FrozenEstimator(teacher), method='temperature') on other rows."
         )
+
+
+def has_folds(teacher_cv: Any) -> bool:
+    """Tell whether clones label the samples that they were not fitted on."""
+    return teacher_cv is not None and not isinstance(teacher_cv, str)
 
 
 def _check_cv(cv: Any) -> None:

@@ -19,10 +19,10 @@ from skkd._data.labels import (
 )
 from skkd._data.preprocessed import check_table, read_table
 from skkd._data.weights import check_sample_weight, combine_weights
-from skkd._fit.param_checks import check_parameters
+from skkd._fit.param_checks import check_parameters, has_folds
 from skkd._fit.preprocess import check_views, choose_preprocessor
 from skkd._fit.synthetic import check_synthetic
-from skkd._fit.teacher_cv import check_fittable, has_folds
+from skkd._fit.teacher_cv import check_fittable
 from skkd._utils.modules import describe
 from skkd.losses._registry import needs_of
 from skkd.teachers import Finding, Teacher, as_teacher
@@ -153,7 +153,8 @@ def plan_fit(
     X, facts = read(net, X) if first else (check(net, X, to_train=True), None)
     if not hasattr(given, "columns"):
         given = X  # of an array only the names of columns are lost by now
-    refuse_deferred(teacher_X, "teacher_X")
+    if hasattr(teacher_X, "collect"):
+        refuse_deferred(teacher_X, "teacher_X")
     if hasattr(teacher_X, "tocsr"):  # rows are taken out of it
         teacher_X = teacher_X.tocsr()
     given_y = labels_of(X, y)

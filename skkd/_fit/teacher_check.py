@@ -11,10 +11,10 @@ from skorch.utils import to_numpy
 from skkd._data.batches import TrainingSet, batch_of
 from skkd._data.keys import TEACHER_LOGITS, split_inputs
 from skkd._data.rows import pick, with_columns
+from skkd._fit.param_checks import has_folds
 from skkd._fit.plan import FitPlan
 from skkd._fit.score_scale import calibrate, scale_of_scores
 from skkd._fit.soft_targets import SoftTargets
-from skkd._fit.teacher_cv import has_folds
 from skkd._utils.modules import cast_floats
 from skkd.losses import FeatureLoss, HardLabel, LogitMSE
 from skkd.losses._registry import flatten

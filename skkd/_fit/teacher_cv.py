@@ -49,11 +49,6 @@ def _as_is(teacher: Any) -> Any:
     return teacher
 
 
-def has_folds(teacher_cv: Any) -> bool:
-    """Tell whether clones label the samples that they were not fitted on."""
-    return teacher_cv is not None and not isinstance(teacher_cv, str)
-
-
 def late_teacher(plan: Any, net: Any) -> Any:
     """Return the ``teacher_`` of a fit that is loaded: nothing is fitted by now."""
     needs = plan.needs - ({"logits"} if plan.teacher_logits is not None else set())

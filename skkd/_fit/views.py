@@ -19,7 +19,6 @@ from skkd._data.keys import (
     split_inputs,
 )
 from skkd._fit.live_teacher import LiveTeacher
-from skkd._fit.teacher_cv import has_folds
 from skkd._utils.checks import is_number
 from skkd._utils.modules import cast_floats
 from skkd.augment import Augmentation
@@ -121,7 +120,7 @@ def check_augment(
             "the unchanged ones. Leave out one of the two, or pass "
             "teacher_view='clean' if this is meant."
         )
-    if has_folds(teacher_cv):
+    if teacher_cv is not None and not isinstance(teacher_cv, str):
         raise ValueError(
             "augment= runs one teacher on every view, and with "
             f"teacher_cv={teacher_cv!r} each fold has its own: use 'prefit' or None, "

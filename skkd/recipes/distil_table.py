@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from skkd._estimator.classifier import DistilledClassifier
+from skkd._fit.param_checks import has_folds
 from skkd.students import MLP
 from skkd.tables import SyntheticRows
 
@@ -13,9 +14,9 @@ def distil_table(teacher: Any, **params: Any) -> DistilledClassifier:
     """Return a student for a table, to be fitted on the rows of its teacher.
 
     Boosted trees, forests and in-context models know the rows that they were fitted on
-    too well to teach on these. So clones of the teacher are fitted out of fold, and
-    label synthetic rows beside the real ones; the student has dropout and learns mostly
-    from them.
+    too well to teach on these. So clones of the teacher are fitted out of fold, made as
+    sure of themselves as they are right, and label synthetic rows beside the real ones;
+    the student has dropout and learns mostly from them.
 
     Parameters
     ----------
@@ -35,10 +36,9 @@ def distil_table(teacher: Any, **params: Any) -> DistilledClassifier:
     A teacher that is no better than the student would be alone, as on a few hundred
     rows, has nothing to teach: ``skkd.report.gain`` tells.
 
-    A student is as sure of itself as its teacher, and trees that were fitted on a
-    thousand rows are too sure. Where probabilities matter, not decisions alone, compare
-    log losses, and try ``teacher_calibration="temperature"``. A forest is not too sure,
-    and may lose by it.
+    A student is as sure of itself as its teacher, and boosted trees of a thousand rows
+    are too sure: ``teacher_calibration="temperature"`` is set here wherever
+    ``teacher_cv`` has folds. ``teacher_temperature_`` says by how much.
 
     Some licences bind what is made with a model: that of TabPFN wants a student that
     is passed on to bear its name. Read that of your teacher's version.
@@ -66,6 +66,8 @@ def distil_table(teacher: Any, **params: Any) -> DistilledClassifier:
         "batch_size": 256,
         "max_epochs": 15,
     }
+    if has_folds(params.get("teacher_cv", settings["teacher_cv"])):
+        settings["teacher_calibration"] = "temperature"
     inner = {k: params.pop(k) for k in [*params] if k.startswith("synthetic__")}
     student = DistilledClassifier(**{**settings, "teacher": teacher, **params})
     return student.set_params(**inner)

@@ -12,10 +12,10 @@ import numpy as np
 from skkd._data.batches import TrainingSet
 from skkd._estimator.distributed.processes import Processes
 from skkd._fit.feature_probe import build_feature_terms
+from skkd._fit.param_checks import has_folds
 from skkd._fit.plan import FitPlan
 from skkd._fit.soft_targets import SoftTargets, live_teacher
 from skkd._fit.teacher_check import TeacherCheck
-from skkd._fit.teacher_cv import has_folds
 from skkd._utils.modules import describe
 from skkd.teachers import as_teacher
 

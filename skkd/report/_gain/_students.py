@@ -10,7 +10,8 @@ from sklearn.pipeline import Pipeline
 
 from skkd._estimator.classifier import DistilledClassifier
 from skkd._fit.objective import check_hyperparameters
-from skkd._fit.teacher_cv import check_fittable, has_folds
+from skkd._fit.param_checks import has_folds
+from skkd._fit.teacher_cv import check_fittable
 from skkd.losses._registry import flatten, loss_of, needs_of
 from skkd.recipes._base import Recipe
 from skkd.teachers._as_teacher import as_teacher
