@@ -79,7 +79,7 @@ def check_teacher_outputs(
         kind = (teacher.model[0] if out_of_fold else teacher).output_kind()
     is_scores = kind != "proba" and "logits" in plan.needs
     is_scores = teacher is not None and is_scores and teacher.gives_scores
-    scale, more = 1.0, []
+    scale, more = 1.0, list[Finding]()
     if teacher is not None and net.teacher_calibration is not None:
         every = targets.fields[TEACHER_LOGITS]
         scale = calibrate(every, plan.y_encoded, plan.sample_weight)
