@@ -22,7 +22,7 @@ def main() -> None:
     names = "train, efficientnet_lite0, torchvision:NAME or a file"
     parser.add_argument("--teacher", default="auto", help=names)
     parser.add_argument("--size", type=int, help="pixels a side (default 64, digits 8)")
-    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--epochs", type=int, help="default 20, or more")
     parser.add_argument("--search", action="store_true", help="temperature and alpha")
     args = parser.parse_args()
     print(distill_folder(**vars(args)))

@@ -21,12 +21,12 @@ from skkd._cli._command import echo_json, run_safely
 )
 @click.option(
     "--student",
-    default="SmallCNN",
-    show_default=True,
-    help="SmallCNN, CifarResNet, MLP or torchvision:NAME.",
+    default="auto",
+    help="SmallCNN[:WIDTH], CifarResNet, MLP or torchvision:NAME. [SmallCNN for a "
+    "pretrained teacher, else SmallCNN:4]",
 )
 @click.option("--size", type=int, help="Side of the images in pixels. [64]")
-@click.option("--epochs", type=int, default=20, show_default=True)
+@click.option("--epochs", type=int, help="[20, or more where images are few]")
 @click.option("--search", is_flag=True, help="Choose temperature and alpha, in folds.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--skip-unreadable", is_flag=True, help="Leave out files with errors.")

@@ -20,9 +20,9 @@ def distill_folder(
     *,
     test: str | os.PathLike[str] | None = None,
     teacher: str | os.PathLike[str] = "auto",
-    student: str = "SmallCNN",
+    student: str = "auto",
     size: int | None = None,
-    epochs: int = 20,
+    epochs: int | None = None,
     search: bool = False,
     seed: int = 0,
     on_error: Literal["raise", "skip"] = "raise",
@@ -63,13 +63,16 @@ def distill_folder(
 
         "auto" is "efficientnet_lite0" where it is installed, otherwise "train", and
         "train" for the digits; in an earlier run's `out` it is the teacher of that run.
-    student : str, default="SmallCNN"
-        "SmallCNN", "CifarResNet", "MLP" or "torchvision:NAME".
+    student : str, default="auto"
+        "SmallCNN", "SmallCNN:4" and other widths than 16, "CifarResNet", "MLP" or
+        "torchvision:NAME". "auto" is "SmallCNN", of 73,000 parameters, for a pretrained
+        teacher of millions, and "SmallCNN:4", of 5,000, for others.
     size : int or None, default=None
         Side of the student's images in pixels; None is 64, and 8 for the digits.
-    epochs : int, default=20
-        Passes over the images, for each network. The plain student has as many steps
-        as the distilled one, and so more epochs where few images are labelled.
+    epochs : int or None, default=None
+        Passes over the images, for each network; None is 20, or as many as give 2,000
+        steps, where images are few, and 20 for the digits. The plain student has as
+        many steps as the distilled one, and so more epochs where few are labelled.
     search : bool, default=False
         Whether temperature and alpha are chosen by cross-validation, the plain student
         among the candidates; a teacher is trained for each fold, without its images.
@@ -102,7 +105,8 @@ def distill_folder(
     >>> from skkd.quickstart import distill_folder
     >>> print(distill_folder("photos", out="photos-student"))  # doctest: +SKIP
     """
-    check_number("epochs", epochs, Integral, low=1)
+    if epochs is not None:
+        check_number("epochs", epochs, Integral, low=1)
     check_number("seed", seed, Integral, low=0)
     if size is not None:
         check_number("size", size, Integral, low=1)

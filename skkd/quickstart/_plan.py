@@ -12,7 +12,13 @@ import torch
 from skkd._version import __version__
 from skkd.images import ImageReader
 from skkd.quickstart._images import Images, read_digits, read_folder
-from skkd.quickstart._networks import Network, student_of
+from skkd.quickstart._networks import (
+    NARROW,
+    SMALL_CNN,
+    Network,
+    enough_epochs,
+    student_of,
+)
 from skkd.quickstart._progress import Progress
 from skkd.quickstart._settings import RunFolder, Settings
 from skkd.quickstart._teachers import (
@@ -62,7 +68,6 @@ class Plan:
 
 def make_plan(asked: dict[str, Any], folder: RunFolder, progress: Progress) -> Plan:
     """Read the images, and check everything that was asked for."""
-    student = student_of(asked["student"])
     progress.step("reading images")
     if asked["folder"] is None:
         images = read_digits(folder.path / "digits")
@@ -80,13 +85,17 @@ def make_plan(asked: dict[str, Any], folder: RunFolder, progress: Progress) -> P
             f"teacher={asked['teacher']!r} is a file, and there is no folder of "
             "images: expected both, since the digits have a teacher of their own."
         )
+    student_name = asked["student"]
+    if student_name == "auto":
+        student_name = SMALL_CNN if teacher.is_frozen else NARROW
+    student = student_of(student_name)
     check_teacher(teacher, images.student.paths[:2].tolist(), images.classes)
     settings = Settings(
         **{key: _text(asked[key]) for key in ("folder", "test")},
         teacher=_text(name),
-        student=asked["student"],
+        student=student_name,
         size=size,
-        epochs=asked["epochs"],
+        epochs=asked["epochs"] or _epochs_for(images),
         search=asked["search"],
         seed=asked["seed"],
         images=images.digest,
@@ -95,6 +104,11 @@ def make_plan(asked: dict[str, Any], folder: RunFolder, progress: Progress) -> P
     plan = Plan(images, student, reader, teacher, settings)
     student.build(len(images.classes), plan.input_shape)  # raises if it is too small
     return plan
+
+
+def _epochs_for(images: Images) -> int:
+    # The digits show in half a minute what a teacher is worth.
+    return enough_epochs(len(images.student)) if images.mode == "RGB" else 20
 
 
 def choose_teacher(asked: dict[str, Any], folder: RunFolder) -> str:

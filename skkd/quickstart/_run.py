@@ -25,7 +25,8 @@ _TEMPERATURE, _ALPHA = 4.0, 0.9
 def run(asked: dict[str, Any], folder: RunFolder, progress: Progress) -> Outcome:
     """Do all that was asked for, or what of it is not done yet."""
     progress.step("checking", "the output folder")
-    student_of(asked["student"])  # raises before anything is made
+    if asked["student"] != "auto":
+        student_of(asked["student"])  # raises before anything is made
     folder.check(asked["folder"], asked["test"])
     try:
         with FileLock(folder.work / "lock", timeout=0):

@@ -12,7 +12,7 @@ from sklearn.pipeline import Pipeline
 from skkd._formats.onnx_metadata import KEY, read_metadata
 from skkd._safe_file import load_student
 from skkd.images import ImageReader
-from skkd.quickstart._networks import TORCHVISION, WIDE, Network
+from skkd.quickstart._networks import TORCHVISION, Network, small_cnn
 from skkd.students import EfficientNetLite, torchvision_model
 from skkd.students.efficientnet_lite import LITE, is_installed
 from skkd.teachers import as_teacher
@@ -60,7 +60,7 @@ def teacher_of(name: str, reader: ImageReader) -> TeacherPlan:
     """
     if name == "train":
         described = "a wide SmallCNN, trained here"
-        return TeacherPlan(reader, Network(*WIDE), described=described)
+        return TeacherPlan(reader, small_cnn(), described=described)
     if name in LITE:
         params = {"module__name": name, "module__weights": "installed"}
         return _pretrained(Network(EfficientNetLite, params), LITE[name].size, name)

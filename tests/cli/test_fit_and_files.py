@@ -37,7 +37,7 @@ def test_a_finished_run_is_told_again_verdict_first(skkd_command, photos, done):
     html = (done / "comparison.html").read_text()
     assert " ".join(first.split()) in " ".join(html.split())
     assert "temperature 4, alpha 0.9, 3 epochs" in html
-    assert "SmallCNN on photos: distilled and plain" in html
+    assert "SmallCNN:4 on photos: distilled and plain" in html
 
 
 def test_other_settings_do_not_touch_a_run(skkd_command, photos, done):

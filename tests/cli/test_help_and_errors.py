@@ -69,7 +69,7 @@ def test_copies_of_training_images_in_the_test_are_refused(
     [
         (["--teacher", "net.pt"], "--teacher 'net.pt': expected 'train'"),
         (["--teacher", "net.onnx"], "there is no such file"),
-        (["--student", "Large"], "--student 'Large': expected one of SmallCNN"),
+        (["--student", "Large"], "--student 'Large': expected 'auto', SmallCNN"),
         (["--epochs", "0"], "--epochs 0: expected an int of at least 1"),
         (["--size", "-1"], "--size -1: expected an int of at least 1"),
     ],

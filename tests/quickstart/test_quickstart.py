@@ -15,6 +15,7 @@ from image_folders import write_squares
 
 from skkd.quickstart import Progress, distill_folder
 from skkd.quickstart._images import UNLABELED, read_digits, read_folder
+from skkd.quickstart._networks import enough_epochs, student_of
 from skkd.quickstart._threads import choose_threads, using_threads
 from skkd.quickstart._training import Training
 
@@ -52,6 +53,27 @@ def test_teachers_of_a_search_never_see_the_rows_that_are_scored(
             assert len(held_out) and not known & {image.tobytes() for image in held_out}
     lines = (tmp_path / "out" / ".skkd" / "search.jsonl").read_text().split("\n")
     assert len([json.loads(line) for line in lines if line]) == 15
+
+
+def test_few_images_have_as_many_steps_as_they_need():
+    # Batches of 16, from 4,000 images on of 64.
+    assert [enough_epochs(n) for n in (9, 175, 1195, 3999, 4000, 50_000)] == [
+        2000,
+        182,
+        27,
+        20,
+        32,
+        20,
+    ]
+    assert enough_epochs(4001) * 63 >= 2000 > (enough_epochs(4001) - 1) * 63
+
+
+def test_a_small_cnn_of_any_width():
+    for name, width in {"SmallCNN": 16, "SmallCNN:4": 4, "SmallCNN:9": 9}.items():
+        assert student_of(name).build(3, (3, 8, 8)).config["width"] == width
+    for name in ("SmallCNN:", "SmallCNN:x", "SmallCNN:-4", "smallcnn"):
+        with pytest.raises(ValueError, match=f"{name}.*SmallCNN:4"):
+            student_of(name)
 
 
 def test_a_file_is_a_teacher_with_a_size_of_its_own(photos, tmp_path):
