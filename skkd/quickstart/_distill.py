@@ -70,7 +70,7 @@ def distill_folder(
     size : int or None, default=None
         Side of the student's images in pixels; None is 64, and 8 for the digits.
     epochs : int or None, default=None
-        Passes over the images, for each network; None is 20, or as many as give 2,000
+        Passes over the images, for each network; None is 20, or as many as give 1,000
         steps, where images are few, and 20 for the digits. The plain student has as
         many steps as the distilled one, and so more epochs where few are labelled.
     search : bool, default=False
