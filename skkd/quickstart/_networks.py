@@ -14,8 +14,8 @@ from skkd.students import MLP, CifarResNet, SmallCNN, torchvision_model
 
 # Steps count where images are few, rows per second where they are many.
 _FEW, _SMALL_BATCH, _BATCH = 1000, 16, 64
-# With 840 steps in place of 280 on 895 photographs of 15 classes, a SmallCNN had 41 % in
-# place of 36, and with a teacher 46 in place of 36, on held-out training images.
+# With 840 steps in place of 280 on 895 photographs of 15 classes, a SmallCNN had 41 %
+# in place of 36, and with a teacher 46 in place of 36, on held-out training images.
 _EPOCHS, _STEPS = 20, 1000
 _WIDE = 16
 TORCHVISION = "torchvision:"
