@@ -1,4 +1,4 @@
-"""Settings with which losses were published, as skkd/losses/README.md has them."""
+"""Settings with which losses were published, as the guide to losses has them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,12 @@ _SETTINGS: dict[str, list[dict[str, Any]]] = {
             "distillation__gamma": 2.0,
         },
     ],
-    "standardized_kd": [{"temperature": 2.0, "alpha": 0.9}],
+    # 0.1 for the labels and 9 for the teacher, and 1 and 9 until 2024-03-10. The sums
+    # of these, which SGD's steps are multiplied by, are no parameters of an estimator.
+    "standardized_kd": [
+        {"temperature": 2.0, "alpha": 9 / 9.1},
+        {"temperature": 2.0, "alpha": 0.9},
+    ],
     "hard": [{"alpha": 0.5}],
     "label_smoothing": [{"alpha": 0.1}],
     "virtual_teacher": [{"temperature": 20.0}],
