@@ -146,9 +146,12 @@ def fit(*, seed, task, quick, folder, candidates):
     logits = as_teacher(model).logits(X_test, np.arange(y.max() + 1))
     found = {TEACHER: 100 * float((logits.argmax(1) == y_test).mean())}
     for candidate in candidates:
+        params = CANDIDATES[candidate]
+        if params.get("distillation") == "standardized_kd" and y.max() < 2:
+            continue  # two z-scores are always 1 and -1
         student = DistilledClassifier(
             teacher=model, random_state=seed, device="cpu", **settings
-        ).set_params(**CANDIDATES[candidate])
+        ).set_params(**params)
         found[candidate] = 100 * student.fit(X, y).score(X_test, y_test)
         proba = student.predict_proba(X_test)
         for measure, function in MEASURES.items():
@@ -156,22 +159,29 @@ def fit(*, seed, task, quick, folder, candidates):
     return found
 
 
+def _gain(candidate, rounds):
+    """Return what a candidate gains; None if it makes no sense in a task."""
+    if candidate not in rounds[0]:
+        return None
+    return Mean.of(one[candidate] - one[ALONE] for one in rounds)
+
+
 def report(runs, bounds):
     """Print a table of gains: a line a candidate, a column a task."""
+    found = {name for rounds in runs.values() for name in rounds[0]}
     gains = {
-        candidate: [
-            Mean.of(one[candidate] - one[ALONE] for one in runs[task]) for task in runs
-        ]
+        candidate: [_gain(candidate, rounds) for rounds in runs.values()]
         for candidate in CANDIDATES
-        if candidate != ALONE and candidate in next(iter(runs.values()))[0]
+        if candidate != ALONE and candidate in found
     }
     lines = [
         [side, *(Mean.of(one[side] for one in runs[task]).show() for task in runs), ""]
         for side in (TEACHER, ALONE)
     ]
     for candidate, each in gains.items():
-        worst = f"{min(gain.mean for gain in each):+.1f}"
-        lines.append([candidate, *(gain.show(sign="+") for gain in each), worst])
+        worst = f"{min(gain.mean for gain in each if gain):+.1f}"
+        cells = [gain.show(sign="+") if gain else "" for gain in each]
+        lines.append([candidate, *cells, worst])
     print("\n" + table(["", *runs, "worst"], lines) + "\n")
     print(f"The defaults: {DEFAULTS}\n")
     for task, gain in zip(runs, gains[DEFAULTS], strict=True):
