@@ -30,7 +30,7 @@ def test_quickstart_is_the_function_of_the_library(
     assert out == "told\n"
     assert asked == {
         **{"folder": str(folder), "out": str(tmp_path), "size": 8},
-        **{"teacher": "auto", "epochs": 20, "search": False},
+        **{"teacher": "auto", "epochs": None, "search": False},
     }
 
 

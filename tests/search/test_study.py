@@ -176,6 +176,8 @@ def test_the_first_trials_have_each_loss_of_the_space():
         {"distillation": "dkd", "temperature": 4.0, "alpha": 0.5},
         {"distillation": "dist", "temperature": 1.0},
         {"distillation": "dist", "temperature": 4.0},
+        # 0.1 for the labels and 9 for the teacher; before, 1 and 9.
+        {"distillation": "standardized_kd", "temperature": 2.0, "alpha": 9 / 9.1},
         {"distillation": "standardized_kd", "temperature": 2.0, "alpha": 0.9},
     ]
 
