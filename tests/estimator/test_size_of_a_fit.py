@@ -1,5 +1,6 @@
 """How much of skkd a fit goes through: as much as a reader has to know."""
 
+import gc
 import sys
 from collections import Counter
 from pathlib import Path
@@ -28,11 +29,15 @@ def calls_of(function, *args):
         if event == "call" and path.startswith(str(ROOT)):
             calls[str(Path(path).relative_to(ROOT)), frame.f_code.co_name] += 1
 
+    # What earlier tests left is finalised by functions of skkd, too, at any time.
+    gc.collect()
+    gc.disable()
     sys.setprofile(profile)
     try:
         function(*args)
     finally:
         sys.setprofile(None)
+        gc.enable()
     return calls
 
 
