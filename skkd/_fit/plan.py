@@ -225,7 +225,7 @@ def _check_groups(net: Any, groups: Any, y: np.ndarray) -> np.ndarray | None:
             "X."
         )
     cv = net.teacher_cv
-    splits_teacher = net.teacher is not None and not (cv is None or isinstance(cv, str))
+    splits_teacher = net.teacher is not None and has_folds(cv)
     if not net.train_split and not splits_teacher:
         raise ValueError(
             "groups= keeps samples together in the folds of teacher_cv and in "

@@ -47,8 +47,7 @@ def fit_temperature(
     .. [2] J. C. Platt, "Probabilistic Outputs for Support Vector Machines", 1999,
        section 2.2.
     """
-    known = y_encoded >= 0
-    z, y = np.asarray(scores[known], dtype=np.float64), y_encoded[known]
+    z, y, w = _labelled(scores, y_encoded, weight)
     if len(np.unique(y)) < 2:
         return None
     z = z - z.mean(axis=1, keepdims=True)
@@ -59,7 +58,6 @@ def fit_temperature(
     share = (n_rows + 1) / (n_rows + 2)
     rest = (1 - share) / (z.shape[1] - 1)
     rows = np.arange(len(y))
-    w = None if weight is None or not weight[known].any() else weight[known]
 
     def cross_entropy(log_t: float) -> float:
         log_p = log_softmax(z / (unit * np.exp(log_t)), axis=1)
@@ -97,12 +95,10 @@ def calibrate(
     .. [1] G. W. Brier, "Verification of Forecasts Expressed in Terms of Probability",
        Monthly Weather Review 78, 1950, equation 2.
     """
-    known = y_encoded >= 0
-    z, y = np.asarray(logits[known], dtype=np.float64), y_encoded[known]
+    z, y, w = _labelled(logits, y_encoded, weight)
     if len(np.unique(y)) < 2:
         return 1.0
     labels = np.eye(z.shape[1])[y]
-    w = None if weight is None or not weight[known].any() else weight[known]
 
     def brier(log_t: float) -> float:
         errors = softmax(z / np.exp(log_t), axis=1) - labels
@@ -110,6 +106,15 @@ def calibrate(
 
     found = minimize_scalar(brier, bounds=_BOUNDS_OF_LOGITS, method="bounded")
     return float(np.exp(found.x))
+
+
+def _labelled(
+    logits: np.ndarray, y_encoded: np.ndarray, weight: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Return logits, labels and weights of the labelled rows; no weights that are 0."""
+    known = y_encoded >= 0
+    w = None if weight is None or not weight[known].any() else weight[known]
+    return np.asarray(logits[known], dtype=np.float64), y_encoded[known], w
 
 
 def scale_of_scores(

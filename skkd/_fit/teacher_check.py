@@ -77,14 +77,13 @@ def check_teacher_outputs(
     if teacher is not None:
         # Out of fold each sample has one of the members, not their mean.
         kind = (teacher.model[0] if out_of_fold else teacher).output_kind()
-    is_scores = kind != "proba" and "logits" in plan.needs
-    is_scores = teacher is not None and is_scores and teacher.gives_scores
+    may_be_scores = kind != "proba" and "logits" in plan.needs
     scale, more = 1.0, list[Finding]()
     if teacher is not None and net.teacher_calibration is not None:
         every = targets.fields[TEACHER_LOGITS]
         scale = calibrate(every, plan.y_encoded, plan.sample_weight)
-    elif is_scores:
-        scale, more = scale_of_scores(plan, net, teacher, logits, index)  # type: ignore[arg-type]
+    elif teacher is not None and may_be_scores and teacher.gives_scores:
+        scale, more = scale_of_scores(plan, net, teacher, logits, index)
     findings = examine(
         logits,
         plan.y_encoded[index],

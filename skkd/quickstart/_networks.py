@@ -16,7 +16,7 @@ from skkd.students import MLP, CifarResNet, SmallCNN, torchvision_model
 _FEW, _SMALL_BATCH, _BATCH = 1000, 16, 64
 # With 840 steps in place of 280 on 895 photographs of 15 classes, a SmallCNN had 41 %
 # in place of 36, and with a teacher 46 in place of 36, on held-out training images.
-_EPOCHS, _STEPS = 20, 1000
+EPOCHS, _STEPS = 20, 1000
 _WIDE = 16
 TORCHVISION = "torchvision:"
 SMALL_CNN = "SmallCNN"
@@ -65,7 +65,7 @@ def _batch_size(n_rows: int) -> int:
 def enough_epochs(n_rows: int) -> int:
     """Return how many epochs give enough steps, where images are few, too."""
     steps_an_epoch = -(-n_rows // _batch_size(n_rows))
-    return max(_EPOCHS, -(-_STEPS // steps_an_epoch))
+    return max(EPOCHS, -(-_STEPS // steps_an_epoch))
 
 
 def small_cnn(width: int = _WIDE) -> Network:

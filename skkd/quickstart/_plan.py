@@ -13,6 +13,7 @@ from skkd._version import __version__
 from skkd.images import ImageReader
 from skkd.quickstart._images import Images, read_digits, read_folder
 from skkd.quickstart._networks import (
+    EPOCHS,
     NARROW,
     SMALL_CNN,
     Network,
@@ -85,9 +86,7 @@ def make_plan(asked: dict[str, Any], folder: RunFolder, progress: Progress) -> P
             f"teacher={asked['teacher']!r} is a file, and there is no folder of "
             "images: expected both, since the digits have a teacher of their own."
         )
-    student_name = asked["student"]
-    if student_name == "auto":
-        student_name = SMALL_CNN if teacher.is_frozen else NARROW
+    student_name = _choose_student(asked, teacher)
     student = student_of(student_name)
     check_teacher(teacher, images.student.paths[:2].tolist(), images.classes)
     settings = Settings(
@@ -95,7 +94,7 @@ def make_plan(asked: dict[str, Any], folder: RunFolder, progress: Progress) -> P
         teacher=_text(name),
         student=student_name,
         size=size,
-        epochs=asked["epochs"] or _epochs_for(images),
+        epochs=asked["epochs"] or _choose_epochs(asked, images),
         search=asked["search"],
         seed=asked["seed"],
         images=images.digest,
@@ -106,9 +105,16 @@ def make_plan(asked: dict[str, Any], folder: RunFolder, progress: Progress) -> P
     return plan
 
 
-def _epochs_for(images: Images) -> int:
+def _choose_student(asked: dict[str, Any], teacher: TeacherPlan) -> str:
+    """Return the name of the student; a pretrained teacher has a wider one."""
+    if asked["student"] != "auto":
+        return asked["student"]
+    return SMALL_CNN if teacher.is_frozen else NARROW
+
+
+def _choose_epochs(asked: dict[str, Any], images: Images) -> int:
     # The digits show in half a minute what a teacher is worth.
-    return enough_epochs(len(images.student)) if images.mode == "RGB" else 20
+    return EPOCHS if asked["folder"] is None else enough_epochs(len(images.student))
 
 
 def choose_teacher(asked: dict[str, Any], folder: RunFolder) -> str:

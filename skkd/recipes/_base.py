@@ -15,8 +15,14 @@ from skkd._estimator.classifier import DistilledClassifier
 from skkd._estimator.student_predictions import PredictsAsStudentMixin
 from skkd.losses._registry import loss_of, needs_of
 
+# What is meant for ``estimator.teacher``, as it is for another teacher, or for none.
+FOR_ANOTHER_TEACHER = {
+    "teacher_cv": "prefit",
+    "teacher_calibration": None,
+    "teacher_transform": None,
+}
 # Parameters that a recipe sets itself.
-_TAKEN = ("teacher", "teacher_cv", "teacher_transform", "random_state")
+_TAKEN = ("teacher", *FOR_ANOTHER_TEACHER, "random_state")
 
 
 class Recipe(
@@ -109,16 +115,8 @@ def mean_proba(students: Sequence[Any], X: Any) -> np.ndarray:
 
 
 def with_teacher(student: DistilledClassifier, teacher: Any) -> DistilledClassifier:
-    """Set a teacher that the recipe trained, on the same X.
-
-    All of ``teacher_*`` are meant for ``estimator.teacher``.
-    """
-    return student.set_params(
-        teacher=teacher,
-        teacher_cv="prefit",
-        teacher_calibration=None,
-        teacher_transform=None,
-    )
+    """Set a teacher that the recipe trained, on the same X."""
+    return student.set_params(teacher=teacher, **FOR_ANOTHER_TEACHER)
 
 
 def fit_chain(

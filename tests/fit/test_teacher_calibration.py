@@ -14,7 +14,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from skkd import DistilledClassifier
 from skkd._fit.score_scale import calibrate
-from skkd.recipes import BornAgain
+from skkd.recipes import AssistantChain, BornAgain
 from skkd.report import gain
 from skkd.search import PackedSearchCV
 
@@ -149,6 +149,9 @@ def test_recipes_and_gain_calibrate_the_first_teacher_alone():
     assert first.teacher_temperature_ > 1.2
     assert second.teacher_temperature_ == 1
     assert gain(student(max_epochs=1), X, y, cv=2, seeds=1).distilled.shape == (1, 2)
+    members = [{"teacher_calibration": "temperature"}]
+    with pytest.raises(ValueError, match="sets teacher_calibration, which the recipe"):
+        AssistantChain(student(), members).fit(X, y)
 
 
 def test_a_tree_is_as_sure_as_it_is_right():

@@ -71,12 +71,8 @@ def test_what_is_installed_is_taken_for_a_folder_and_not_for_the_digits(
     assert torch.equal(stem.detach().cpu(), public["_conv_stem.weight"])
     assert net.history == []  # nothing of it was trained
     # A student of 73,000 parameters for a teacher of millions.
-    assert (
-        load_student(tmp_path / "out" / "student.safetensors")[-1].module_.config[
-            "width"
-        ]
-        == 16
-    )
+    student = load_student(tmp_path / "out" / "student.safetensors")[-1]
+    assert student.module_.config["width"] == 16
 
 
 def test_an_earlier_run_keeps_its_teacher(package, photos, tmp_path, monkeypatch):

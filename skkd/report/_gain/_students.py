@@ -13,7 +13,7 @@ from skkd._fit.objective import check_hyperparameters
 from skkd._fit.param_checks import has_folds
 from skkd._fit.teacher_cv import check_fittable
 from skkd.losses._registry import flatten, loss_of, needs_of
-from skkd.recipes._base import Recipe
+from skkd.recipes._base import FOR_ANOTHER_TEACHER, Recipe
 from skkd.teachers._as_teacher import as_teacher
 
 # A fit that was interrupted is no fit to compare.
@@ -105,12 +105,7 @@ def plain(student: Any, seed: int) -> DistilledClassifier:
     """Return the same student with this seed and without a teacher."""
     # All other parameters are kept: the same weights, batches and views.
     net = clone(net_of(student)).set_params(
-        teacher=None,
-        teacher_cv="prefit",
-        teacher_calibration=None,
-        teacher_transform=None,
-        random_state=seed,
-        **_WHOLE,
+        teacher=None, random_state=seed, **FOR_ANOTHER_TEACHER, **_WHOLE
     )
     # Without a teacher alpha has no effect, and a schedule of alpha needs it to be
     # above 0. But a loss that needs no teacher would still be used.
